@@ -1,0 +1,1 @@
+//! Every tool behind bin/*.sh.

@@ -1,0 +1,1 @@
+//! Producer, consumer, admin, and the connection brokers use between themselves.

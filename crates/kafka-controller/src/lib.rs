@@ -1,0 +1,1 @@
+//! The elected controller as a core: events in, effects out.

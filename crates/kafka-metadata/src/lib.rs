@@ -1,0 +1,1 @@
+//! What the cluster knows: znode schemas, metadata image, configs, placement.

@@ -1,0 +1,1 @@
+//! Leader and follower rules of one partition.

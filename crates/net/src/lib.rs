@@ -1,0 +1,1 @@
+//! Sockets for both servers and both clients.

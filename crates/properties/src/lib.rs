@@ -1,0 +1,1 @@
+//! Java properties text and typed setting definitions.

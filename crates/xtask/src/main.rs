@@ -1,0 +1,3 @@
+//! House tasks: `cargo xtask TASK`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Transaction log and snapshots on disk.

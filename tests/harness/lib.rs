@@ -1,0 +1,1 @@
+//! Starts and stops clusters, ours and Apache's, for the tests.
