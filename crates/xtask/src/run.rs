@@ -1,0 +1,65 @@
+//! The tasks that run other programs: test, bench, ci.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{layers, purity, scripts, tidy};
+
+/// Builds all programs, hands their directory to the tests and runs them. Plain `cargo test` would not build other
+/// packages' programs and would test stale ones, so the harness refuses without the directory.
+pub(crate) fn test(root: &Path, args: &[String]) -> Result<()> {
+    let full = args.iter().any(|arg| arg == "--full");
+    let others: Vec<&String> = args.iter().filter(|arg| *arg != "--full").collect();
+    programs(root)?;
+    let mut tests = cargo(root, &["test", "--workspace"]);
+    tests.args(others).env("KAFKA_PROGRAMS", root.join("target/release"));
+    if full {
+        tests.env("KAFKA_TESTS_FULL", "1");
+    }
+    status(tests)
+}
+
+/// The bench table on stdout.
+pub(crate) fn bench(root: &Path, args: &[String]) -> Result<()> {
+    programs(root)?;
+    let mut bench = cargo(
+        root,
+        &["run", "--release", "--quiet", "--package", "tests", "--features", "bench", "--bin", "bench", "--"],
+    );
+    bench.args(args).env("KAFKA_PROGRAMS", root.join("target/release"));
+    status(bench)
+}
+
+pub(crate) fn ci(root: &Path, args: &[String]) -> Result<()> {
+    layers::check(root)?;
+    purity::check(root)?;
+    tidy::check(root)?;
+    scripts::check(root)?;
+    status(cargo(root, &["fmt", "--all", "--check"]))?;
+    status(cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut doc = cargo(root, &["doc", "--workspace", "--no-deps", "--quiet"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    status(doc)?;
+    test(root, args)
+}
+
+fn programs(root: &Path) -> Result<()> {
+    status(cargo(root, &["build", "--release", "--bins", "-p", "zk-server", "-p", "kafka-broker", "-p", "kafka-cli"]))
+}
+
+fn cargo(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root);
+    command
+}
+
+fn status(mut command: Command) -> Result<()> {
+    let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+    let status = command.status().with_context(|| format!("cargo {} did not start", words.join(" ")))?;
+    if !status.success() {
+        bail!("cargo {} failed ({status})", words.join(" "));
+    }
+    Ok(())
+}
