@@ -17,6 +17,17 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub mod durable;
+mod error;
+mod faults;
+mod memory;
+mod os;
+
+pub use error::raw_os_error;
+pub use faults::{Call, Fault, FaultVfs, On};
+pub use memory::{Crash, MemoryVfs};
+pub use os::OsVfs;
+
 /// How to open a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
@@ -101,6 +112,11 @@ pub trait Lock: Send + Sync + std::fmt::Debug {}
 pub trait Vfs: Send + Sync + std::fmt::Debug {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+
+    /// As [`OpenMode::CreateNew`], with a file that only its owner may read and write (0600) where there are owners.
+    fn create_private(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path, OpenMode::CreateNew)
+    }
 
     /// What is there; `NotFound` if nothing is.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;

@@ -1,0 +1,68 @@
+use super::test_dir::TestDir;
+use super::*;
+
+#[test]
+fn bytes_lengths_and_names() {
+    let dir = TestDir::new();
+    let path = dir.path().join("f");
+    let file = OsVfs.open(&path, OpenMode::CreateNew).unwrap();
+    file.write_at(b"abc", 2).unwrap();
+    file.reserve(100).unwrap();
+    file.reserve(50).unwrap();
+    assert_eq!(file.len().unwrap(), 100);
+    file.set_len(5).unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(OsVfs.read(&path).unwrap(), b"\0\0abc");
+    assert_eq!(OsVfs.metadata(&path).unwrap().len, 5);
+    assert!(OsVfs.metadata(&path).unwrap().modified_ms > 1_600_000_000_000);
+    OsVfs.create_dir_all(&dir.path().join("a/b")).unwrap();
+    OsVfs.create_dir_all(&dir.path().join("a/b")).unwrap();
+    OsVfs.sync_dir(dir.path()).unwrap();
+    let entries = OsVfs.read_dir(dir.path()).unwrap();
+    assert_eq!(entries[0], DirEntry { name: "a".into(), is_dir: true });
+    assert_eq!(entries[1], DirEntry { name: "f".into(), is_dir: false });
+    assert!(file.as_fd().is_some());
+    let error = OsVfs.create_dir_all(&path.join("below")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    assert_eq!(crate::raw_os_error(&error), Some(Errno::NOTDIR.raw_os_error()));
+}
+
+#[test]
+fn private_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TestDir::new();
+    let path = dir.path().join("session");
+    for content in [&b"a longer secret"[..], b"secret"] {
+        crate::durable::write_private_file(&OsVfs, &path, content).unwrap();
+        assert_eq!(OsVfs.read(&path).unwrap(), content);
+    }
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_second_lock_in_this_process_is_refused_and_leaves_the_first() {
+    let dir = TestDir::new();
+    let path = dir.path().join(".lock");
+    let lock = OsVfs.lock(&path).unwrap();
+    assert_eq!(OsVfs.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(OsVfs.open(&path, OpenMode::Read).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    // Another way to the same file is the same file.
+    let way_round = dir.path().join("..").join(dir.path().file_name().unwrap()).join(".lock");
+    assert_eq!(OsVfs.lock(&way_round).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert!(is_locked_for_others(&path));
+    drop(lock);
+    assert!(!is_locked_for_others(&path));
+    drop(OsVfs.lock(&path).unwrap());
+}
+
+/// Asks `/proc/locks`, because this process itself would always get the lock.
+#[expect(clippy::disallowed_methods, reason = "a test looks at the kernel's table")]
+fn is_locked_for_others(path: &Path) -> bool {
+    let inode = sys::stat(path).unwrap().st_ino;
+    let table = std::fs::read_to_string("/proc/locks").unwrap();
+    let wanted = format!(":{inode}");
+    table.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.get(1) == Some(&"POSIX") && words.iter().any(|word| word.ends_with(&wanted))
+    })
+}
