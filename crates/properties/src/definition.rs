@@ -145,41 +145,57 @@ impl Setting {
 /// A table of settings, in the order in which errors are found and lists are printed.
 #[derive(Debug)]
 pub struct Definitions {
-    settings: &'static [Setting],
-    by_name: OnceLock<HashMap<&'static str, usize>>,
+    groups: &'static [&'static [Setting]],
+    alone: &'static [Setting],
+    table: OnceLock<Table>,
+}
+
+/// The groups in one list, and where each name stands in it.
+#[derive(Debug)]
+struct Table {
+    settings: Vec<&'static Setting>,
+    by_name: HashMap<&'static str, usize>,
 }
 
 impl Definitions {
-    /// The table over a list of settings; names must differ.
+    /// The table over one list of settings; names must differ.
     pub const fn new(settings: &'static [Setting]) -> Definitions {
-        Definitions { settings, by_name: OnceLock::new() }
+        Definitions { groups: &[], alone: settings, table: OnceLock::new() }
+    }
+
+    /// The table over several lists, one after the other; names must differ.
+    pub const fn grouped(groups: &'static [&'static [Setting]]) -> Definitions {
+        Definitions { groups, alone: &[], table: OnceLock::new() }
     }
 
     /// Every setting, in order.
-    pub fn settings(&self) -> &'static [Setting] {
-        self.settings
+    pub fn settings(&self) -> &[&'static Setting] {
+        &self.table().settings
     }
 
     /// The setting of that name.
     pub fn get(&self, name: &str) -> Option<&'static Setting> {
-        self.position(name).map(|position| &self.settings[position])
+        self.position(name).map(|position| self.table().settings[position])
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.by_name
-            .get_or_init(|| {
-                self.settings.iter().enumerate().map(|(position, setting)| (setting.name, position)).collect()
-            })
-            .get(name)
-            .copied()
+        self.table().by_name.get(name).copied()
+    }
+
+    fn table(&self) -> &Table {
+        self.table.get_or_init(|| {
+            let settings: Vec<_> = self.groups.iter().copied().flatten().chain(self.alone).collect();
+            let by_name = settings.iter().enumerate().map(|(position, setting)| (setting.name, position)).collect();
+            Table { settings, by_name }
+        })
     }
 
     /// The typed values of all settings, with `text` asked for each name. Every error is reported, in the order of the
     /// table: the first is the one that Apache stops at.
     pub fn parse<'t>(&'static self, text: impl Fn(&str) -> Option<&'t str>) -> Result<Values, Vec<SettingError>> {
-        let mut values = Vec::with_capacity(self.settings.len());
+        let mut values = Vec::with_capacity(self.settings().len());
         let mut errors = Vec::new();
-        for setting in self.settings {
+        for setting in self.settings() {
             let value = match text(setting.name) {
                 Some(text) => setting.parse(text),
                 None => setting.default_value(),
@@ -264,7 +280,7 @@ impl Values {
 
     /// Every setting with its value, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Setting, &Value)> {
-        self.definitions.settings.iter().zip(&self.values)
+        self.definitions.settings().iter().copied().zip(&self.values)
     }
 
     fn value(&self, name: &str) -> &Value {
