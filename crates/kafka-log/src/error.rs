@@ -1,0 +1,158 @@
+//! What can go wrong, by what was asked for.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kafka_types::{ErrorCode, Offset, TopicPartition};
+use thiserror::Error;
+
+/// The disk failed under a log. The log must not be used any more: what is in memory and what is on disk may differ.
+#[derive(Debug, Error)]
+#[error("{action} {}: {source}", path.display())]
+pub struct LogError {
+    /// What was tried, as a verb form: "writing", "renaming".
+    pub action: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Attaches what was tried, and on what, to a system error.
+pub(crate) trait IoContext<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, LogError>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, LogError> {
+        self.map_err(|source| LogError { action, path: path.to_owned(), source })
+    }
+}
+
+/// Why records were not appended. Nothing was written, except after `Storage`.
+#[derive(Debug, Error)]
+pub enum AppendError {
+    /// A batch is larger than `max.message.bytes` (`MESSAGE_TOO_LARGE`).
+    #[error(
+        "The record batch size in the append to {partition} is {size} bytes which exceeds the maximum configured \
+         value of {limit}."
+    )]
+    BatchTooLarge {
+        /// The log.
+        partition: TopicPartition,
+        /// Bytes of the batch.
+        size: usize,
+        /// `max.message.bytes`.
+        limit: u32,
+    },
+    /// All batches together are larger than `segment.bytes` (`RECORD_LIST_TOO_LARGE`).
+    #[error(
+        "Message batch size is {size} bytes in append to partition {partition} which exceeds the maximum configured \
+         segment size of {limit}."
+    )]
+    SetTooLarge {
+        /// The log.
+        partition: TopicPartition,
+        /// Bytes of all batches.
+        size: usize,
+        /// `segment.bytes`.
+        limit: u64,
+    },
+    /// The producer's epoch is older than one already seen (`INVALID_PRODUCER_EPOCH`).
+    #[error("{0}")]
+    InvalidProducerEpoch(String),
+    /// The batch does not follow the producer's last one (`OUT_OF_ORDER_SEQUENCE_NUMBER`).
+    #[error("{0}")]
+    OutOfOrderSequence(String),
+    /// A batch outside a transaction while the producer has one open (`INVALID_TXN_STATE`).
+    #[error("{0}")]
+    InvalidTransactionState(String),
+    /// The marker comes from a coordinator that has been replaced (`TRANSACTION_COORDINATOR_FENCED`).
+    #[error("{0}")]
+    CoordinatorFenced(String),
+    /// A follower got records that do not continue its log (`UNKNOWN_SERVER_ERROR`).
+    #[error("{0}")]
+    UnexpectedOffset(String),
+    /// The disk failed (`KAFKA_STORAGE_ERROR`).
+    #[error(transparent)]
+    Storage(#[from] LogError),
+}
+
+impl AppendError {
+    /// The code that a producer is told.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            AppendError::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,
+            AppendError::SetTooLarge { .. } => ErrorCode::RecordListTooLarge,
+            AppendError::InvalidProducerEpoch(_) => ErrorCode::InvalidProducerEpoch,
+            AppendError::OutOfOrderSequence(_) => ErrorCode::OutOfOrderSequenceNumber,
+            AppendError::InvalidTransactionState(_) => ErrorCode::InvalidTxnState,
+            AppendError::CoordinatorFenced(_) => ErrorCode::TransactionCoordinatorFenced,
+            AppendError::UnexpectedOffset(_) => ErrorCode::UnknownServerError,
+            AppendError::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+/// Why an offset could not be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// Below the log start or above the log end (`OFFSET_OUT_OF_RANGE`).
+    #[error(
+        "Received request for offset {offset} for partition {partition}, but we only have log segments upto {end}."
+    )]
+    OutOfRange {
+        /// The log.
+        partition: TopicPartition,
+        /// What was asked for.
+        offset: Offset,
+        /// The log start.
+        start: Offset,
+        /// The log end.
+        end: Offset,
+    },
+    /// A segment's content is not what was written (`CORRUPT_MESSAGE`).
+    #[error("{} is damaged at position {position}: {what}", path.display())]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// Where.
+        position: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// The disk failed (`KAFKA_STORAGE_ERROR`).
+    #[error(transparent)]
+    Storage(#[from] LogError),
+}
+
+impl ReadError {
+    /// The code that a consumer or follower is told.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadError::Damaged { .. } => ErrorCode::CorruptMessage,
+            ReadError::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+/// Why a log could not be opened.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// A small text file of the partition cannot be understood.
+    #[error("{} is malformed: {what}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A segment could not be read through.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The disk failed.
+    #[error(transparent)]
+    Storage(#[from] LogError),
+}

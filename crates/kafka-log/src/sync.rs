@@ -1,0 +1,88 @@
+//! Making a log durable away from its owner.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kafka_types::{Offset, TopicPartition};
+use time_types::Tick;
+use vfs::{File, Vfs};
+
+use crate::error::{IoContext, LogError};
+
+/// What a power loss could take from a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unsynced {
+    /// Bytes above the recovery point that no running job covers.
+    pub bytes: u64,
+    /// Records above the recovery point that no running job covers.
+    pub records: i64,
+    /// When the first of them came; `None` if there are none.
+    pub since: Option<Tick>,
+}
+
+/// Syncs files of one log. Made by [`crate::Log::sync_job`]; run anywhere, then tell the owner by
+/// [`crate::Log::on_synced`].
+#[derive(Debug)]
+pub struct SyncJob {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) partition: TopicPartition,
+    pub(crate) dir: PathBuf,
+    pub(crate) files: Vec<(PathBuf, Arc<dyn File>)>,
+    pub(crate) snapshot: Option<(PathBuf, Vec<u8>)>,
+    pub(crate) names_changed: bool,
+    pub(crate) up_to: Offset,
+    pub(crate) generation: u64,
+}
+
+/// What a [`SyncJob`] achieved.
+#[derive(Debug)]
+pub struct SyncDone {
+    /// Whose files were synced.
+    pub partition: TopicPartition,
+    /// Everything below this offset survives a power loss, if `result` is good: the new recovery point.
+    pub up_to: Offset,
+    pub(crate) snapshot: Option<Offset>,
+    pub(crate) generation: u64,
+    /// After a failure the log must not be used any more.
+    pub result: Result<(), LogError>,
+}
+
+impl SyncJob {
+    /// Whose files these are.
+    pub fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// Waits for the disk.
+    pub fn run(self) -> SyncDone {
+        let result = self.sync();
+        SyncDone {
+            snapshot: self.snapshot.as_ref().map(|_| self.up_to),
+            partition: self.partition,
+            up_to: self.up_to,
+            generation: self.generation,
+            result,
+        }
+    }
+
+    fn sync(&self) -> Result<(), LogError> {
+        for (path, file) in &self.files {
+            file.sync_data().context("syncing", path)?;
+        }
+        if let Some((path, bytes)) = &self.snapshot {
+            // Not renamed into place: a torn snapshot fails its checksum and is dropped, as Apache does.
+            let written: io::Result<()> = (|| {
+                let file = self.vfs.open(path, vfs::OpenMode::Create)?;
+                file.set_len(0)?;
+                file.write_at(bytes, 0)?;
+                file.sync_data()
+            })();
+            written.context("writing", path)?;
+        }
+        if self.names_changed || self.snapshot.is_some() {
+            self.vfs.sync_dir(&self.dir).context("syncing", &self.dir)?;
+        }
+        Ok(())
+    }
+}
