@@ -1,1 +1,40 @@
-//! Starts and stops clusters, ours and Apache's, for the tests.
+//! Starts and stops clusters, ours and Apache's, for the tests: free ports, own directories, Java tools, kills.
+//!
+//! A server or a tool is asked for by [`Kind`], so that one test body runs on every pairing.
+#![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
+
+mod apache;
+mod broker;
+mod dirs;
+mod install;
+mod lab;
+mod process;
+mod pty;
+mod python;
+mod tools;
+mod zookeeper;
+
+pub use apache::{Apache, JvmPermit};
+pub use broker::Broker;
+pub use dirs::{TempDir, free_port, programs, repository};
+pub use install::ensure_program;
+pub use lab::Lab;
+pub use process::{Running, wait_until};
+pub use pty::Terminal;
+pub use python::Python;
+pub use tools::{Output, Tools, run_command};
+pub use zookeeper::ZooKeeper;
+
+/// Whose program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Of this repository.
+    Ours,
+    /// Apache Kafka 3.9.1 and ZooKeeper 3.8.4.
+    Apache,
+}
+
+/// Is this the long tier (`cargo xtask test --full`)?
+pub fn full() -> bool {
+    std::env::var_os("KAFKA_TESTS_FULL").is_some()
+}

@@ -1,0 +1,76 @@
+//! Parked replies (Kafka's purgatory): woken by effects only, or by their deadline.
+//!
+//! A parked fetch or produce costs one entry in each partition it waits for and nothing else. Waking says only "look
+//! again": the one who waits reads anew and parks again if it is still not enough.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// The one who waits; shared with every partition it waits for.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Waiter(Arc<Notify>);
+
+impl Waiter {
+    /// Waits until somebody calls [`Waiters::wake`], or until the time is over; says whether it was woken.
+    pub(crate) async fn wait(&self, at_most: Duration) -> bool {
+        tokio::time::timeout(at_most, self.0.notified()).await.is_ok()
+    }
+}
+
+/// Those who wait for one partition to move.
+#[derive(Default, Debug)]
+pub(crate) struct Waiters {
+    parked: Vec<Waiter>,
+    /// When the list was last cleared of those that gave up, doubled: keeps the clean-up amortised.
+    clean_at: usize,
+}
+
+impl Waiters {
+    /// Parks somebody.
+    pub(crate) fn park(&mut self, waiter: &Waiter) {
+        if self.parked.len() >= self.clean_at.max(16) {
+            // Who timed out has dropped its half; its entries here would otherwise stay until the partition moves.
+            self.parked.retain(|waiter| Arc::strong_count(&waiter.0) > 1);
+            self.clean_at = self.parked.len() * 2;
+        }
+        self.parked.push(waiter.clone());
+    }
+
+    /// Wakes all.
+    pub(crate) fn wake(&mut self) {
+        for waiter in self.parked.drain(..) {
+            // A permit is kept if it does not wait yet, so a move between its read and its wait is not lost.
+            waiter.0.notify_one();
+        }
+    }
+
+    /// Does anybody wait?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parked.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wake_before_the_wait_counts() {
+        let (mut waiters, waiter) = (Waiters::default(), Waiter::default());
+        waiters.park(&waiter);
+        waiters.wake();
+        assert!(waiter.wait(Duration::from_secs(5)).await);
+        assert!(!waiter.wait(Duration::from_millis(1)).await);
+    }
+
+    #[test]
+    fn those_who_gave_up_do_not_pile_up() {
+        let mut waiters = Waiters::default();
+        for _ in 0..10_000 {
+            waiters.park(&Waiter::default());
+        }
+        assert!(waiters.parked.len() < 64);
+    }
+}

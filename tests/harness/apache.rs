@@ -1,0 +1,158 @@
+//! The real Apache Kafka 3.9.1 and ZooKeeper 3.8.4, from Maven's artefacts, kept below `target/`.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+
+use crate::dirs::repository;
+use crate::install::ensure_program;
+
+/// JVMs that may run at once: the machine has two cores.
+const JVMS: usize = 4;
+
+const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>tests</groupId><artifactId>apache</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>3.9.1</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>3.9.1</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+"#;
+
+const SERVER_LOG: &str = "log4j.rootLogger=INFO, out
+log4j.appender.out=org.apache.log4j.ConsoleAppender
+log4j.appender.out.layout=org.apache.log4j.PatternLayout
+log4j.appender.out.layout.ConversionPattern=[%d] %p %m (%c)%n
+";
+
+/// Apache's jars and log settings, fetched once.
+#[derive(Debug)]
+pub struct Apache {
+    home: PathBuf,
+}
+
+impl Apache {
+    /// The one installation; fetched on the first call.
+    ///
+    /// # Panics
+    /// When Java or Maven cannot be installed, or the artefacts cannot be fetched.
+    pub fn get() -> &'static Apache {
+        static APACHE: OnceLock<Apache> = OnceLock::new();
+        APACHE.get_or_init(|| {
+            let home = repository().join("target/apache-3.9.1");
+            fs::create_dir_all(&home).expect("target/ can be written");
+            let lock = File::create(home.join("lock")).expect("target/ can be written");
+            lock.lock().expect("the file system has locks");
+            if !home.join("complete").exists() {
+                fetch(&home);
+            }
+            Apache { home }
+        })
+    }
+
+    /// A program of theirs under the name of its script, such as `kafka-topics`.
+    pub fn command(&self, program: &str) -> Command {
+        let (class, heap, log) = class_of(program);
+        let mut command = self.java(class, heap, log);
+        if program == "zookeeper-shell" {
+            command.arg("-server");
+        }
+        command
+    }
+
+    /// Any class on their class path.
+    pub fn java(&self, class: &str, heap: &str, log: &str) -> Command {
+        let mut command = Command::new("java");
+        command
+            .arg(heap)
+            .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
+            .arg(format!("-Dlog4j.configuration=file:{}", self.home.join(log).display()))
+            .arg("-cp")
+            .arg(self.home.join("libs/*"))
+            .arg(class);
+        command
+    }
+
+    /// The same, with the JVM's own choice of compilers and collectors: for measuring.
+    pub fn tuned(&self, program: &str) -> Command {
+        let (class, heap, log) = class_of(program);
+        let mut command = Command::new("java");
+        command
+            .arg(heap)
+            .arg(format!("-Dlog4j.configuration=file:{}", self.home.join(log).display()))
+            .arg("-cp")
+            .arg(self.home.join("libs/*"))
+            .arg(class);
+        command
+    }
+}
+
+fn fetch(home: &std::path::Path) {
+    ensure_program("java", "openjdk-17-jre-headless");
+    ensure_program("mvn", "maven");
+    fs::write(home.join("pom.xml"), POM).expect("target/ can be written");
+    let fetched = Command::new("mvn")
+        .args(["-q", "-B", "dependency:copy-dependencies"])
+        .arg(format!("-DoutputDirectory={}", home.join("libs").display()))
+        .current_dir(home)
+        .status();
+    assert!(fetched.is_ok_and(|status| status.success()), "Apache's artefacts could not be fetched with Maven");
+    fs::write(home.join("server.log4j"), SERVER_LOG).expect("target/ can be written");
+    let tools = SERVER_LOG.replace("INFO, out", "WARN, out") + "log4j.appender.out.Target=System.err\n";
+    fs::write(home.join("tools.log4j"), tools).expect("target/ can be written");
+    fs::write(home.join("complete"), "").expect("target/ can be written");
+}
+
+fn class_of(program: &str) -> (&'static str, &'static str, &'static str) {
+    let tool = |class| (class, "-Xmx256m", "tools.log4j");
+    match program {
+        "zookeeper-server-start" => {
+            ("org.apache.zookeeper.server.quorum.QuorumPeerMain", "-Xmx512m", "server.log4j")
+        }
+        "kafka-server-start" => ("kafka.Kafka", "-Xmx1g", "server.log4j"),
+        "zookeeper-shell" => tool("org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka"),
+        "zookeeper-txn-log" => tool("org.apache.zookeeper.server.persistence.TxnLogToolkit"),
+        "zookeeper-snapshot" => tool("org.apache.zookeeper.server.SnapshotFormatter"),
+        "kafka-topics" => tool("org.apache.kafka.tools.TopicCommand"),
+        "kafka-configs" => tool("kafka.admin.ConfigCommand"),
+        "kafka-console-producer" => tool("kafka.tools.ConsoleProducer"),
+        "kafka-console-consumer" => tool("org.apache.kafka.tools.consumer.ConsoleConsumer"),
+        "kafka-consumer-groups" => tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+        "kafka-dump-log" => tool("kafka.tools.DumpLogSegments"),
+        "kafka-get-offsets" => tool("org.apache.kafka.tools.GetOffsetShell"),
+        "kafka-producer-perf-test" => tool("org.apache.kafka.tools.ProducerPerformance"),
+        "kafka-consumer-perf-test" => tool("org.apache.kafka.tools.ConsumerPerformance"),
+        "kafka-verifiable-producer" => tool("org.apache.kafka.tools.VerifiableProducer"),
+        "kafka-verifiable-consumer" => tool("org.apache.kafka.tools.VerifiableConsumer"),
+        other => panic!("no such program of Apache's: {other}"),
+    }
+}
+
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// Leave to run one JVM; others wait until it is dropped.
+#[derive(Debug)]
+pub struct JvmPermit(());
+
+impl JvmPermit {
+    /// Waits for its turn.
+    pub fn take() -> JvmPermit {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        while *running >= JVMS {
+            running = ENDED.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+        *running += 1;
+        JvmPermit(())
+    }
+}
+
+impl Drop for JvmPermit {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
+}

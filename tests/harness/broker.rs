@@ -1,0 +1,115 @@
+//! A broker under test, ours or Apache's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::apache::{Apache, JvmPermit};
+use crate::dirs::{free_port, programs};
+use crate::process::Running;
+use crate::Kind;
+
+/// A broker with a port and a log directory of its own; both stay when it is stopped or killed.
+#[derive(Debug)]
+pub struct Broker {
+    kind: Kind,
+    port: u16,
+    dir: PathBuf,
+    running: Option<(Running, Option<JvmPermit>)>,
+}
+
+impl Broker {
+    /// Starts broker 0 in `dir` (made if missing) on a coordination server and waits until it has started.
+    pub fn start(kind: Kind, dir: &Path, zookeeper: &str) -> Broker {
+        Broker::start_with(kind, dir, zookeeper, "")
+    }
+
+    /// The same, with more lines for its configuration.
+    pub fn start_with(kind: Kind, dir: &Path, zookeeper: &str, settings: &str) -> Broker {
+        let mut broker = Broker::configured(kind, dir, zookeeper, settings);
+        broker.run();
+        broker
+    }
+
+    /// Writes its configuration and starts nothing.
+    pub fn configured(kind: Kind, dir: &Path, zookeeper: &str, settings: &str) -> Broker {
+        fs::create_dir_all(dir).expect("the test's directory can be written");
+        let port = free_port();
+        let config = format!(
+            "broker.id=0\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\nzookeeper.connect={zookeeper}\n\
+             offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
+             transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n{settings}\n",
+            dir.join("logs").display()
+        );
+        fs::write(dir.join("server.properties"), config).expect("the test's directory can be written");
+        Broker { kind, port, dir: dir.to_owned(), running: None }
+    }
+
+    /// Starts it again, on the same port and data, as whichever kind.
+    pub fn restart_as(&mut self, kind: Kind) {
+        self.stop();
+        self.kind = kind;
+        self.run();
+    }
+
+    /// Starts it after a stop or kill.
+    pub fn run(&mut self) {
+        let permit = (self.kind == Kind::Apache).then(JvmPermit::take);
+        let mut command = match self.kind {
+            Kind::Ours => Command::new(programs().join("kafka-server-start")),
+            Kind::Apache => Apache::get().command("kafka-server-start"),
+        };
+        command.arg(self.dir.join("server.properties"));
+        let already = fs::metadata(self.log()).map_or(0, |metadata| metadata.len()) as usize;
+        let mut running = Running::start(command, &self.log());
+        let log = self.log();
+        running.wait_ready("the broker", Duration::from_secs(60), || {
+            let output = fs::read(&log).unwrap_or_default();
+            String::from_utf8_lossy(&output[already.min(output.len())..]).contains("started (kafka.server.KafkaServer)")
+        });
+        self.running = Some((running, permit));
+    }
+
+    /// `host:port`, for `--bootstrap-server`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its log directory.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("kafka.out")
+    }
+
+    /// The running process.
+    ///
+    /// # Panics
+    /// When it is stopped.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.running.as_mut().expect("it runs").0
+    }
+
+    /// Stops it with SIGTERM, if it runs.
+    pub fn stop(&mut self) {
+        if let Some((mut running, _permit)) = self.running.take() {
+            running.stop(Duration::from_secs(60));
+        }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some((mut running, _permit)) = self.running.take() {
+            running.kill();
+        }
+    }
+}

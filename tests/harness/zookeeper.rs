@@ -1,0 +1,123 @@
+//! A coordination server under test, ours or Apache's.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::apache::{Apache, JvmPermit};
+use crate::dirs::{free_port, programs};
+use crate::process::Running;
+use crate::Kind;
+
+/// A coordination server with a port and a data directory of its own; both stay when it is stopped or killed.
+#[derive(Debug)]
+pub struct ZooKeeper {
+    kind: Kind,
+    port: u16,
+    dir: PathBuf,
+    running: Option<(Running, Option<JvmPermit>)>,
+}
+
+impl ZooKeeper {
+    /// Starts one in `dir` (made if missing) and waits until it serves.
+    pub fn start(kind: Kind, dir: &Path) -> ZooKeeper {
+        ZooKeeper::start_with(kind, dir, "")
+    }
+
+    /// The same, with more lines for its configuration.
+    pub fn start_with(kind: Kind, dir: &Path, settings: &str) -> ZooKeeper {
+        fs::create_dir_all(dir.join("data")).expect("the test's directory can be written");
+        let port = free_port();
+        let config = format!(
+            "dataDir={}\nclientPort={port}\nmaxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=*\n{settings}\n",
+            dir.join("data").display()
+        );
+        fs::write(dir.join("zookeeper.properties"), config).expect("the test's directory can be written");
+        let mut server = ZooKeeper { kind, port, dir: dir.to_owned(), running: None };
+        server.run();
+        server
+    }
+
+    /// Starts it again, on the same port and data, as whichever kind.
+    pub fn restart_as(&mut self, kind: Kind) {
+        self.stop();
+        self.kind = kind;
+        self.run();
+    }
+
+    /// Starts it after a stop or kill.
+    pub fn run(&mut self) {
+        let permit = (self.kind == Kind::Apache).then(JvmPermit::take);
+        let mut command = match self.kind {
+            Kind::Ours => Command::new(programs().join("zookeeper-server-start")),
+            Kind::Apache => Apache::get().command("zookeeper-server-start"),
+        };
+        command.arg(self.dir.join("zookeeper.properties"));
+        let mut running = Running::start(command, &self.log());
+        let port = self.port;
+        running.wait_ready("ZooKeeper", Duration::from_secs(30), || ask(port, "ruok").is_some_and(|answer| answer == "imok"));
+        self.running = Some((running, permit));
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its log and snapshots are.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data/version-2")
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("zookeeper.out")
+    }
+
+    /// The running process.
+    ///
+    /// # Panics
+    /// When it is stopped.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.running.as_mut().expect("it runs").0
+    }
+
+    /// Stops it with SIGTERM, if it runs.
+    pub fn stop(&mut self) {
+        if let Some((mut running, _permit)) = self.running.take() {
+            running.stop(Duration::from_secs(30));
+        }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some((mut running, _permit)) = self.running.take() {
+            running.kill();
+        }
+    }
+
+    /// The answer to a four-letter word.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn four_letter(&self, word: &str) -> String {
+        ask(self.port, word).unwrap_or_else(|| panic!("no answer to {word}"))
+    }
+}
+
+fn ask(port: u16, word: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.write_all(word.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}

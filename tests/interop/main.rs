@@ -1,0 +1,6 @@
+//! Their clients on our servers, our clients on theirs, their servers on ours, data directories carried across.
+#![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
+
+mod clients;
+mod data_dirs;
+mod tutorial;
