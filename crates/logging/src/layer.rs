@@ -11,6 +11,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 use crate::output::Output;
+use crate::zone::local_zone;
 
 /// Formats every event as `[%d] %p %m (%c)` and writes it.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl<S: Subscriber> Layer<S> for ApacheLayer {
             // A value whose Display logs comes here again; its line gets a buffer of its own.
             let mut line = kept.try_borrow_mut().map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default();
             line.clear();
-            format_event(&mut line, now(), &TimeZone::system(), event);
+            format_event(&mut line, now(), local_zone(), event);
             self.output.write(&line);
             if let Ok(mut kept) = kept.try_borrow_mut() {
                 *kept = line;

@@ -24,9 +24,11 @@ use vfs::Vfs;
 
 mod layer;
 mod output;
+mod zone;
 
 pub use layer::ApacheLayer;
 pub use output::Output;
+pub use zone::local_zone;
 
 /// The variables that choose levels, first one set wins.
 pub const LEVEL_VARIABLES: [&str; 3] = ["KAFKA_LOG_LEVEL", "RUST_LOG", "KAFKA_LOG4J_ROOT_LOGLEVEL"];
