@@ -1,0 +1,1 @@
+//! Data directories carried from ours to Apache and back.
