@@ -1,0 +1,314 @@
+//! Message formats 0 and 1: read, checked, converted up to v2 batches and down from them.
+//!
+//! ```text
+//! 0 offset i64 | 8 size i32 (bytes after this field) | 12 crc u32 (CRC-32 of everything from 16 on) | 16 magic i8
+//! 17 attributes i8 (bits 0-2 codec, bit 3 log append time in format 1) | 18 timestamp i64 (format 1 only)
+//! i32 key length (-1: null) key | i32 value length (-1: null) value
+//! ```
+//!
+//! A compressed entry's value is a message set. Its offset is that of its last message; the messages inside carry
+//! absolute offsets in format 0 and offsets from 0 on in format 1.
+
+use bytes::Bytes;
+use kafka_types::Offset;
+
+use crate::batch::{LOG_OVERHEAD, MAGIC_AT};
+use crate::checksum::crc32;
+use crate::compression::{self, Compression};
+use crate::error::ReadError;
+use crate::record::{Headers, Record, RecordRef};
+
+/// The least that the size field of a format-0 entry can say: crc, magic, attributes, two lengths.
+pub const OVERHEAD_V0: usize = 14;
+/// The same for format 1, which has a timestamp.
+pub const OVERHEAD_V1: usize = OVERHEAD_V0 + 8;
+
+const CRC_AT: usize = 12;
+const ATTRIBUTES_AT: usize = 17;
+const TIMESTAMP_AT: usize = 18;
+const CODEC_MASK: u8 = 0b111;
+const LOG_APPEND_TIME_BIT: u8 = 1 << 3;
+
+/// One message of format 0 or 1, owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegacyMessage {
+    /// Its place in the partition.
+    pub offset: Offset,
+    /// Milliseconds since 1970, or -1 (always in format 0).
+    pub timestamp: i64,
+    /// The key; null is not empty.
+    pub key: Option<Bytes>,
+    /// The value; null is not empty.
+    pub value: Option<Bytes>,
+}
+
+impl LegacyMessage {
+    /// The message as a record that borrows from it; its size is 0, as it lies in no v2 batch.
+    pub fn as_ref(&self) -> RecordRef<'_> {
+        RecordRef {
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: Headers::default(),
+            size: 0,
+        }
+    }
+}
+
+impl From<LegacyMessage> for Record {
+    fn from(message: LegacyMessage) -> Record {
+        Record {
+            offset: message.offset,
+            timestamp: message.timestamp,
+            key: message.key,
+            value: message.value,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// One whole entry of format 0 or 1 in borrowed bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LegacyEntry<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> LegacyEntry<'a> {
+    /// The entry at the front of `bytes`; what follows it is left out. The CRC is not checked.
+    pub fn read(bytes: &'a [u8]) -> Result<LegacyEntry<'a>, ReadError> {
+        if bytes.len() < LOG_OVERHEAD + OVERHEAD_V0 {
+            return Err(ReadError::Truncated { needed: LOG_OVERHEAD + OVERHEAD_V0, available: bytes.len() });
+        }
+        let size = i32_at(bytes, 8);
+        let minimum = match bytes[MAGIC_AT] as i8 {
+            0 => OVERHEAD_V0,
+            1 => OVERHEAD_V1,
+            magic => return Err(ReadError::UnknownMagic(magic)),
+        };
+        if size < minimum as i32 {
+            return Err(ReadError::SizeBelowMinimum { size, minimum: minimum as i32 });
+        }
+        let needed = LOG_OVERHEAD + size as usize;
+        match bytes.get(..needed) {
+            Some(bytes) => Ok(LegacyEntry { bytes }),
+            None => Err(ReadError::Truncated { needed, available: bytes.len() }),
+        }
+    }
+
+    /// All bytes of the entry.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Its format: 0 or 1.
+    pub fn magic(&self) -> i8 {
+        self.bytes[MAGIC_AT] as i8
+    }
+
+    /// The offset of its (last) message, as the field says.
+    pub fn offset(&self) -> Offset {
+        Offset(i64_at(self.bytes, 0))
+    }
+
+    /// The timestamp field; -1 in format 0. For a compressed entry it is the largest of the messages inside.
+    pub fn timestamp(&self) -> i64 {
+        if self.magic() == 0 { crate::NO_TIMESTAMP } else { i64_at(self.bytes, TIMESTAMP_AT) }
+    }
+
+    /// Its codec; format 0 and 1 know none above 3, but the attributes have room for it.
+    pub fn compression(&self) -> Result<Compression, ReadError> {
+        let id = self.bytes[ATTRIBUTES_AT] & CODEC_MASK;
+        Compression::from_id(id).ok_or(ReadError::UnknownCodec(id))
+    }
+
+    /// Are its timestamps the broker's?
+    pub fn is_log_append_time(&self) -> bool {
+        self.magic() == 1 && self.bytes[ATTRIBUTES_AT] & LOG_APPEND_TIME_BIT != 0
+    }
+
+    /// Fails unless the stored CRC fits the bytes.
+    pub fn check_crc(&self) -> Result<(), ReadError> {
+        let stored = i32_at(self.bytes, CRC_AT) as u32;
+        let computed = crc32(&self.bytes[MAGIC_AT..]);
+        if stored == computed { Ok(()) } else { Err(ReadError::Checksum { stored, computed }) }
+    }
+
+    /// Key and value as they lie in the entry.
+    pub fn key_and_value(&self) -> Result<(Option<&'a [u8]>, Option<&'a [u8]>), ReadError> {
+        let fields = if self.magic() == 0 { TIMESTAMP_AT } else { TIMESTAMP_AT + 8 };
+        let (key, rest) = nullable(&self.bytes[fields..])?;
+        let (value, rest) = nullable(rest)?;
+        if rest.is_empty() {
+            return Ok((key, value));
+        }
+        Err(ReadError::malformed(format!("Found {} bytes after the value of a message", rest.len())))
+    }
+
+    /// Its messages: itself, or what its value decompresses to, in at most `limit` bytes, with their offsets in the
+    /// partition.
+    pub fn messages(&self, limit: usize) -> Result<Vec<LegacyMessage>, ReadError> {
+        let codec = self.compression()?;
+        let (key, value) = self.key_and_value()?;
+        if codec == Compression::None {
+            return Ok(vec![LegacyMessage {
+                offset: self.offset(),
+                timestamp: self.timestamp(),
+                key: key.map(Bytes::copy_from_slice),
+                value: value.map(Bytes::copy_from_slice),
+            }]);
+        }
+        let Some(value) = value else {
+            return Err(ReadError::malformed(format!(
+                "Found invalid compressed record set with null value (magic = {})",
+                self.magic()
+            )));
+        };
+        self.inner_messages(codec, value, limit)
+    }
+
+    fn inner_messages(
+        &self,
+        codec: Compression,
+        value: &[u8],
+        limit: usize,
+    ) -> Result<Vec<LegacyMessage>, ReadError> {
+        let set = if codec == Compression::Lz4 && self.magic() == 0 {
+            compression::decompress(codec, &lz4::with_right_checksum(value), limit)?
+        } else {
+            compression::decompress(codec, value, limit)?
+        };
+        let set = Bytes::from(set);
+        let mut messages = Vec::new();
+        let mut at = 0;
+        while at < set.len() {
+            let inner = LegacyEntry::read(&set[at..])?;
+            at += inner.bytes.len();
+            messages.push(self.inner_message(inner, &set)?);
+        }
+        let Some(last) = messages.last() else {
+            return Err(ReadError::malformed("Found invalid compressed record set with no inner records"));
+        };
+        if self.magic() == 1 {
+            // Some librdkafka versions leave the outer offset at 0 when they produce: the inner ones then count.
+            let last = last.offset.0;
+            let base = if self.offset().0 < last { 0 } else { self.offset().0 - last };
+            for message in &mut messages {
+                message.offset = Offset(message.offset.0.wrapping_add(base));
+            }
+        }
+        Ok(messages)
+    }
+
+    fn inner_message(&self, inner: LegacyEntry<'_>, set: &Bytes) -> Result<LegacyMessage, ReadError> {
+        if inner.magic() != self.magic() {
+            return Err(ReadError::malformed(format!(
+                "Compressed message magic {} does not match wrapper magic {}",
+                inner.magic(),
+                self.magic()
+            )));
+        }
+        if inner.compression()? != Compression::None {
+            return Err(ReadError::malformed(
+                "Compressed outer record should not have an inner record with a compression attribute set",
+            ));
+        }
+        inner.check_crc()?;
+        let (key, value) = inner.key_and_value()?;
+        Ok(LegacyMessage {
+            offset: inner.offset(),
+            timestamp: if self.is_log_append_time() { self.timestamp() } else { inner.timestamp() },
+            key: key.map(|key| set.slice_ref(key)),
+            value: value.map(|value| set.slice_ref(value)),
+        })
+    }
+}
+
+fn i32_at(bytes: &[u8], at: usize) -> i32 {
+    i32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn i64_at(bytes: &[u8], at: usize) -> i64 {
+    (i64::from(i32_at(bytes, at)) << 32) | i64::from(i32_at(bytes, at + 4) as u32)
+}
+
+/// Bytes with their length before them, and the rest.
+fn nullable(bytes: &[u8]) -> Result<(Option<&[u8]>, &[u8]), ReadError> {
+    let cut = || ReadError::malformed("Found invalid message structure: the key or value ends outside the message");
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
+    let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else { return Ok((None, rest)) };
+    rest.split_at_checked(length).map(|(field, rest)| (Some(field), rest)).ok_or_else(cut)
+}
+
+/// Format 0 made the checksum of LZ4's frame descriptor over the frame's magic as well; every other reader wants it
+/// over the descriptor alone.
+mod lz4 {
+    const MAGIC_LEN: usize = 4;
+
+    /// Where the checksum of the descriptor lies; `None` if the frame ends before it.
+    fn checksum_at(frame: &[u8]) -> Option<usize> {
+        let flags = *frame.get(MAGIC_LEN)?;
+        let content_size = if flags & 0b1000 == 0 { 0 } else { 8 };
+        let dictionary = if flags & 0b1 == 0 { 0 } else { 4 };
+        let at = MAGIC_LEN + 2 + content_size + dictionary;
+        (at < frame.len()).then_some(at)
+    }
+
+    /// The frame with the checksum that LZ4 asks for.
+    pub(super) fn with_right_checksum(frame: &[u8]) -> Vec<u8> {
+        rewritten(frame, MAGIC_LEN)
+    }
+
+    /// The frame with the checksum that format 0 has.
+    pub(super) fn with_format_0_checksum(frame: &[u8]) -> Vec<u8> {
+        rewritten(frame, 0)
+    }
+
+    fn rewritten(frame: &[u8], from: usize) -> Vec<u8> {
+        let mut frame = frame.to_vec();
+        if let Some(at) = checksum_at(&frame) {
+            frame[at] = (xxh32(&frame[from..at]) >> 8) as u8;
+        }
+        frame
+    }
+
+    /// xxHash-32 with seed 0, of fewer than 16 bytes or more; a descriptor has at most 18.
+    fn xxh32(input: &[u8]) -> u32 {
+        const P: [u32; 5] = [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d, 0x27d4_eb2f, 0x1656_67b1];
+        let word = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let mut rest = input;
+        let mut hash = if input.len() < 16 {
+            P[4]
+        } else {
+            let mut lanes = [P[0].wrapping_add(P[1]), P[1], 0, 0u32.wrapping_sub(P[0])];
+            while rest.len() >= 16 {
+                for (lane, bytes) in lanes.iter_mut().zip(rest.chunks(4)) {
+                    *lane = lane.wrapping_add(word(bytes).wrapping_mul(P[1])).rotate_left(13).wrapping_mul(P[0]);
+                }
+                rest = &rest[16..];
+            }
+            [1, 7, 12, 18].iter().zip(lanes).fold(0u32, |sum, (&by, lane)| sum.wrapping_add(lane.rotate_left(by)))
+        };
+        hash = hash.wrapping_add(input.len() as u32);
+        while rest.len() >= 4 {
+            hash = hash.wrapping_add(word(rest).wrapping_mul(P[2])).rotate_left(17).wrapping_mul(P[3]);
+            rest = &rest[4..];
+        }
+        for &byte in rest {
+            hash = hash.wrapping_add(u32::from(byte).wrapping_mul(P[4])).rotate_left(11).wrapping_mul(P[0]);
+        }
+        hash = (hash ^ (hash >> 15)).wrapping_mul(P[1]);
+        hash = (hash ^ (hash >> 13)).wrapping_mul(P[2]);
+        hash ^ (hash >> 16)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #[test]
+        fn xxh32_check_values() {
+            assert_eq!(super::xxh32(b""), 0x02cc_5d05);
+            assert_eq!(super::xxh32(b"abc"), 0x32d1_53ff);
+            assert_eq!(super::xxh32(b"Nobody inspects the spammish repetition"), 0xe229_3b2f);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What a broker checks before it appends.
