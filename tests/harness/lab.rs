@@ -102,6 +102,23 @@ impl Lab {
         run_command(self.command_of(tools, line), "")
     }
 
+    /// `kill -9` of both servers, found by their pid files.
+    ///
+    /// # Panics
+    /// When one does not run.
+    pub fn kill_both(&self) {
+        for server in ["kafka", "zookeeper"] {
+            let pid = self.pid_of(server).unwrap_or_else(|| panic!("{server} does not run"));
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
+    fn pid_of(&self, server: &str) -> Option<rustix::process::Pid> {
+        let file = find(self.dir.path(), &format!("{server}.pid"))?;
+        let text = fs::read_to_string(file).ok()?;
+        rustix::process::Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
+    }
+
     /// Runs `./restart.sh` with arguments in the root of the lab.
     pub fn restart(&self, args: &[&str]) -> Output {
         let mut command = Command::new("./restart.sh");
@@ -116,6 +133,21 @@ impl Drop for Lab {
             let _ = Command::new(script).current_dir(self.path("bin")).output();
         }
     }
+}
+
+/// Where a pid file is: the scripts choose the folder.
+fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    for entry in fs::read_dir(dir).ok()?.flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.is_symlink() {
+            if let Some(found) = find(&path, name) {
+                return Some(found);
+            }
+        } else if path.file_name().is_some_and(|file| file == name) {
+            return Some(path);
+        }
+    }
+    None
 }
 
 fn copy_dir(from: &Path, to: &Path) {

@@ -11,6 +11,7 @@ mod lab;
 mod process;
 mod pty;
 mod python;
+mod raw_zk;
 mod tools;
 mod zookeeper;
 
@@ -22,6 +23,7 @@ pub use lab::Lab;
 pub use process::{Running, wait_until};
 pub use pty::Terminal;
 pub use python::Python;
+pub use raw_zk::RawZk;
 pub use tools::{Output, Tools, run_command};
 pub use zookeeper::ZooKeeper;
 

@@ -1,0 +1,157 @@
+//! `kill -9` of both servers under load, each time followed by `./restart.sh`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use tests::{Lab, RawZk, full};
+
+/// What a reader must find: per partition the values in the order of their offsets.
+type Acknowledged = Arc<Mutex<Vec<(i32, i64, u64)>>>;
+
+struct Recorder(Acknowledged);
+
+impl ClientContext for Recorder {}
+
+impl ProducerContext for Recorder {
+    type DeliveryOpaque = Box<u64>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, value: Box<u64>) {
+        if let Ok(message) = result {
+            self.0.lock().expect("nobody panicked").push((message.partition(), message.offset(), *value));
+        }
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_both_are_killed() {
+    let lab = Lab::new("kill-rounds");
+    let first = lab.restart(&[]);
+    assert_eq!(first.code, 0, "{}{}", first.stdout, first.stderr);
+    let over = Arc::new(AtomicBool::new(false));
+    let records = Acknowledged::default();
+    let producer = std::thread::spawn({
+        let (server, over, records) = (format!("localhost:{}", lab.broker_port()), over.clone(), records.clone());
+        move || produce(&server, &over, &records)
+    });
+    let znodes = std::thread::spawn({
+        let (port, over) = (lab.zookeeper_port(), over.clone());
+        move || create_znodes(port, &over)
+    });
+
+    for round in 0..if full() { 20 } else { 4 } {
+        std::thread::sleep(Duration::from_millis(1500));
+        lab.kill_both();
+        let started = Instant::now();
+        let restarted = lab.restart(&[]);
+        assert_eq!(restarted.code, 0, "round {round}: {}{}", restarted.stdout, restarted.stderr);
+        eprintln!("round {round}: restart.sh took {:?}", started.elapsed());
+    }
+    over.store(true, Ordering::Relaxed);
+    producer.join().expect("the producer did not panic");
+    let created = znodes.join().expect("the writer did not panic");
+
+    let records = records.lock().expect("nobody panicked").clone();
+    assert!(records.len() > 1000, "the load was too thin to show anything: {} records", records.len());
+    assert!(created.len() > 100, "the load was too thin to show anything: {} znodes", created.len());
+    check_records(&format!("localhost:{}", lab.broker_port()), &records);
+    let there: BTreeSet<String> = RawZk::connect(lab.zookeeper_port())
+        .and_then(|mut session| session.children("/acknowledged"))
+        .expect("the tree can be read")
+        .into_iter()
+        .collect();
+    let lost: Vec<&String> = created.iter().filter(|name| !there.contains(*name)).collect();
+    assert!(lost.is_empty(), "{} of {} acknowledged znodes are lost: {lost:?}", lost.len(), created.len());
+}
+
+fn produce(server: &str, over: &AtomicBool, records: &Acknowledged) {
+    let producer: BaseProducer<Recorder> = ClientConfig::new()
+        .set("bootstrap.servers", server)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", "2")
+        .set("retry.backoff.ms", "20")
+        .set("reconnect.backoff.ms", "20")
+        .set("reconnect.backoff.max.ms", "100")
+        .create_with_context(Recorder(records.clone()))
+        .expect("a producer");
+    let mut value = 0u64;
+    while !over.load(Ordering::Relaxed) {
+        for _ in 0..20 {
+            let text = value.to_string();
+            let partition = (value % 4) as i32;
+            let record = BaseRecord::with_opaque_to("test-topic", Box::new(value)).partition(partition).payload(&text);
+            if producer.send::<(), _>(record).is_ok() {
+                value += 1;
+            }
+        }
+        producer.poll(Duration::from_millis(2));
+    }
+    producer.flush(Duration::from_secs(60)).expect("all is delivered once the broker is back");
+}
+
+/// Creates one znode after the other; returns the names of those that were acknowledged.
+fn create_znodes(port: u16, over: &AtomicBool) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    let mut next = 0u64;
+    while !over.load(Ordering::Relaxed) {
+        let Ok(mut session) = RawZk::connect(port) else {
+            std::thread::sleep(Duration::from_millis(10));
+            continue;
+        };
+        let _ = session.create("/acknowledged", b"");
+        while !over.load(Ordering::Relaxed) {
+            let name = format!("n{next}");
+            next += 1;
+            match session.create(&format!("/acknowledged/{name}"), b"some data") {
+                Ok(_) => acknowledged.push(name),
+                // Unknown outcome: it may be there or not.
+                Err(_) => break,
+            }
+        }
+    }
+    acknowledged
+}
+
+fn check_records(server: &str, acknowledged: &[(i32, i64, u64)]) {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", server)
+        .set("group.id", "checker")
+        .set("enable.auto.commit", "false")
+        .create()
+        .expect("a consumer");
+    let mut ends = HashMap::new();
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..4 {
+        let (_, end) =
+            consumer.fetch_watermarks("test-topic", partition, Duration::from_secs(30)).expect("the log's ends");
+        ends.insert(partition, end);
+        assignment.add_partition_offset("test-topic", partition, Offset::Beginning).expect("a partition");
+    }
+    consumer.assign(&assignment).expect("assigned");
+    let mut read: HashMap<i32, Vec<(i64, u64)>> = HashMap::new();
+    let total: i64 = ends.values().sum();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while (read.values().map(Vec::len).sum::<usize>() as i64) < total {
+        assert!(Instant::now() < deadline, "not all of {total} records could be read");
+        if let Some(message) = consumer.poll(Duration::from_millis(500)) {
+            let message = message.expect("no error");
+            let value = String::from_utf8_lossy(message.payload().unwrap_or_default()).parse().expect("a number");
+            read.entry(message.partition()).or_default().push((message.offset(), value));
+        }
+    }
+    for (partition, values) in &read {
+        let rises = values.windows(2).all(|pair| pair[0].1 < pair[1].1);
+        assert!(rises, "partition {partition}: records twice or out of order");
+    }
+    for (partition, offset, value) in acknowledged {
+        let found = read.get(partition).and_then(|values| values.get(*offset as usize));
+        assert_eq!(found, Some(&(*offset, *value)), "partition {partition}: acknowledged and not there");
+    }
+}

@@ -1,0 +1,112 @@
+//! A few lines of ZooKeeper's wire, written anew for the tests: what judges the server shares no code with it.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// One session on one connection.
+#[derive(Debug)]
+pub struct RawZk {
+    stream: TcpStream,
+    xid: i32,
+}
+
+impl RawZk {
+    /// Opens a session of 20 s.
+    pub fn connect(port: u16) -> io::Result<RawZk> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut session = RawZk { stream, xid: 0 };
+        let mut connect = Vec::new();
+        connect.extend(0i32.to_be_bytes());
+        connect.extend(0i64.to_be_bytes());
+        connect.extend(20_000i32.to_be_bytes());
+        connect.extend(0i64.to_be_bytes());
+        connect.extend(16i32.to_be_bytes());
+        connect.extend([0; 16]);
+        connect.push(0);
+        session.send(&connect)?;
+        let answer = session.receive()?;
+        let timeout = i32::from_be_bytes(answer[4..8].try_into().expect("four bytes"));
+        if timeout == 0 {
+            return Err(io::Error::other("the session was refused"));
+        }
+        Ok(session)
+    }
+
+    /// Creates a persistent node; `Ok(false)` if it is there already.
+    pub fn create(&mut self, path: &str, data: &[u8]) -> io::Result<bool> {
+        let mut body = text(path);
+        body.extend((data.len() as u32).to_be_bytes());
+        body.extend(data);
+        body.extend(1i32.to_be_bytes());
+        body.extend(31i32.to_be_bytes());
+        body.extend(text("world"));
+        body.extend(text("anyone"));
+        body.extend(0i32.to_be_bytes());
+        match self.call(1, &body)? {
+            (0, _) => Ok(true),
+            (-110, _) => Ok(false),
+            (error, _) => Err(io::Error::other(format!("create {path}: error {error}"))),
+        }
+    }
+
+    /// The names of a node's children.
+    pub fn children(&mut self, path: &str) -> io::Result<Vec<String>> {
+        let mut body = text(path);
+        body.push(0);
+        let (error, reply) = self.call(8, &body)?;
+        if error != 0 {
+            return Err(io::Error::other(format!("getChildren {path}: error {error}")));
+        }
+        let int = |at: usize| i32::from_be_bytes(reply[at..at + 4].try_into().expect("four bytes")) as usize;
+        let mut at = 4;
+        let mut names = Vec::with_capacity(int(0));
+        for _ in 0..int(0) {
+            let len = int(at);
+            names.push(String::from_utf8_lossy(&reply[at + 4..at + 4 + len]).into_owned());
+            at += 4 + len;
+        }
+        Ok(names)
+    }
+
+    fn call(&mut self, op: i32, body: &[u8]) -> io::Result<(i32, Vec<u8>)> {
+        self.xid += 1;
+        let mut request = Vec::with_capacity(8 + body.len());
+        request.extend(self.xid.to_be_bytes());
+        request.extend(op.to_be_bytes());
+        request.extend(body);
+        self.send(&request)?;
+        loop {
+            let reply = self.receive()?;
+            if reply.len() < 16 {
+                return Err(io::Error::other("a reply without a header"));
+            }
+            if reply[..4] == self.xid.to_be_bytes() {
+                let error = i32::from_be_bytes(reply[12..16].try_into().expect("four bytes"));
+                return Ok((error, reply[16..].to_vec()));
+            }
+        }
+    }
+
+    fn send(&mut self, payload: &[u8]) -> io::Result<()> {
+        let mut frame = (payload.len() as u32).to_be_bytes().to_vec();
+        frame.extend(payload);
+        self.stream.write_all(&frame)
+    }
+
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
+        let mut len = [0; 4];
+        self.stream.read_exact(&mut len)?;
+        let mut payload = vec![0; u32::from_be_bytes(len) as usize];
+        self.stream.read_exact(&mut payload)?;
+        Ok(payload)
+    }
+}
+
+fn text(text: &str) -> Vec<u8> {
+    let mut bytes = (text.len() as u32).to_be_bytes().to_vec();
+    bytes.extend(text.as_bytes());
+    bytes
+}
