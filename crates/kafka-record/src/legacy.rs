@@ -173,6 +173,12 @@ impl<'a> LegacyEntry<'a> {
         value: &[u8],
         limit: usize,
     ) -> Result<Vec<LegacyMessage>, ReadError> {
+        if codec == Compression::Zstd {
+            return Err(ReadError::malformed(format!(
+                "Invalid wrapper compressionType found in legacy deep record iterator {}",
+                self.magic()
+            )));
+        }
         let set = if codec == Compression::Lz4 && self.magic() == 0 {
             compression::decompress(codec, &lz4::with_right_checksum(value), limit)?
         } else {
@@ -191,8 +197,17 @@ impl<'a> LegacyEntry<'a> {
         };
         if self.magic() == 1 {
             // Some librdkafka versions leave the outer offset at 0 when they produce: the inner ones then count.
-            let last = last.offset.0;
-            let base = if self.offset().0 < last { 0 } else { self.offset().0 - last };
+            let (outer, last) = (self.offset().0, last.offset.0);
+            let base = match outer {
+                0 => 0,
+                _ if outer < last => {
+                    return Err(ReadError::malformed(format!(
+                        "Found invalid wrapper offset in compressed v1 message set, wrapper offset '{outer}' is less than \
+                         the last inner message offset '{last}' and it is not zero."
+                    )));
+                }
+                _ => outer.wrapping_sub(last),
+            };
             for message in &mut messages {
                 message.offset = Offset(message.offset.0.wrapping_add(base));
             }
@@ -209,9 +224,7 @@ impl<'a> LegacyEntry<'a> {
             )));
         }
         if inner.compression()? != Compression::None {
-            return Err(ReadError::malformed(
-                "Compressed outer record should not have an inner record with a compression attribute set",
-            ));
+            return Err(ReadError::malformed("Inner messages must not be compressed"));
         }
         inner.check_crc()?;
         let (key, value) = inner.key_and_value()?;
