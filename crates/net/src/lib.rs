@@ -1,1 +1,21 @@
 //! Sockets for both servers and both clients.
+//!
+//! Both protocols put four bytes of length before every message; so the accept loop, the frames, the way a reply
+//! leaves (bytes and file ranges in order) and the way a server ends are here, once.
+#![deny(missing_docs)]
+
+pub mod backoff;
+pub mod frame;
+pub mod listener;
+pub mod port_owner;
+pub mod send;
+pub mod shutdown;
+pub mod stream;
+
+pub use backoff::Backoff;
+pub use frame::{FrameError, FrameReader};
+pub use listener::{Accepted, Incoming, Limits, Listener};
+pub use port_owner::port_owner;
+pub use send::{Piece, SendError, send_all};
+pub use shutdown::{Shutdown, Signals};
+pub use stream::{ReadHalf, Stream, WriteHalf};

@@ -1,0 +1,349 @@
+//! The accept loop's inside: bind, accept, limits, and what to do when there are no descriptors left.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
+
+use crate::stream::Stream;
+
+/// How long accepting rests when the system has no descriptor or memory left for a connection.
+const REST: Duration = Duration::from_millis(100);
+
+/// What happens to a connection above the total limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It is closed at once (ZooKeeper's `maxCnxns`).
+    #[default]
+    Refuse,
+    /// It waits in the system's queue until another one ends (Kafka's `max.connections`).
+    Wait,
+}
+
+/// Limits and the count of what is open. Clones share the count, so several listeners can have one limit.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    /// Told when a connection ends or a limit changes.
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+    max_total: Option<usize>,
+    max_per_address: Option<usize>,
+    overrides: HashMap<IpAddr, usize>,
+    when_full: WhenFull,
+}
+
+impl Limits {
+    /// No limits.
+    pub fn none() -> Limits {
+        Limits::default()
+    }
+
+    /// Sets the limit on all connections together; `None` is none.
+    pub fn set_total(&self, max: Option<usize>, when_full: WhenFull) {
+        let mut counts = self.counts();
+        counts.max_total = max;
+        counts.when_full = when_full;
+        drop(counts);
+        self.shared.room.notify_waiters();
+    }
+
+    /// Sets the limit per address, and other limits for some addresses (`max.connections.per.ip.overrides`).
+    pub fn set_per_address(&self, max: Option<usize>, overrides: HashMap<IpAddr, usize>) {
+        let mut counts = self.counts();
+        counts.max_per_address = max;
+        counts.overrides = overrides;
+    }
+
+    /// Connections that are open now.
+    pub fn open(&self) -> usize {
+        self.counts().total
+    }
+
+    /// Connections that are open now from one address.
+    pub fn open_from(&self, address: IpAddr) -> usize {
+        self.counts().by_address.get(&address).copied().unwrap_or(0)
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while the total is reached and the wish is to wait then.
+    async fn room(&self) {
+        loop {
+            let told = self.shared.room.notified();
+            tokio::pin!(told);
+            // Registered before the look, so that an end between the two is not missed.
+            told.as_mut().enable();
+            {
+                let counts = self.counts();
+                if counts.when_full == WhenFull::Refuse || counts.max_total.is_none_or(|max| counts.total < max) {
+                    return;
+                }
+            }
+            told.await;
+        }
+    }
+
+    fn admit(&self, address: IpAddr) -> Result<Admission, Refusal> {
+        let mut counts = self.counts();
+        if let Some(max) = counts.max_total
+            && counts.total >= max
+        {
+            return Err(Refusal::Total { max });
+        }
+        let here = counts.by_address.get(&address).copied().unwrap_or(0);
+        if let Some(max) = counts.overrides.get(&address).copied().or(counts.max_per_address)
+            && here >= max
+        {
+            return Err(Refusal::Address { max });
+        }
+        counts.total += 1;
+        counts.by_address.insert(address, here + 1);
+        Ok(Admission { limits: self.clone(), address })
+    }
+}
+
+/// A place among the open connections; dropping it gives the place back.
+#[derive(Debug)]
+pub struct Admission {
+    limits: Limits,
+    address: IpAddr,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut counts = self.limits.counts();
+        counts.total -= 1;
+        if let Some(here) = counts.by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+        drop(counts);
+        self.limits.shared.room.notify_waiters();
+    }
+}
+
+/// Why a connection was closed at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Too many connections.
+    Total {
+        /// The limit.
+        max: usize,
+    },
+    /// Too many connections from this address.
+    Address {
+        /// The limit for it.
+        max: usize,
+    },
+}
+
+/// A connection with its place.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection.
+    pub stream: Stream,
+    /// Keep it as long as the connection is open.
+    pub admission: Admission,
+}
+
+/// What [`Listener::accept`] came back with.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A connection.
+    Accepted(Accepted),
+    /// A connection that was closed because of a limit; for the log.
+    Refused {
+        /// Who it was.
+        peer: SocketAddr,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// An open port.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    limits: Limits,
+    /// Descriptors ran out at the last try, which was logged.
+    resting: bool,
+}
+
+impl Listener {
+    /// Binds to one address, or to all when it is `None`: IPv4 and IPv6 where the machine has both, as Java does.
+    /// Port 0 takes a free one. `backlog` is how many connections the system keeps waiting.
+    pub fn bind(address: Option<IpAddr>, port: u16, backlog: u32, limits: Limits) -> io::Result<Listener> {
+        let socket = match address {
+            Some(address) => listen(SocketAddr::new(address, port), backlog)?,
+            None => match listen(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), backlog) {
+                // Only where there is no IPv6 at all; a taken port is taken.
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), backlog)?
+                }
+                other => other?,
+            },
+        };
+        Ok(Listener { socket, limits, resting: false })
+    }
+
+    /// Where it listens, with the port that was really taken.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Waits for the next connection. Errors that concern one connection, or pass, do not come out. Cancel safe.
+    pub async fn accept(&mut self) -> Incoming {
+        loop {
+            self.limits.room().await;
+            match self.socket.accept().await {
+                Ok((socket, _)) => {
+                    self.resting = false;
+                    if let Some(incoming) = self.take(socket) {
+                        return incoming;
+                    }
+                }
+                Err(error) if is_passing(&error) => {}
+                Err(error) => self.rest(&error).await,
+            }
+        }
+    }
+
+    /// `None` if the peer has gone already.
+    fn take(&self, socket: TcpStream) -> Option<Incoming> {
+        let stream = Stream::plain(socket).ok()?;
+        Some(match self.limits.admit(stream.peer().ip()) {
+            Ok(admission) => Incoming::Accepted(Accepted { stream, admission }),
+            Err(refusal) => Incoming::Refused { peer: stream.peer(), refusal },
+        })
+    }
+
+    /// The connection stays in the system's queue and accepting it would fail again at once: without a rest this
+    /// would be a busy loop.
+    async fn rest(&mut self, error: &io::Error) {
+        if !self.resting {
+            tracing::warn!(target: "net.Listener", "Cannot accept connections for now: {error}");
+        }
+        self.resting = true;
+        tokio::time::sleep(REST).await;
+    }
+}
+
+fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted server gets its port back while old connections are still in TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
+/// The peer went away between its connect and our accept, or a signal came.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    fn run<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
+    async fn connect(listener: &Listener) -> TcpStream {
+        let port = listener.local().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap()
+    }
+
+    fn local(limits: &Limits) -> Listener {
+        Listener::bind(Some(Ipv4Addr::LOCALHOST.into()), 0, 50, limits.clone()).unwrap()
+    }
+
+    fn accepted(incoming: Incoming) -> Accepted {
+        match incoming {
+            Incoming::Accepted(accepted) => accepted,
+            Incoming::Refused { peer, refusal } => panic!("{peer} refused: {refusal:?}"),
+        }
+    }
+
+    #[test]
+    fn an_address_has_its_limit() {
+        run(async {
+            let limits = Limits::none();
+            limits.set_per_address(Some(1), HashMap::new());
+            let mut listener = local(&limits);
+            let _first = connect(&listener).await;
+            let one = accepted(listener.accept().await);
+            let mut second = connect(&listener).await;
+            let refused = listener.accept().await;
+            assert!(matches!(refused, Incoming::Refused { refusal: Refusal::Address { max: 1 }, .. }));
+            assert_eq!(second.read(&mut [0]).await.unwrap(), 0, "closed at once");
+            assert_eq!(limits.open_from(Ipv4Addr::LOCALHOST.into()), 1);
+            drop(one);
+            assert_eq!((limits.open(), limits.open_from(Ipv4Addr::LOCALHOST.into())), (0, 0));
+            let _third = connect(&listener).await;
+            let _one = accepted(listener.accept().await);
+            limits.set_per_address(Some(0), HashMap::from([(Ipv4Addr::LOCALHOST.into(), 2)]));
+            let _fourth = connect(&listener).await;
+            accepted(listener.accept().await);
+        });
+    }
+
+    #[test]
+    fn above_the_total_they_are_refused_or_wait() {
+        run(async {
+            let limits = Limits::none();
+            limits.set_total(Some(1), WhenFull::Refuse);
+            let mut listener = local(&limits);
+            let _first = connect(&listener).await;
+            let one = accepted(listener.accept().await);
+            let _second = connect(&listener).await;
+            let refused = listener.accept().await;
+            assert!(matches!(refused, Incoming::Refused { refusal: Refusal::Total { max: 1 }, .. }));
+            limits.set_total(Some(1), WhenFull::Wait);
+            let _third = connect(&listener).await;
+            let waiting = tokio::time::timeout(Duration::from_millis(20), listener.accept()).await;
+            assert!(waiting.is_err());
+            let (two, ()) = tokio::join!(listener.accept(), async { drop(one) });
+            accepted(two);
+        });
+    }
+
+    #[test]
+    fn all_addresses_means_both_kinds() {
+        run(async {
+            let mut listener = Listener::bind(None, 0, 50, Limits::none()).unwrap();
+            let _client = connect(&listener).await;
+            let one = accepted(listener.accept().await);
+            assert_eq!(one.stream.peer().ip(), IpAddr::V4(Ipv4Addr::LOCALHOST), "not ::ffff:127.0.0.1");
+            let port = listener.local().unwrap().port();
+            let error = Listener::bind(None, port, 50, Limits::none()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+            let owner = crate::port_owner(port).unwrap();
+            assert_eq!(owner.pid, std::process::id());
+        });
+    }
+}

@@ -1,0 +1,163 @@
+//! How a server ends: everybody is told, everybody finishes, nobody is waited for for ever.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The end of a server, or of a part of it. Clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    token: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Shutdown {
+    /// Nothing has ended yet.
+    pub fn new() -> Shutdown {
+        Shutdown::default()
+    }
+
+    /// A part that can end alone and ends with the whole. Its tasks are waited for by itself only.
+    pub fn child(&self) -> Shutdown {
+        Shutdown { token: self.token.child_token(), tasks: TaskTracker::new() }
+    }
+
+    /// For tasks that `select!` on it.
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// Starts a task that [`Shutdown::drain`] waits for.
+    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tasks.spawn(task)
+    }
+
+    /// As [`Shutdown::spawn`], on a `LocalSet` or a local runtime.
+    pub fn spawn_local<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.tasks.spawn_local(task)
+    }
+
+    /// Tells everybody to end. Returns at once.
+    pub fn begin(&self) {
+        self.token.cancel();
+        self.tasks.close();
+    }
+
+    /// Has it begun?
+    pub fn has_begun(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Waits until it begins.
+    pub async fn begun(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Tasks that have not ended.
+    pub fn running(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Begins the end and waits for all tasks, at most `limit`. `false` if some still run.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.begin();
+        tokio::time::timeout(limit, self.tasks.wait()).await.is_ok()
+    }
+}
+
+/// The signals that ask a server to end. Made before anything else starts, so that none is lost.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Catches SIGTERM, SIGINT and SIGHUP from now on. A runtime must be running.
+    pub fn catch() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one; its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run<F: Future>(future: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(future)
+    }
+
+    #[test]
+    fn tasks_are_told_and_waited_for() {
+        run(async {
+            let shutdown = Shutdown::new();
+            let inner = shutdown.clone();
+            let task = shutdown.spawn(async move {
+                inner.begun().await;
+                tokio::task::yield_now().await;
+                "finished"
+            });
+            assert_eq!(shutdown.running(), 1);
+            assert!(shutdown.drain(Duration::from_secs(10)).await);
+            assert!(shutdown.has_begun());
+            assert_eq!(task.await.unwrap(), "finished");
+        });
+    }
+
+    #[test]
+    fn a_task_that_does_not_listen_is_not_waited_for_for_ever() {
+        run(async {
+            let shutdown = Shutdown::new();
+            shutdown.spawn(std::future::pending::<()>());
+            assert!(!shutdown.drain(Duration::from_millis(5)).await);
+            assert_eq!(shutdown.running(), 1);
+        });
+    }
+
+    #[test]
+    fn a_part_ends_with_the_whole_and_not_the_other_way_round() {
+        let whole = Shutdown::new();
+        let (one, two) = (whole.child(), whole.child());
+        one.begin();
+        assert!(one.has_begun() && !whole.has_begun() && !two.has_begun());
+        whole.begin();
+        assert!(two.has_begun());
+    }
+
+    #[test]
+    fn signals_are_caught() {
+        run(async {
+            let mut signals = Signals::catch().unwrap();
+            let me = rustix::process::getpid();
+            rustix::process::kill_process(me, rustix::process::Signal::TERM).unwrap();
+            assert_eq!(signals.next().await, "SIGTERM");
+        });
+    }
+}
