@@ -1,8 +1,8 @@
 //! Messages with four bytes of length before them.
 //!
 //! `tokio-util`'s [`LengthDelimitedCodec`] splits them off. It reserves the announced length at once, though, so a
-//! peer could make a server allocate 100 MB with four bytes; therefore it only sees small frames and complete ones,
-//! and a large frame's memory grows with the bytes that have come.
+//! peer could make a server allocate 100 MB with four bytes; therefore it only sees complete frames, and a large
+//! frame's memory grows with the bytes that have come.
 
 use std::io;
 
@@ -90,10 +90,17 @@ impl FrameReader {
         }
     }
 
+    /// Gives back the memory of a connection that has been idle for a while; nothing is lost.
+    pub fn release(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
     /// A frame that is there already; `None` if more bytes are needed.
     pub fn next_buffered(&mut self) -> Result<Option<Bytes>, FrameError> {
         let Some(len) = self.announced()? else { return Ok(None) };
-        if len > SMALL && self.buffer.len() < HEAD_LEN + len {
+        if self.buffer.len() < HEAD_LEN + len {
             return Ok(None);
         }
         Ok(self.codec.decode(&mut self.buffer)?.map(BytesMut::freeze))
@@ -134,15 +141,12 @@ pub fn put_frame(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) -> io::Re
     let start = out.len();
     out.put_i32(0);
     body(out);
-    match i32::try_from(out.len() - start - HEAD_LEN) {
-        Ok(len) => {
-            out[start..start + HEAD_LEN].copy_from_slice(&len.to_be_bytes());
-            Ok(())
-        }
-        Err(_) => {
-            out.truncate(start);
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "frame above 2 GiB"))
-        }
+    if let Ok(len) = i32::try_from(out.len() - start - HEAD_LEN) {
+        out[start..start + HEAD_LEN].copy_from_slice(&len.to_be_bytes());
+        Ok(())
+    } else {
+        out.truncate(start);
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "frame above 2 GiB"))
     }
 }
 
@@ -182,7 +186,9 @@ mod tests {
 
     fn framed(bodies: &[&[u8]]) -> BytesMut {
         let mut out = BytesMut::new();
-        bodies.iter().for_each(|body| put_frame(&mut out, |out| out.put_slice(body)).unwrap());
+        for body in bodies {
+            put_frame(&mut out, |out| out.put_slice(body)).unwrap();
+        }
         out
     }
 
