@@ -69,6 +69,13 @@ pub trait File: Send + Sync + std::fmt::Debug {
     /// Writes all of `bytes` at `offset`; a gap before `offset` reads as zeros.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
+    /// Writes `head` at `offset` and `body` behind it, in one call to the system where it has one: a batch whose header
+    /// was patched goes to the file without being copied together.
+    fn write_two_at(&self, head: &[u8], body: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(head, offset)?;
+        self.write_at(body, offset + head.len() as u64)
+    }
+
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
 

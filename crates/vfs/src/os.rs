@@ -209,6 +209,15 @@ impl File for OsFile {
         Ok(())
     }
 
+    fn write_two_at(&self, head: &[u8], body: &[u8], offset: u64) -> io::Result<()> {
+        let pieces = [io::IoSlice::new(head), io::IoSlice::new(body)];
+        let written = self.done(retry_on_intr(|| rustix::io::pwritev(&self.fd, &pieces, offset)))?;
+        // A short write is rare (a nearly full disk): the rest goes the plain way, which reports the reason.
+        let in_head = written.min(head.len());
+        self.write_at(&head[in_head..], offset + in_head as u64)?;
+        self.write_at(&body[written - in_head..], offset + written as u64 + (head.len() - in_head) as u64)
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.done(sys::fstat(&self.fd))?.st_size as u64)
     }

@@ -66,3 +66,15 @@ fn is_locked_for_others(path: &Path) -> bool {
         words.get(1) == Some(&"POSIX") && words.iter().any(|word| word.ends_with(&wanted))
     })
 }
+
+#[test]
+fn two_pieces_are_written_as_one() {
+    let dir = TestDir::new();
+    let file = OsVfs.open(&dir.path().join("file"), OpenMode::CreateNew).unwrap();
+    file.write_at(b"....", 0).unwrap();
+    file.write_two_at(b"head", b"body", 2).unwrap();
+    file.write_two_at(b"", b"!", 10).unwrap();
+    let mut bytes = [0; 11];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"..headbody!");
+}
