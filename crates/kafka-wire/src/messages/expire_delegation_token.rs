@@ -1,0 +1,22 @@
+//! ExpireDelegationToken (40): end a delegation token, now or at a time.
+//!
+//! Sent by the owner or a renewer to any broker.
+
+use bytes::Bytes;
+
+messages! {
+    ExpireDelegationToken
+
+    /// The token's HMAC and when.
+    struct Request {
+        0..     hmac: Bytes;
+        0..     expiry_time_period_ms: i64;
+    }
+
+    /// When it expires now, in wall ms.
+    struct Response {
+        0..     error_code: i16;
+        0..     expiry_timestamp_ms: i64;
+        0..     throttle_time_ms: i32;
+    }
+}
