@@ -9,7 +9,7 @@ macro_rules! error_codes {
         #[repr(i16)]
         pub enum ErrorCode {
             $(
-                #[doc = $message]
+                #[doc = concat!("`", $name, "`: ", $message)]
                 $variant = $code,
             )*
         }
