@@ -6,10 +6,20 @@
 //! lost with the coordinator, as the protocol expects.
 #![deny(missing_docs)]
 
+mod administration;
 mod config;
 mod coordinator;
 mod effect;
+mod group;
+mod heartbeat;
+mod join;
+mod member;
+mod offsets;
+mod pending;
+mod records;
 mod request;
+mod sync;
+mod timers;
 
 pub use config::Config;
 pub use coordinator::{Coordinator, Replayed};
