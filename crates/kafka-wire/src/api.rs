@@ -47,15 +47,6 @@ macro_rules! api_keys {
     };
 }
 
-macro_rules! first_or_never {
-    () => {
-        i16::MAX
-    };
-    ($version:literal) => {
-        $version
-    };
-}
-
 struct Row {
     name: &'static str,
     first: i16,

@@ -25,11 +25,7 @@ pub fn encode_response<M: Message>(
 
 /// Reads the header of the response to a request of this API and version: its correlation id. The body follows in
 /// `decoder`.
-pub fn decode_response_header(
-    decoder: &mut Decoder,
-    api_key: ApiKey,
-    version: i16,
-) -> Result<i32, DecodeError> {
+pub fn decode_response_header(decoder: &mut Decoder, api_key: ApiKey, version: i16) -> Result<i32, DecodeError> {
     let correlation_id = decoder.i32()?;
     if api_key.response_header_version(version) >= 1 {
         decoder.skip_tagged_fields()?;

@@ -56,6 +56,10 @@ pub struct FieldSpec {
 
 impl FieldSpec {
     pub(crate) const fn new(name: &'static str, first: i16, last: i16, default: Constant) -> FieldSpec {
+        let name = match name.as_bytes() {
+            [b'r', b'#', ..] => name.split_at(2).1,
+            _ => name,
+        };
         FieldSpec { name, first, last, default, null_from: 0, tag: None, ignorable: false }
     }
 
@@ -75,7 +79,7 @@ impl FieldSpec {
     }
 
     fn is_carried(&self, version: i16) -> bool {
-        self.first <= version && version <= self.last
+        is_between(version, self.first, self.last)
     }
 
     fn form(&self, form: Form) -> Form {
@@ -99,7 +103,7 @@ pub trait Field {
     fn smallest(&self, form: Form) -> usize;
 }
 
-/// A struct declared with [`messages!`]; its fields in the order of the wire.
+/// A struct declared with `messages!`; its fields in the order of the wire.
 pub trait Struct {
     /// Shows every field to the reader.
     fn read_fields(&mut self, reader: &mut FieldReader<'_>) -> Result<(), DecodeError>;
@@ -128,11 +132,7 @@ impl FieldReader<'_> {
 }
 
 /// Reads a struct.
-pub(crate) fn read_struct(
-    value: &mut dyn Struct,
-    decoder: &mut Decoder,
-    form: Form,
-) -> Result<(), DecodeError> {
+pub(crate) fn read_struct(value: &mut dyn Struct, decoder: &mut Decoder, form: Form) -> Result<(), DecodeError> {
     value.read_fields(&mut FieldReader { decoder, form, tag: None, known: false })?;
     if !form.flexible {
         return Ok(());
@@ -245,12 +245,7 @@ impl Shape {
         known.then_some(Form { version, flexible: version >= self.flexible, nullable: false })
     }
 
-    fn decode(
-        &self,
-        message: &mut dyn Struct,
-        decoder: &mut Decoder,
-        version: i16,
-    ) -> Result<(), DecodeError> {
+    fn decode(&self, message: &mut dyn Struct, decoder: &mut Decoder, version: i16) -> Result<(), DecodeError> {
         let Some(form) = self.form(version) else {
             let problem = crate::error::Problem::UnsupportedVersion(version);
             return Err(DecodeError::from(problem).inside_message(self.name, version));
@@ -259,8 +254,7 @@ impl Shape {
     }
 
     fn encode(&self, message: &dyn Struct, encoder: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        let form =
-            self.form(version).ok_or(EncodeError::UnsupportedVersion { message: self.name, version })?;
+        let form = self.form(version).ok_or(EncodeError::UnsupportedVersion { message: self.name, version })?;
         write_struct(message, encoder, form)
     }
 }
@@ -408,5 +402,52 @@ macro_rules! messages {
         }
 
         structs! { "A part of this module's request or response." $($structs)* }
+    };
+}
+
+/// Declares that a struct is a record with versions of its own; see [`records`](crate::records).
+macro_rules! record {
+    ($name:ident, versions $first:literal ..= $last:literal $(, flexible from $flexible:literal)?) => {
+        impl $crate::schema::Message for $name {
+            const SHAPE: $crate::schema::Shape = $crate::schema::Shape {
+                name: stringify!($name),
+                first: $first,
+                last: $last,
+                flexible: first_or_never!($($flexible)?),
+            };
+        }
+    };
+}
+
+/// `first_or_never!(4)`, `first_or_never!()`: the first flexible version, if there is one.
+macro_rules! first_or_never {
+    () => {
+        i16::MAX
+    };
+    ($version:literal) => {
+        $version
+    };
+}
+
+pub(crate) const fn is_between(version: i16, first: i16, last: i16) -> bool {
+    first <= version && version <= last
+}
+
+/// Declares what callers may ask about a version of this API instead of comparing numbers.
+macro_rules! questions {
+    ($($(#[$doc:meta])* $name:ident: $first:literal $dots:tt $($last:literal)?;)*) => {
+        /// A version of this API, to be asked what it can do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Version(pub i16);
+
+        impl Version {
+            $(
+                $(#[$doc])*
+                #[doc = concat!("\n\nVersions ", stringify!($first), stringify!($dots) $(, stringify!($last))?, ".")]
+                pub const fn $name(self) -> bool {
+                    $crate::schema::is_between(self.0, $first, last!($dots $($last)?))
+                }
+            )*
+        }
     };
 }

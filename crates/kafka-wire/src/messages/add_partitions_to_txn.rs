@@ -51,3 +51,18 @@ messages! {
         0..     partition_error_code: i16;
     }
 }
+
+/// Brokers that verify transactions at the coordinator send this version.
+pub const BROKER_VERSION: i16 = 5;
+
+/// The newest version that producers send.
+pub const NEWEST_CLIENT_VERSION: i16 = 3;
+
+questions! {
+    /// The client understands PRODUCER_FENCED; older ones are told INVALID_PRODUCER_EPOCH.
+    knows_producer_fenced: 2..;
+    /// Several transactions at once, in `transactions`; sent by brokers only.
+    is_batched: 4..;
+    /// The sender understands TRANSACTION_ABORTABLE.
+    knows_transaction_abortable: 5..;
+}

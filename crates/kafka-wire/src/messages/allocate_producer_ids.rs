@@ -19,3 +19,6 @@ messages! {
         0..     producer_id_len: i32;
     }
 }
+
+/// Brokers send this version.
+pub const BROKER_VERSION: i16 = 0;

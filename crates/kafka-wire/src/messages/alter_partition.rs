@@ -61,3 +61,15 @@ messages! {
         0..     partition_epoch: i32;
     }
 }
+
+/// Brokers send this version.
+pub const BROKER_VERSION: i16 = 3;
+
+questions! {
+    /// Topics go by id; names are empty.
+    uses_topic_ids: 2..;
+    /// The proposed ISR comes with broker epochs.
+    carries_broker_epochs: 3..;
+    /// The sender understands INELIGIBLE_REPLICA; older ones are told OPERATION_NOT_ATTEMPTED.
+    knows_ineligible_replica: 2..;
+}

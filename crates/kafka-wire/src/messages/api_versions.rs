@@ -4,6 +4,10 @@
 //! answered in version 0 with UNSUPPORTED_VERSION and the range of ApiVersions itself (see [`decode_response`]); the
 //! response header never has tagged fields.
 
+use kafka_types::ErrorCode;
+
+use crate::{ApiKey, DecodeError, Decoder, Message as _};
+
 messages! {
     ApiVersions
 
@@ -43,4 +47,31 @@ messages! {
         3..     max_version_level: i16;
         3..     min_version_level: i16;
     }
+}
+
+/// The version that everybody can read, used to tell a client that its own is not known.
+pub const FALLBACK_VERSION: i16 = 0;
+
+impl Response {
+    /// All that is served, as a response lists it.
+    pub fn served() -> Vec<ApiVersion> {
+        ApiKey::ALL.iter().copied().map(ApiVersion::served).collect()
+    }
+}
+
+impl ApiVersion {
+    /// The range in which `key` is served.
+    pub fn served(key: ApiKey) -> ApiVersion {
+        let (min_version, max_version) = key.served_versions().into_inner();
+        ApiVersion { api_key: key.code(), min_version, max_version }
+    }
+}
+
+/// Reads the body of a response to a request of `version`: in that version or, when that is how the broker says that
+/// it does not know it, in [`FALLBACK_VERSION`].
+pub fn decode_response(decoder: &mut Decoder, version: i16) -> Result<Response, DecodeError> {
+    let mut fallback = decoder.clone();
+    // A body of version 0 begins like any other: the error code tells which it is.
+    let in_fallback = decoder.clone().i16()? == ErrorCode::UnsupportedVersion.code();
+    if in_fallback { Response::decode(&mut fallback, FALLBACK_VERSION) } else { Response::decode(decoder, version) }
 }

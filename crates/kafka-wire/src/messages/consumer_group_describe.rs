@@ -28,7 +28,7 @@ messages! {
         0..     assignment_epoch: i32;
         0..     assignor_name: String;
         0..     members: Vec<Member>;
-        0..     authorized_operations: i32 = -2147483648;
+        0..     authorized_operations: i32 = -2_147_483_648;
     }
 
     struct Member {

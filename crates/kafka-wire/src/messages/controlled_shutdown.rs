@@ -22,3 +22,6 @@ messages! {
         0..     partition_index: i32;
     }
 }
+
+/// Brokers send this version.
+pub const BROKER_VERSION: i16 = 3;

@@ -31,3 +31,8 @@ messages! {
         0..     error_message: Option<String>;
     }
 }
+
+questions! {
+    /// Patterns have types; before, all are literal.
+    carries_pattern_type: 1..;
+}

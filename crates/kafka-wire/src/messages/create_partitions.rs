@@ -36,3 +36,8 @@ messages! {
         0..     error_message: Option<String> = null;
     }
 }
+
+questions! {
+    /// The client understands THROTTLING_QUOTA_EXCEEDED.
+    knows_throttling_quota_exceeded: 3..;
+}

@@ -62,3 +62,16 @@ messages! {
         5..     is_sensitive: bool;
     }
 }
+
+questions! {
+    /// Creation can be tried without doing it.
+    carries_validate_only: 1..;
+    /// -1 as the number of partitions or replicas asks for the broker's default.
+    allows_default_sizes: 4..;
+    /// Sizes and configs of the new topic are in the answer.
+    returns_configs: 5..;
+    /// The client understands THROTTLING_QUOTA_EXCEEDED.
+    knows_throttling_quota_exceeded: 6..;
+    /// The new topic's id is in the answer.
+    returns_topic_id: 7..;
+}

@@ -32,3 +32,20 @@ messages! {
         5..     error_message: Option<String> = null, ignorable;
     }
 }
+
+questions! {
+    /// The client understands TOPIC_DELETION_DISABLED; older ones are told INVALID_REQUEST.
+    knows_topic_deletion_disabled: 3..;
+    /// The client understands THROTTLING_QUOTA_EXCEEDED.
+    knows_throttling_quota_exceeded: 5..;
+    /// Topics are in `topics`, by name or id; before, in `topic_names`.
+    uses_topic_states: 6..;
+}
+
+impl Request {
+    /// The topics to delete, each by name or by id, wherever the version has them.
+    pub fn states(&self) -> impl Iterator<Item = (Option<&str>, Uuid)> {
+        let named = self.topic_names.iter().map(|name| (Some(name.as_str()), Uuid::ZERO));
+        named.chain(self.topics.iter().map(|topic| (topic.name.as_deref(), topic.topic_id)))
+    }
+}

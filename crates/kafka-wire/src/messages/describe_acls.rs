@@ -38,3 +38,8 @@ messages! {
         0..     permission_type: i8;
     }
 }
+
+questions! {
+    /// Patterns have types; before, all are literal.
+    carries_pattern_type: 1..;
+}

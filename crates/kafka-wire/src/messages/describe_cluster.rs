@@ -22,7 +22,7 @@ messages! {
         0..     controller_id: i32 = -1;
         0..     brokers: Vec<DescribeClusterBroker>;
         /// Bit field of ACL operations; i32::MIN: not asked for.
-        0..     cluster_authorized_operations: i32 = -2147483648;
+        0..     cluster_authorized_operations: i32 = -2_147_483_648;
     }
 
     struct DescribeClusterBroker {
@@ -31,4 +31,9 @@ messages! {
         0..     port: i32;
         0..     rack: Option<String> = null;
     }
+}
+
+questions! {
+    /// Controllers may be asked for instead of brokers.
+    carries_endpoint_type: 1..;
 }

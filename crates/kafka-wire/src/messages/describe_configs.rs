@@ -52,3 +52,10 @@ messages! {
         1..     source: i8;
     }
 }
+
+questions! {
+    /// Sources and synonyms are there; before, only whether a value is the default.
+    carries_sources: 1..;
+    /// Types and documentation are there.
+    carries_documentation: 3..;
+}

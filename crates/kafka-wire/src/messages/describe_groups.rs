@@ -28,7 +28,7 @@ messages! {
         0..     protocol_data: String;
         0..     members: Vec<DescribedGroupMember>;
         /// Bit field of ACL operations; i32::MIN: not asked for.
-        3..     authorized_operations: i32 = -2147483648;
+        3..     authorized_operations: i32 = -2_147_483_648;
     }
 
     struct DescribedGroupMember {
@@ -39,4 +39,11 @@ messages! {
         0..     member_metadata: Bytes;
         0..     member_assignment: Bytes;
     }
+}
+
+questions! {
+    /// Operations the caller may do can be asked for.
+    carries_authorized_operations: 3..;
+    /// Static members are named.
+    carries_group_instance_id: 4..;
 }

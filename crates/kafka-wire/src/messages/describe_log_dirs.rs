@@ -42,3 +42,10 @@ messages! {
         0..     is_future_key: bool;
     }
 }
+
+questions! {
+    /// There is one error for the whole answer.
+    carries_error: 3..;
+    /// The volume's total and usable bytes are there.
+    carries_volume_size: 4..;
+}

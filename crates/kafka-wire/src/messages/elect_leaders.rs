@@ -36,3 +36,8 @@ messages! {
         0..     error_message: Option<String>;
     }
 }
+
+questions! {
+    /// Unclean elections may be asked for, and there is one error for the whole answer; before, preferred only.
+    carries_election_type: 1..;
+}

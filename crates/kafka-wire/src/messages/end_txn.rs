@@ -19,3 +19,10 @@ messages! {
         0..     error_code: i16;
     }
 }
+
+questions! {
+    /// The client understands PRODUCER_FENCED; older ones are told INVALID_PRODUCER_EPOCH.
+    knows_producer_fenced: 2..;
+    /// The client understands TRANSACTION_ABORTABLE.
+    knows_transaction_abortable: 4..;
+}

@@ -22,7 +22,7 @@ messages! {
         0..     max_wait_ms: i32;
         0..     min_bytes: i32;
         /// Upper limit of the response; the first batch comes even if it is larger (KIP-74).
-        3..     max_bytes: i32 = 2147483647, ignorable;
+        3..     max_bytes: i32 = 2_147_483_647, ignorable;
         /// 0: all up to the high watermark; 1: committed transactions only, up to the last stable offset.
         4..     isolation_level: i8, ignorable;
         /// 0: no session yet.
@@ -132,5 +132,58 @@ messages! {
         16..    host: String;
         16..    port: i32;
         16..    rack: Option<String> = null;
+    }
+}
+
+/// Followers fetch in this version.
+pub const FOLLOWER_VERSION: i16 = 17;
+
+questions! {
+    /// Topics go by id; names are empty.
+    uses_topic_ids: 13..;
+    /// `max_bytes` is there, and the first batch may exceed it. Before, the partition limit holds hard.
+    carries_max_bytes: 3..;
+    /// Isolation level, last stable offset and aborted transactions are there.
+    carries_isolation_level: 4..;
+    /// Fetch sessions (KIP-227).
+    has_sessions: 7..;
+    /// The follower names itself in `replica_state`, with its epoch, instead of in `replica_id`.
+    uses_replica_state: 15..;
+    /// The client understands zstd; others get UNSUPPORTED_COMPRESSION_TYPE for such batches.
+    allows_zstd: 10..;
+    /// The response may send the consumer to a follower.
+    carries_preferred_read_replica: 11..;
+    /// The client can tell where it may have diverged, and understands `diverging_epoch`.
+    carries_last_fetched_epoch: 12..;
+    /// The response says who leads and where, when the broker does not.
+    carries_current_leader: 16..;
+    /// The client understands KAFKA_STORAGE_ERROR; older ones are told NOT_LEADER_OR_FOLLOWER, which they retry.
+    knows_storage_error: 6..;
+}
+
+impl Version {
+    /// The newest message format the client can read; newer batches must be converted.
+    pub const fn max_magic(self) -> i8 {
+        match self.0 {
+            ..=1 => 0,
+            2..=3 => 1,
+            _ => 2,
+        }
+    }
+}
+
+impl Request {
+    /// The follower's broker id, wherever the version has it; -1 for a consumer.
+    pub fn follower_id(&self) -> i32 {
+        if self.replica_state.replica_id >= 0 { self.replica_state.replica_id } else { self.replica_id }
+    }
+
+    /// Names the follower where this version has a place for it.
+    pub fn set_follower(&mut self, version: Version, broker_id: i32, broker_epoch: i64) {
+        if version.uses_replica_state() {
+            self.replica_state = ReplicaState { replica_id: broker_id, replica_epoch: broker_epoch };
+        } else {
+            self.replica_id = broker_id;
+        }
     }
 }

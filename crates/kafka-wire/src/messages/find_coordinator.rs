@@ -33,3 +33,10 @@ messages! {
         4..     error_message: Option<String>, ignorable;
     }
 }
+
+questions! {
+    /// Transaction coordinators may be asked for; before, the key is a group.
+    carries_key_type: 1..;
+    /// Several keys at once, in `coordinator_keys`, with answers in `coordinators`.
+    is_batched: 4..;
+}

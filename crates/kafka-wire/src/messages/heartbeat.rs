@@ -19,3 +19,8 @@ messages! {
         0..     error_code: i16;
     }
 }
+
+questions! {
+    /// Static members name themselves.
+    carries_group_instance_id: 3..;
+}

@@ -23,3 +23,12 @@ messages! {
         0..     producer_epoch: i16;
     }
 }
+
+questions! {
+    /// The producer may name the id and epoch it has, to have the epoch raised (KIP-360).
+    carries_producer_id: 3..;
+    /// The client understands PRODUCER_FENCED; older ones are told INVALID_PRODUCER_EPOCH.
+    knows_producer_fenced: 4..;
+    /// The client understands TRANSACTION_ABORTABLE.
+    knows_transaction_abortable: 5..;
+}

@@ -54,3 +54,16 @@ messages! {
         0..     metadata: Bytes;
     }
 }
+
+questions! {
+    /// The rebalance timeout is there; before, the session timeout stands for it.
+    carries_rebalance_timeout: 1..;
+    /// A new dynamic member gets MEMBER_ID_REQUIRED and an id first, and joins with that (KIP-394).
+    requires_member_id: 4..;
+    /// Static members name themselves (KIP-345).
+    carries_group_instance_id: 5..;
+    /// The response may have a null protocol; before, an empty one stands for it.
+    allows_null_protocol: 7..;
+    /// The response may tell the leader that the assignment stays.
+    carries_skip_assignment: 9..;
+}

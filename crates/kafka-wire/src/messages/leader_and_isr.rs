@@ -70,3 +70,23 @@ messages! {
         5..     partition_errors: Vec<LeaderAndIsrPartitionError>;
     }
 }
+
+/// The controller sends this version.
+pub const CONTROLLER_VERSION: i16 = 7;
+
+questions! {
+    /// Topics have ids, and the response names topics by them.
+    uses_topic_ids: 5..;
+}
+
+impl Request {
+    /// Every partition state with its topic's name and id (zero when unknown), however the version groups them.
+    pub fn states(&self) -> impl Iterator<Item = (&str, Uuid, &LeaderAndIsrPartitionState)> {
+        let alone = self.ungrouped_partition_states.iter().map(|state| (&*state.topic_name, Uuid::ZERO, state));
+        let by_topic = self
+            .topic_states
+            .iter()
+            .flat_map(|topic| topic.partition_states.iter().map(|state| (&*topic.topic_name, topic.topic_id, state)));
+        alone.chain(by_topic)
+    }
+}

@@ -32,3 +32,8 @@ messages! {
         3..     error_code: i16;
     }
 }
+
+questions! {
+    /// Several members at once, in `members`, also by `group_instance_id`.
+    is_batched: 3..;
+}

@@ -27,3 +27,10 @@ messages! {
         5..     group_type: String, ignorable;
     }
 }
+
+questions! {
+    /// Groups can be filtered by state.
+    carries_states: 4..;
+    /// Groups can be filtered by type.
+    carries_types: 5..;
+}

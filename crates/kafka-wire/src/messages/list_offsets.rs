@@ -49,3 +49,21 @@ messages! {
         4..     leader_epoch: i32 = -1;
     }
 }
+
+/// Followers ask in this version.
+pub const FOLLOWER_VERSION: i16 = 9;
+
+questions! {
+    /// The answer is a list of offsets at segment bases, without timestamps.
+    answers_old_style: 0..=0;
+    /// The answer has the epoch of the offset found.
+    carries_leader_epoch: 4..;
+    /// The client understands OFFSET_NOT_AVAILABLE; older ones are told LEADER_NOT_AVAILABLE.
+    knows_offset_not_available: 5..;
+    /// -3 (largest timestamp) may be asked for.
+    allows_max_timestamp: 7..;
+    /// -4 (earliest local) may be asked for.
+    allows_earliest_local: 8..;
+    /// -5 (latest tiered) may be asked for.
+    allows_latest_tiered: 9..;
+}

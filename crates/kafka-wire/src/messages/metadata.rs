@@ -31,7 +31,7 @@ messages! {
         1..     controller_id: i32 = -1, ignorable;
         0..     topics: Vec<MetadataResponseTopic>;
         /// Bit field of ACL operations; i32::MIN: not asked for.
-        8..=10  cluster_authorized_operations: i32 = -2147483648;
+        8..=10  cluster_authorized_operations: i32 = -2_147_483_648;
     }
 
     struct MetadataResponseBroker {
@@ -48,7 +48,7 @@ messages! {
         1..     is_internal: bool, ignorable;
         0..     partitions: Vec<MetadataResponsePartition>;
         /// Bit field of ACL operations; i32::MIN: not asked for.
-        8..     topic_authorized_operations: i32 = -2147483648;
+        8..     topic_authorized_operations: i32 = -2_147_483_648;
     }
 
     struct MetadataResponsePartition {
@@ -60,5 +60,37 @@ messages! {
         0..     replica_nodes: Vec<i32>;
         0..     isr_nodes: Vec<i32>;
         5..     offline_replicas: Vec<i32>, ignorable;
+    }
+}
+
+questions! {
+    /// The oldest way to say "all topics": an empty list. Later an empty list is none, and null is all.
+    empty_means_all: 0..=0;
+    /// Topics may be asked for by id.
+    allows_topic_ids: 12..;
+    /// Topic ids are in the answer.
+    carries_topic_ids: 10..;
+    /// The client may forbid to create missing topics; older ones always allow it.
+    may_forbid_auto_creation: 4..;
+    /// Operations on the cluster may be asked for.
+    allows_cluster_operations: 8..=10;
+    /// Replicas on brokers that are down are left out and make REPLICA_NOT_AVAILABLE.
+    leaves_out_dead_replicas: 0..=0;
+    /// The client understands LISTENER_NOT_FOUND; older ones are told LEADER_NOT_AVAILABLE.
+    knows_listener_not_found: 6..;
+}
+
+impl Version {
+    /// Does this request ask for all topics?
+    pub fn wants_all(self, request: &Request) -> bool {
+        match &request.topics {
+            None => true,
+            Some(topics) => self.empty_means_all() && topics.is_empty(),
+        }
+    }
+
+    /// The `topics` of a request for all topics.
+    pub fn all_topics(self) -> Option<Vec<MetadataRequestTopic>> {
+        self.empty_means_all().then(Vec::new)
     }
 }

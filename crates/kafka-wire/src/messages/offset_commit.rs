@@ -47,3 +47,14 @@ messages! {
         0..     error_code: i16;
     }
 }
+
+questions! {
+    /// The positions belong into ZooKeeper, under `/consumers`.
+    stores_in_zookeeper: 0..=0;
+    /// Each position has its own timestamp.
+    carries_commit_timestamp: 1..=1;
+    /// The client may say how long positions are kept.
+    carries_retention_time: 2..=4;
+    /// Static members name themselves.
+    carries_group_instance_id: 7..;
+}

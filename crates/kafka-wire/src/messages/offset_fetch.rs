@@ -72,3 +72,16 @@ messages! {
         8..     error_code: i16;
     }
 }
+
+questions! {
+    /// The positions are in ZooKeeper, under `/consumers`.
+    reads_zookeeper: 0..=0;
+    /// Null topics are all topics.
+    allows_all_topics: 2..;
+    /// There is one error for the whole answer; before, it is repeated for every partition.
+    carries_group_error: 2..;
+    /// Only stable positions may be asked for.
+    allows_require_stable: 7..;
+    /// Several groups at once, in `groups`.
+    is_batched: 8..;
+}

@@ -41,3 +41,11 @@ messages! {
         0..     end_offset: i64 = -1;
     }
 }
+
+/// Followers ask in this version.
+pub const FOLLOWER_VERSION: i16 = 4;
+
+questions! {
+    /// The sender says whether it is a replica; before, only replicas asked.
+    carries_replica_id: 3..;
+}

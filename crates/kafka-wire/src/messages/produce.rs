@@ -75,3 +75,27 @@ messages! {
         10..    rack: Option<String> = null;
     }
 }
+
+questions! {
+    /// The body is exactly one batch of format 2.
+    requires_one_batch: 3..;
+    /// The response says which records of a batch were refused, and why.
+    carries_record_errors: 8..;
+    /// The response says who leads, when the broker does not.
+    carries_current_leader: 10..;
+    /// Batches compressed with zstd are taken; older clients get UNSUPPORTED_COMPRESSION_TYPE.
+    allows_zstd: 7..;
+    /// The client understands TRANSACTION_ABORTABLE.
+    knows_transaction_abortable: 11..;
+}
+
+impl Version {
+    /// The newest message format the client may send.
+    pub const fn max_magic(self) -> i8 {
+        match self.0 {
+            ..=1 => 0,
+            2 => 1,
+            _ => 2,
+        }
+    }
+}

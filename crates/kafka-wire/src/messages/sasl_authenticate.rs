@@ -21,3 +21,8 @@ messages! {
         1..     session_lifetime_ms: i64, ignorable;
     }
 }
+
+questions! {
+    /// The session may end, and the client can authenticate again before.
+    carries_session_lifetime: 1..;
+}

@@ -16,3 +16,8 @@ messages! {
         0..     mechanisms: Vec<String>;
     }
 }
+
+questions! {
+    /// SaslAuthenticate requests follow; before, raw SASL bytes in length frames.
+    uses_sasl_authenticate: 1..;
+}

@@ -51,3 +51,41 @@ messages! {
         0..     error_code: i16;
     }
 }
+
+/// The controller sends this version.
+pub const CONTROLLER_VERSION: i16 = 4;
+
+/// One replica to stop, as [`Request::replicas`] tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoppedReplica<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: i32,
+    /// As in [`StopReplicaPartitionState::leader_epoch`]; -1 where the version does not say.
+    pub leader_epoch: i32,
+    /// Delete its files, too?
+    pub delete: bool,
+}
+
+impl Request {
+    /// Every replica to stop, however the version groups them.
+    pub fn replicas(&self) -> impl Iterator<Item = StoppedReplica<'_>> {
+        let delete = self.delete_partitions;
+        let replica = move |topic, partition| StoppedReplica { topic, partition, leader_epoch: -1, delete };
+        let alone = self.ungrouped_partitions.iter().map(move |p| replica(&*p.topic_name, p.partition_index));
+        let listed = self
+            .topics
+            .iter()
+            .flat_map(move |topic| topic.partition_indexes.iter().map(move |p| replica(&*topic.name, *p)));
+        let with_states = self.topic_states.iter().flat_map(|topic| {
+            topic.partition_states.iter().map(|state| StoppedReplica {
+                topic: &topic.topic_name,
+                partition: state.partition_index,
+                leader_epoch: state.leader_epoch,
+                delete: state.delete_partition,
+            })
+        });
+        alone.chain(listed).chain(with_states)
+    }
+}

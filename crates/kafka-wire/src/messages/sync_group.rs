@@ -32,3 +32,10 @@ messages! {
         0..     assignment: Bytes;
     }
 }
+
+questions! {
+    /// Static members name themselves.
+    carries_group_instance_id: 3..;
+    /// Protocol type and name are there, and must be those of the generation.
+    carries_protocol: 5..;
+}

@@ -45,3 +45,10 @@ messages! {
         0..     error_code: i16;
     }
 }
+
+questions! {
+    /// The group member and its generation are there, and are checked.
+    carries_member: 3..;
+    /// The client understands TRANSACTION_ABORTABLE.
+    knows_transaction_abortable: 4..;
+}

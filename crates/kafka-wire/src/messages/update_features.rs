@@ -33,3 +33,8 @@ messages! {
         0..     error_message: Option<String>;
     }
 }
+
+questions! {
+    /// How to change a level is an `upgrade_type`, and changes can be tried; before, there is only `allow_downgrade`.
+    carries_upgrade_type: 1..;
+}

@@ -58,3 +58,18 @@ messages! {
         0..     error_code: i16;
     }
 }
+
+/// The controller sends this version.
+pub const CONTROLLER_VERSION: i16 = 8;
+
+impl Request {
+    /// Every partition state with its topic's name and id (zero when unknown), however the version groups them.
+    pub fn states(&self) -> impl Iterator<Item = (&str, Uuid, &UpdateMetadataPartitionState)> {
+        let alone = self.ungrouped_partition_states.iter().map(|state| (&*state.topic_name, Uuid::ZERO, state));
+        let by_topic = self
+            .topic_states
+            .iter()
+            .flat_map(|topic| topic.partition_states.iter().map(|state| (&*topic.topic_name, topic.topic_id, state)));
+        alone.chain(by_topic)
+    }
+}

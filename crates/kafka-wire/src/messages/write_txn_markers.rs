@@ -43,3 +43,6 @@ messages! {
         0..     error_code: i16;
     }
 }
+
+/// Coordinators send this version.
+pub const COORDINATOR_VERSION: i16 = 1;
