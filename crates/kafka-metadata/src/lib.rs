@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod broker_config;
+mod checks;
 mod endpoint;
 pub mod features;
 mod image;
@@ -14,6 +15,6 @@ pub mod topic_config;
 pub mod topic_name;
 pub mod znodes;
 
-//pub use broker_config::{BrokerConfig, ConfigError};
+pub use broker_config::{BrokerConfig, ConfigError};
 pub use endpoint::{Endpoint, SecurityProtocol};
 pub use image::{Broker, MetadataImage, MetadataUpdate, PartitionImage, PartitionUpdate, TopicImage, TopicUpdate};

@@ -1,0 +1,51 @@
+//! Settings that ask for something which this broker does not have: it says so, instead of starting without it.
+
+use super::BrokerConfig;
+use super::error::ConfigError;
+use crate::endpoint::SecurityProtocol;
+use crate::features;
+
+/// An error for the first setting that asks for what is not there.
+pub(super) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
+    let values = config.values();
+    let mut wishes: Vec<(&str, String, &str)> = Vec::new();
+    for (name, what) in [
+        ("authorizer.class.name", "authorization"),
+        ("replica.selector.class", "reading from followers"),
+        ("control.plane.listener.name", "a listener for the controller alone"),
+    ] {
+        if let Some(text) = values.optional_string(name).filter(|text| !text.is_empty()) {
+            wishes.push((name, text, what));
+        }
+    }
+    for (name, what) in [
+        ("remote.log.storage.system.enable", "tiered storage"),
+        ("zookeeper.metadata.migration.enable", "the migration to KRaft"),
+        ("zookeeper.ssl.client.enable", "TLS to the coordination server"),
+        ("zookeeper.set.acl", "access rules in the coordination server"),
+        ("group.share.enable", "share groups"),
+        ("unstable.api.versions.enable", "unstable versions of requests"),
+    ] {
+        if values.boolean(name) {
+            wishes.push((name, "true".to_owned(), what));
+        }
+    }
+    for name in ["delegation.token.secret.key", "delegation.token.master.key"] {
+        if values.optional_password(name).is_some() {
+            wishes.push((name, "[hidden]".to_owned(), "delegation tokens"));
+        }
+    }
+    let version = values.string("inter.broker.protocol.version");
+    if features::InterBrokerVersion::parse(&version) != features::InterBrokerVersion::parse(features::CURRENT) {
+        wishes.push(("inter.broker.protocol.version", version, "an inter-broker protocol other than that of 3.9"));
+    }
+    if let Some(endpoint) = config.listeners.iter().find(|one| one.protocol != SecurityProtocol::Plaintext) {
+        wishes.push(("listeners", endpoint.connection_string(), "listeners with TLS or SASL"));
+    }
+    match wishes.into_iter().next() {
+        None => Ok(()),
+        Some((name, value, what)) => {
+            Err(ConfigError::config(format!("{name}={value}: {what} is not available in this broker.")))
+        }
+    }
+}
