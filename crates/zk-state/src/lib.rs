@@ -1,1 +1,31 @@
-//! The replicated state machine of the coordination server.
+//! The replicated state machine: znodes, sessions, ephemerals, plus the server-local watch tables. Pure.
+//!
+//! A write goes through two halves. [`ZkState::prepare`] looks (at the state and at what is [`Pending`]) and decides: it
+//! gives the transaction, a failed request's too, with its zxid and the digest that the tree will have behind it.
+//! [`ZkState::apply`] takes a transaction and changes state, and decides nothing: live traffic and recovery share it.
+//! Reads are answered from the applied state by [`read`]; who is to be told of a change, [`Watches`] knows.
+#![deny(missing_docs)]
+
+pub mod path;
+
+pub mod acl;
+pub mod auth;
+pub mod digest;
+pub mod node;
+pub mod tree;
+
+pub mod expiry;
+pub mod session;
+
+pub mod apply;
+
+pub mod snapshot;
+
+mod state;
+
+pub use apply::{Applied, NodeEvent, Outcome};
+pub use expiry::Expiry;
+pub use node::NodeRef;
+
+pub use snapshot::{DumpCursor, DumpNode, LoadError, Loader};
+pub use state::ZkState;

@@ -1,0 +1,297 @@
+//! State out to a snapshot and back in, without knowing a file.
+//!
+//! Out: [`ZkState::sessions`](crate::ZkState::sessions) and [`ZkState::tree`](crate::ZkState::tree)`().acls()` at the
+//! start, then znodes through a [`DumpCursor`] in as many slices as one likes, with transactions applied in between. The
+//! dump is fuzzy: it may hold changes later than its start, and replay of all transactions behind the start makes it
+//! right. Two traps are closed here: a znode that was created after the start is skipped, because its parent may have
+//! been passed without it, and an ACL list that was made after the start is not named (replay brings it).
+
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use thiserror::Error;
+use zk_proto::{Acl, SessionId, StatPersisted, Zxid};
+
+use crate::acl::{AclId, nobody};
+use crate::node::{Children, Node};
+use crate::path;
+use crate::session::SessionTable;
+use crate::state::ZkState;
+use crate::tree::{NewNode, Tree};
+
+/// A znode as a snapshot holds it.
+#[derive(Debug)]
+pub struct DumpNode<'a> {
+    /// Its path; the root is the empty path.
+    pub path: &'a str,
+    /// Its content; null is not empty.
+    pub data: Option<&'a [u8]>,
+    /// Its ACL list; -1 is the open one.
+    pub acl_index: i64,
+    /// Its counters.
+    pub stat: &'a StatPersisted,
+}
+
+/// Goes through all znodes, parents before children, and can rest while the tree changes.
+#[derive(Debug)]
+pub struct DumpCursor {
+    start: Zxid,
+    acls: Vec<AclId>,
+    /// Components of the znode that was given out last; `None` before the root.
+    at: Option<Vec<Box<str>>>,
+    done: bool,
+}
+
+impl DumpCursor {
+    /// A cursor before the root. The sessions and ACL lists of the snapshot are to be taken at this moment.
+    pub fn new(state: &ZkState) -> DumpCursor {
+        let mut acls: Vec<AclId> = state.tree.acls().iter().map(|(id, _)| id).collect();
+        acls.sort_unstable();
+        DumpCursor { start: state.last_zxid, acls, at: None, done: false }
+    }
+
+    /// The zxid the snapshot is named after: the last one applied at the start.
+    pub fn start_zxid(&self) -> Zxid {
+        self.start
+    }
+
+    /// Gives up to `budget` znodes to `each`. False when there are no more.
+    ///
+    /// # Errors
+    /// What `each` fails with; the cursor is not to be used again then.
+    pub fn next_slice<E>(
+        &mut self,
+        state: &ZkState,
+        budget: usize,
+        mut each: impl FnMut(DumpNode<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        if self.done {
+            return Ok(false);
+        }
+        let mut left = budget;
+        let mut walk = match self.at.take() {
+            Some(names) => Walk::resume(&state.tree, names),
+            None => {
+                if let Some(root) = state.tree.node(path::ROOT) {
+                    each(self.dump(path::ROOT, root))?;
+                    left = left.saturating_sub(1);
+                }
+                Walk::resume(&state.tree, Vec::new())
+            }
+        };
+        while left > 0 {
+            let Some(node) = walk.next() else {
+                self.done = true;
+                return Ok(false);
+            };
+            if node.stat.czxid <= self.start {
+                each(self.dump(&walk.path, node))?;
+            }
+            left -= 1;
+        }
+        self.at = Some(walk.names.into_iter().map(Into::into).collect());
+        Ok(true)
+    }
+
+    fn dump<'a>(&self, path: &'a str, node: &'a Node) -> DumpNode<'a> {
+        let known = node.acl == AclId::OPEN || self.acls.binary_search(&node.acl).is_ok();
+        let acl_index = if known { node.acl.index() } else { AclId::OPEN.index() };
+        DumpNode { path, data: node.data.as_deref(), acl_index, stat: &node.stat }
+    }
+}
+
+/// Depth-first walk behind a given znode, children in order of their names.
+struct Walk<'a> {
+    /// The children maps from the root down to the current znode's siblings.
+    levels: Vec<&'a Children>,
+    /// The current znode's components; one per level, or one less when its children come next.
+    names: Vec<&'a str>,
+    path: String,
+    /// Where to go on when the resumed znode, or one above it, is gone: behind this name at this level.
+    behind: Option<Box<str>>,
+}
+
+impl<'a> Walk<'a> {
+    /// Stands at `names` as far as they still exist.
+    fn resume(tree: &'a Tree, names: Vec<Box<str>>) -> Walk<'a> {
+        let mut walk = Walk { levels: Vec::new(), names: Vec::new(), path: String::new(), behind: None };
+        let Some(mut children) = tree.root_children() else { return walk };
+        walk.levels.push(children);
+        for name in names {
+            match children.get_key_value(&name) {
+                Some((name, node)) => {
+                    walk.names.push(name);
+                    walk.path.push('/');
+                    walk.path.push_str(name);
+                    match node.children() {
+                        Some(below) => {
+                            children = below;
+                            walk.levels.push(below);
+                        }
+                        None => break,
+                    }
+                }
+                None => {
+                    walk.behind = Some(name);
+                    break;
+                }
+            }
+        }
+        walk
+    }
+
+    fn next(&mut self) -> Option<&'a Node> {
+        loop {
+            let level = *self.levels.last()?;
+            let after = if self.levels.len() > self.names.len() {
+                // The current znode's children have not been entered yet, or one of them is gone.
+                let behind = self.behind.take();
+                first_behind(level, behind.as_deref())
+            } else {
+                let name = self.names.pop()?;
+                self.path.truncate(self.path.len() - name.len() - 1);
+                first_behind(level, Some(name))
+            };
+            if let Some((name, node)) = after {
+                self.names.push(name);
+                self.path.push('/');
+                self.path.push_str(name);
+                self.levels.extend(node.children());
+                return Some(node);
+            }
+            self.levels.pop();
+        }
+    }
+}
+
+fn first_behind<'a>(level: &'a Children, name: Option<&str>) -> Option<(&'a str, &'a Node)> {
+    let lower = name.map_or(Bound::Unbounded, Bound::Excluded);
+    level.range::<str, _>((lower, Bound::Unbounded)).next().map(|(name, node)| (name.as_ref(), node.as_ref()))
+}
+
+/// Why a snapshot's content is no state.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LoadError {
+    /// A znode came before its parent, or its path is not one.
+    #[error("znode {path} comes before its parent")]
+    NoParent {
+        /// The znode.
+        path: String,
+    },
+    /// A znode came twice.
+    #[error("znode {path} comes twice")]
+    Twice {
+        /// The znode.
+        path: String,
+    },
+    /// There was no root.
+    #[error("there is no root znode")]
+    NoRoot,
+    /// There are more ACL lists than can be.
+    #[error("ACL list {index} has a number that is not legal")]
+    BadAclIndex {
+        /// Its number.
+        index: i64,
+    },
+}
+
+/// Builds a state from a snapshot's sessions, ACL lists and znodes, in this order.
+#[derive(Debug)]
+pub struct Loader {
+    tree: Tree,
+    sessions: SessionTable,
+    acls: HashMap<i64, AclId>,
+    nobody: Option<AclId>,
+    has_root: bool,
+}
+
+impl Default for Loader {
+    fn default() -> Loader {
+        Loader::new()
+    }
+}
+
+impl Loader {
+    /// Nothing loaded yet.
+    pub fn new() -> Loader {
+        Loader {
+            tree: Tree::bare(),
+            sessions: SessionTable::default(),
+            acls: HashMap::new(),
+            nobody: None,
+            has_root: false,
+        }
+    }
+
+    /// A session with its timeout in milliseconds.
+    pub fn session(&mut self, session: SessionId, timeout_ms: i32) {
+        self.sessions.insert(session, timeout_ms);
+    }
+
+    /// An ACL list under its number.
+    ///
+    /// # Errors
+    /// [`LoadError::BadAclIndex`] for the number of the open list.
+    pub fn acl(&mut self, index: i64, acls: Vec<Acl>) -> Result<(), LoadError> {
+        if index == AclId::OPEN.index() {
+            return Err(LoadError::BadAclIndex { index });
+        }
+        let id = self.tree.intern(acls.into());
+        self.acls.insert(index, id);
+        Ok(())
+    }
+
+    /// A znode, behind its parent; the root is the empty path. A list that the snapshot lacks (it was made during the
+    /// dump) lets nobody in until replay brings the right one.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it cannot be there.
+    pub fn node(
+        &mut self,
+        path: &str,
+        data: Option<&[u8]>,
+        acl_index: i64,
+        stat: StatPersisted,
+    ) -> Result<(), LoadError> {
+        let acl = self.acl_id(acl_index);
+        self.tree.use_acl_id(acl);
+        if path.is_empty() {
+            if std::mem::replace(&mut self.has_root, true) {
+                return Err(LoadError::Twice { path: "/".into() });
+            }
+            self.tree.set_root(data, acl, stat);
+            return Ok(());
+        }
+        if self.tree.node(path).is_some() {
+            return Err(LoadError::Twice { path: path.to_owned() });
+        }
+        self.tree.attach(NewNode { path, data, acl, stat }).map_err(|_| LoadError::NoParent { path: path.to_owned() })
+    }
+
+    /// The state at `zxid`.
+    ///
+    /// # Errors
+    /// [`LoadError::NoRoot`] when no root came.
+    pub fn finish(mut self, zxid: Zxid) -> Result<ZkState, LoadError> {
+        if !self.has_root {
+            return Err(LoadError::NoRoot);
+        }
+        self.tree.drop_unused_acls();
+        Ok(ZkState { tree: self.tree, sessions: self.sessions, last_zxid: zxid })
+    }
+
+    fn acl_id(&mut self, index: i64) -> AclId {
+        if index == AclId::OPEN.index() {
+            return AclId::OPEN;
+        }
+        if let Some(id) = self.acls.get(&index) {
+            return *id;
+        }
+        let tree = &mut self.tree;
+        *self.nobody.get_or_insert_with(|| tree.intern(Arc::from(nobody())))
+    }
+}
+
+#[cfg(test)]
+mod tests;

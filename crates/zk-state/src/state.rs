@@ -1,0 +1,42 @@
+//! All replicated state in one value: znodes, sessions, and how far it is.
+
+use zk_proto::Zxid;
+
+use crate::digest::TreeDigest;
+use crate::session::SessionTable;
+use crate::tree::Tree;
+
+/// The state behind the last applied transaction.
+#[derive(Debug, Default)]
+pub struct ZkState {
+    pub(crate) tree: Tree,
+    pub(crate) sessions: SessionTable,
+    pub(crate) last_zxid: Zxid,
+}
+
+impl ZkState {
+    /// The state of a new server: the system's znodes, no session, zxid 0.
+    pub fn new() -> ZkState {
+        ZkState::default()
+    }
+
+    /// The znodes.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The sessions.
+    pub fn sessions(&self) -> &SessionTable {
+        &self.sessions
+    }
+
+    /// The last applied transaction.
+    pub fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    /// The tree's digest, as transactions and snapshots carry it.
+    pub fn digest(&self) -> TreeDigest {
+        self.tree.digest()
+    }
+}
