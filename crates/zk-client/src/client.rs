@@ -361,6 +361,7 @@ fn created(response: Response, chroot: &Chroot) -> Result<String, Error> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of several conversions, and others can fail")]
 fn empty(_: Response, _: &Chroot) -> Result<(), Error> {
     Ok(())
 }

@@ -200,8 +200,9 @@ impl Shell {
 fn warn_lost(session: i64, server: &str, reason: &str) {
     tracing::warn!(
         target: "org.apache.zookeeper.ClientCnxn",
+        exception = reason,
         "Session {session:#x} for server {server}, Closing socket connection. Attempting reconnect except it is a \
-         SessionExpiredException. Reason: {reason}"
+         SessionExpiredException."
     );
 }
 
@@ -318,17 +319,4 @@ fn take_frame(inbox: &mut BytesMut, max: usize) -> Result<Option<Bytes>, String>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_come_whole_or_not_at_all() {
-        let mut inbox = BytesMut::from(&[0, 0, 0, 2, 1, 2, 0, 0, 0, 1][..]);
-        assert_eq!(take_frame(&mut inbox, 10), Ok(Some(Bytes::from_static(&[1, 2]))));
-        assert_eq!(take_frame(&mut inbox, 10), Ok(None));
-        inbox.extend_from_slice(&[9]);
-        assert_eq!(take_frame(&mut inbox, 10), Ok(Some(Bytes::from_static(&[9]))));
-        assert!(take_frame(&mut BytesMut::from(&[0, 0, 0, 11][..]), 10).is_err());
-        assert!(take_frame(&mut BytesMut::from(&[0xff, 0, 0, 1][..]), 10).is_err());
-    }
-}
+mod tests;

@@ -252,7 +252,6 @@ impl<T> Session<T> {
     /// A deadline has passed: the server is given up, or gets a ping.
     pub(crate) fn tick(&mut self, now: Tick, effects: &mut Vec<Effect<T>>) {
         match self.phase {
-            Phase::Over(_) => {}
             Phase::Connecting | Phase::Handshaking if now.since(self.heard) >= self.connect_timeout_ms() => {
                 effects.push(Effect::Disconnect);
                 self.lost(now, effects);
@@ -265,7 +264,7 @@ impl<T> Session<T> {
                 let ping = RequestHeader { xid: xid::PING, op: OpCode::Ping.code() };
                 self.write(now, |out| ping.write(out));
             }
-            Phase::Connecting | Phase::Handshaking | Phase::Connected => {}
+            Phase::Connecting | Phase::Handshaking | Phase::Connected | Phase::Over(_) => {}
         }
     }
 
