@@ -18,14 +18,19 @@ pub mod expiry;
 pub mod session;
 
 pub mod apply;
-
+pub mod pending;
+pub mod prepare;
+pub mod read;
 pub mod snapshot;
+pub mod watch;
 
 mod state;
 
 pub use apply::{Applied, NodeEvent, Outcome};
 pub use expiry::Expiry;
 pub use node::NodeRef;
-
+pub use pending::Pending;
+pub use prepare::{Asker, Rules, Write, is_write};
 pub use snapshot::{DumpCursor, DumpNode, LoadError, Loader};
 pub use state::ZkState;
+pub use watch::{Notice, WatchKinds, WatcherId, Watches};
