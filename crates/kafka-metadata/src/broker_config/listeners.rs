@@ -11,7 +11,7 @@ use crate::endpoint::{Endpoint, SecurityProtocol};
 
 /// What the settings of listeners come to.
 pub(super) struct Listeners {
-    pub(super) listeners: Vec<Endpoint>,
+    pub(super) own: Vec<Endpoint>,
     pub(super) advertised: Vec<Endpoint>,
     pub(super) inter_broker: String,
     pub(super) inter_broker_protocol: SecurityProtocol,
@@ -35,7 +35,7 @@ pub(super) fn find(values: &Values, is_set: &impl Fn(&str) -> bool) -> Result<Li
         None => listeners.clone(),
     };
     check_advertised(&listeners, &advertised, &inter_broker)?;
-    Ok(Listeners { listeners, advertised, inter_broker, inter_broker_protocol })
+    Ok(Listeners { own: listeners, advertised, inter_broker, inter_broker_protocol })
 }
 
 /// `max.connections.per.ip.overrides`

@@ -112,7 +112,7 @@ impl BrokerConfig {
             zookeeper_connection_timeout_ms: values
                 .optional_int("zookeeper.connection.timeout.ms")
                 .unwrap_or_else(|| values.int("zookeeper.session.timeout.ms")),
-            listeners: found.listeners,
+            listeners: found.own,
             advertised_listeners: found.advertised,
             inter_broker_listener: found.inter_broker,
             inter_broker_protocol: found.inter_broker_protocol,

@@ -112,6 +112,7 @@ pub enum TimestampType {
 
 /// The settings of one topic in typed form. Times in milliseconds; -1 in the retention limits means "no limit".
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct TopicConfig {
     /// `segment.bytes`
     pub segment_bytes: i32,

@@ -51,6 +51,7 @@ pub struct ZnodeError {
 }
 
 impl ZnodeError {
+    #[expect(clippy::needless_pass_by_value, reason = "errors are handed over as they are")]
     fn new(what: &'static str, reason: impl ToString) -> ZnodeError {
         ZnodeError { what, reason: reason.to_string() }
     }

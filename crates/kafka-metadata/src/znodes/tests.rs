@@ -1,5 +1,7 @@
 //! Every znode of the captured scenario: what Apache wrote is read, and written again as Apache wrote it.
 
+#![expect(clippy::disallowed_methods, reason = "tests read captured files")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_types::{BrokerId, TopicPartition};
@@ -58,7 +60,7 @@ fn rewrite(path: &str, data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
         ["kafka-acl", ..] | ["kafka-acl-extended", "prefixed", ..] => {
             ("rules", acl::encode(&acl::decode(data).expect(ok)))
         }
-        ["kafka-acl-changes", _] | ["kafka-acl-extended-changes", _] => {
+        ["kafka-acl-changes" | "kafka-acl-extended-changes", _] => {
             ("rule notice", acl::AclChange::decode(data).expect(ok).encode())
         }
         _ => return None,
