@@ -1,1 +1,19 @@
-//! The elected controller as a core: events in, effects out.
+//! The elected controller: events in; znode reads and writes and orders to brokers out.
+//!
+//! ZooKeeper-era control logic without ZooKeeper: the core says which znodes it wants to read and write, somebody else
+//! does it and hands the results back, so a whole life of a controller can be replayed from a list of events. One batch
+//! of reads or writes is under way at a time; other events wait until it is done, except the loss of the session.
+//! Every write begins with a check of `/controller_epoch`, so that a controller that was replaced changes nothing.
+#![deny(missing_docs)]
+
+mod effect;
+mod event;
+
+pub use effect::{
+    Answer, BrokerNode, Effect, ElectedPartition, LeaderAndIsr, LeaderAndIsrPartition, LiveLeader, Notice, NoticeLevel,
+    Read, Role, StopReplica, StopReplicaPartition, UpdateMetadata, Write, WriteOp,
+};
+pub use event::{
+    AlterPartitionRequest, AlteredPartition, AlteredState, ElectionType, Event, IoToken, IsrProposal, NodeStat,
+    ReadResult, ReplyToken, WriteError, WriteResult,
+};
