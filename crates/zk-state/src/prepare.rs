@@ -222,7 +222,7 @@ impl Preparer<'_> {
         let mut path = create.path.to_owned();
         if mode.is_sequential() {
             // Java's `%010d`: the sign takes one of the ten places.
-            path.push_str(&format!("{:010}", parent.stat.cversion));
+            path = format!("{path}{:010}", parent.stat.cversion);
         }
         path::validate(&path).map_err(|_| ErrorCode::BadArguments)?;
         if self.pending.planned(self.state, &path).is_some() {

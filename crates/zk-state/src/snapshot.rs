@@ -70,15 +70,14 @@ impl DumpCursor {
             return Ok(false);
         }
         let mut left = budget;
-        let mut walk = match self.at.take() {
-            Some(names) => Walk::resume(&state.tree, names),
-            None => {
-                if let Some(root) = state.tree.node(path::ROOT) {
-                    each(self.dump(path::ROOT, root))?;
-                    left = left.saturating_sub(1);
-                }
-                Walk::resume(&state.tree, Vec::new())
+        let mut walk = if let Some(names) = self.at.take() {
+            Walk::resume(&state.tree, names)
+        } else {
+            if let Some(root) = state.tree.node(path::ROOT) {
+                each(self.dump(path::ROOT, root))?;
+                left = left.saturating_sub(1);
             }
+            Walk::resume(&state.tree, Vec::new())
         };
         while left > 0 {
             let Some(node) = walk.next() else {
@@ -119,24 +118,16 @@ impl<'a> Walk<'a> {
         let Some(mut children) = tree.root_children() else { return walk };
         walk.levels.push(children);
         for name in names {
-            match children.get_key_value(&name) {
-                Some((name, node)) => {
-                    walk.names.push(name);
-                    walk.path.push('/');
-                    walk.path.push_str(name);
-                    match node.children() {
-                        Some(below) => {
-                            children = below;
-                            walk.levels.push(below);
-                        }
-                        None => break,
-                    }
-                }
-                None => {
-                    walk.behind = Some(name);
-                    break;
-                }
-            }
+            let Some((name, node)) = children.get_key_value(&name) else {
+                walk.behind = Some(name);
+                break;
+            };
+            walk.names.push(name);
+            walk.path.push('/');
+            walk.path.push_str(name);
+            let Some(below) = node.children() else { break };
+            children = below;
+            walk.levels.push(below);
         }
         walk
     }

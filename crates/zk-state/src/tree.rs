@@ -31,6 +31,7 @@ pub struct Tree {
 pub(crate) struct Missing;
 
 /// A znode to be put into the tree.
+#[derive(Clone, Copy)]
 pub(crate) struct NewNode<'a> {
     pub(crate) path: &'a str,
     pub(crate) data: Option<&'a [u8]>,
