@@ -166,48 +166,61 @@ impl Coordinator {
         if let Err(error) = self.admit(&request) {
             return effects.push(Effect::Reply { token, reply: refusal(request, error) });
         }
-        let (groups, mut cx) = self.split(now, effects);
         match request {
             Request::Join(join) => self.join(now, token, &join, effects),
+            Request::OffsetCommit(commit) => self.commit(now, token, commit, effects),
+            Request::TxnOffsetCommit(commit) => self.commit_transactional(now, token, commit, effects),
+            Request::Sync(_) | Request::Heartbeat(_) | Request::Leave(_) => {
+                self.member_request(now, token, &request, effects);
+            }
+            Request::List { states } => effects.push(Effect::Reply { token, reply: Reply::List(self.list(&states)) }),
+            Request::OffsetFetch(_)
+            | Request::Describe { .. }
+            | Request::DeleteGroup { .. }
+            | Request::DeleteOffsets { .. } => self.administrative_request(now, token, request, effects),
+        }
+    }
+
+    /// What members ask after they joined.
+    fn member_request(&mut self, now: Now, token: ReplyToken, request: &Request, effects: &mut Vec<Effect>) {
+        let (groups, mut cx) = self.split(now, effects);
+        match request {
             Request::Sync(sync) => match groups.get_mut(sync.group_id.as_str()) {
-                Some(group) => group.sync(&mut cx, token, &sync),
+                Some(group) => group.sync(&mut cx, token, sync),
                 None => cx.reply(token, Reply::Sync(SyncReply::error(ErrorCode::UnknownMemberId))),
             },
             Request::Heartbeat(heartbeat) => {
                 let group = groups.get_mut(heartbeat.group_id.as_str());
                 let unknown = ErrorCode::UnknownMemberId;
-                let error = group.map_or(unknown, |group| group.heartbeat(&mut cx, &heartbeat));
+                let error = group.map_or(unknown, |group| group.heartbeat(&mut cx, heartbeat));
                 cx.reply(token, Reply::Heartbeat(error));
             }
             Request::Leave(leave) => {
                 let group = groups.get_mut(leave.group_id.as_str());
-                let reply = group.map_or_else(|| nobody_left(&leave), |group| group.leave(&mut cx, &leave));
+                let reply = group.map_or_else(|| nobody_left(leave), |group| group.leave(&mut cx, leave));
                 cx.reply(token, Reply::Leave(reply));
                 self.drop_if_blank(&leave.group_id);
             }
-            Request::OffsetCommit(commit) => self.commit(now, token, commit, effects),
-            Request::TxnOffsetCommit(commit) => self.commit_transactional(now, token, commit, effects),
+            _ => {}
+        }
+    }
+
+    /// What can be asked without being a member.
+    fn administrative_request(&mut self, now: Now, token: ReplyToken, request: Request, effects: &mut Vec<Effect>) {
+        let (groups, mut cx) = self.split(now, effects);
+        match request {
             Request::OffsetFetch(fetch) => {
                 let nothing = || OffsetFetchReply {
                     error: ErrorCode::None,
                     offsets: nothing_committed(fetch.partitions.as_deref().unwrap_or_default()),
                 };
-                let reply =
-                    groups.get(fetch.group_id.as_str()).map_or_else(nothing, |group| group.fetch_offsets(&fetch));
-                cx.reply(token, Reply::OffsetFetch(reply));
+                let group = groups.get(fetch.group_id.as_str());
+                cx.reply(token, Reply::OffsetFetch(group.map_or_else(nothing, |group| group.fetch_offsets(&fetch))));
             }
             Request::Describe { group_id } => {
-                let reply = groups
-                    .get(group_id.as_str())
-                    .map_or_else(|| no_group(group_id.clone(), ErrorCode::None, State::Dead.name()), Group::describe);
-                cx.reply(token, Reply::Describe(reply));
-            }
-            Request::List { states } => {
-                let is_wanted = |state: &str| states.is_empty() || states.iter().any(|s| s.eq_ignore_ascii_case(state));
-                let mut listed: Vec<_> =
-                    groups.values().filter(|g| is_wanted(g.state.name())).map(Group::listing).collect();
-                listed.sort_by(|a, b| a.group_id.cmp(&b.group_id));
-                cx.reply(token, Reply::List(ListReply { error: ErrorCode::None, groups: listed }));
+                let group = groups.get(group_id.as_str());
+                let nothing = || no_group(group_id.clone(), ErrorCode::None, State::Dead.name());
+                cx.reply(token, Reply::Describe(group.map_or_else(nothing, Group::describe)));
             }
             Request::DeleteGroup { group_id } => match groups.get_mut(group_id.as_str()) {
                 None => cx.reply(token, Reply::DeleteGroup(ErrorCode::GroupIdNotFound)),
@@ -217,14 +230,23 @@ impl Coordinator {
                     }
                 }
             },
-            Request::DeleteOffsets { group_id, partitions } => match groups.get_mut(group_id.as_str()) {
-                Some(group) => group.delete_offsets(&mut cx, token, partitions),
-                None => {
-                    let reply = DeleteOffsetsReply { error: ErrorCode::GroupIdNotFound, partitions: Vec::new() };
-                    cx.reply(token, Reply::DeleteOffsets(reply));
+            Request::DeleteOffsets { group_id, partitions } => {
+                if let Some(group) = groups.get_mut(group_id.as_str()) {
+                    return group.delete_offsets(&mut cx, token, partitions);
                 }
-            },
+                let reply = DeleteOffsetsReply { error: ErrorCode::GroupIdNotFound, partitions: Vec::new() };
+                cx.reply(token, Reply::DeleteOffsets(reply));
+            }
+            _ => {}
         }
+    }
+
+    fn list(&self, states: &[String]) -> ListReply {
+        let is_wanted = |state: &str| states.is_empty() || states.iter().any(|one| one.eq_ignore_ascii_case(state));
+        let wanted = self.groups.values().filter(|group| is_wanted(group.state.name()));
+        let mut groups: Vec<_> = wanted.map(Group::listing).collect();
+        groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
+        ListReply { error: ErrorCode::None, groups }
     }
 
     /// May this be asked of this coordinator, and now?
@@ -315,7 +337,7 @@ impl Coordinator {
                 group.assignment_stored(&mut cx, generation, failure.map_or(ErrorCode::None, store_error));
             }
             Then::StaticMemberReplaced(then) => {
-                group.replacement_stored(&mut cx, *then, failure.map_or(ErrorCode::None, store_error));
+                group.replacement_stored(&mut cx, &then, failure.map_or(ErrorCode::None, store_error));
             }
             Then::Committed { token, mut answers } => {
                 for (topic_partition, answer) in &mut answers {
@@ -489,3 +511,6 @@ fn nobody_left(leave: &Leave) -> LeaveReply {
     };
     LeaveReply { error: ErrorCode::None, members: leave.members.iter().map(unknown).collect() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,14 +52,13 @@ impl Group {
         let holder = join.group_instance_id.as_ref().map(|instance| self.static_members.get(instance).cloned());
         match holder {
             Some(Some(old_id)) => self.replace_and_rebalance(cx, token, join, (&old_id, &new_id)),
-            Some(None) => self.add_and_rebalance(cx, token, join, new_id),
             None if join.requires_known_member_id => {
                 let deadline = cx.now.tick.after(u64::try_from(join.session_timeout_ms).unwrap_or(0));
                 self.pending_members.insert(new_id.clone(), deadline);
                 cx.timers.arm(deadline, Timer::PendingMember(self.id.clone(), new_id.clone()));
                 refuse(cx, token, ErrorCode::MemberIdRequired, &new_id);
             }
-            None => self.add_and_rebalance(cx, token, join, new_id),
+            Some(None) | None => self.add_and_rebalance(cx, token, join, &new_id),
         }
     }
 
@@ -71,14 +70,13 @@ impl Group {
                 // Ids are handed out in advance to dynamic members only.
                 return refuse(cx, token, ErrorCode::UnknownMemberId, &id);
             }
-            return self.add_and_rebalance(cx, token, join, id);
+            return self.add_and_rebalance(cx, token, join, &id);
         }
         if let Err(error) = self.validate_member(&id, join.group_instance_id.as_deref()) {
             return refuse(cx, token, error, &id);
         }
         let unchanged = self.members.get(&id).is_some_and(|member| member.matches(join));
         match self.state {
-            State::PreparingRebalance => self.update_and_rebalance(cx, token, join),
             // It may have missed the answer to its first join: the same answer again.
             State::CompletingRebalance if unchanged => {
                 let reply = self.join_reply(&id, self.is_leader(&id));
@@ -89,19 +87,21 @@ impl Group {
                 let reply = self.join_reply(&id, false);
                 cx.reply(token, Reply::Join(reply));
             }
-            State::CompletingRebalance | State::Stable => self.update_and_rebalance(cx, token, join),
+            State::PreparingRebalance | State::CompletingRebalance | State::Stable => {
+                self.update_and_rebalance(cx, token, join);
+            }
             State::Empty | State::Dead => refuse(cx, token, ErrorCode::UnknownMemberId, &id),
         }
     }
 
-    fn add_and_rebalance(&mut self, cx: &mut Context<'_>, token: ReplyToken, join: &Join, id: MemberId) {
+    fn add_and_rebalance(&mut self, cx: &mut Context<'_>, token: ReplyToken, join: &Join, id: &MemberId) {
         if self.is(State::PreparingRebalance) && self.generation == 0 {
             self.new_member_added = true;
         }
         let mut member = Member::new(id.clone(), join);
         member.awaiting_join = Some(token);
         self.add(member, &join.protocol_type);
-        self.arm_session(cx, &id, NEW_MEMBER_JOIN_TIMEOUT_MS);
+        self.arm_session(cx, id, NEW_MEMBER_JOIN_TIMEOUT_MS);
         self.maybe_prepare_rebalance(cx);
     }
 
@@ -145,12 +145,12 @@ impl Group {
     }
 
     /// The replacement of a static member is stored, or could not be.
-    pub(crate) fn replacement_stored(&mut self, cx: &mut Context<'_>, then: Replacement, error: ErrorCode) {
+    pub(crate) fn replacement_stored(&mut self, cx: &mut Context<'_>, then: &Replacement, error: ErrorCode) {
         let new_id = &then.new_id;
         if error.is_error() {
             let mut reply = self.join_reply("", false);
             reply.error = error;
-            reply.leader = then.previous_leader.as_deref().unwrap_or_default().to_owned();
+            then.previous_leader.as_deref().unwrap_or_default().clone_into(&mut reply.leader);
             self.answer_join(cx, new_id, reply);
             if self.members.contains_key(new_id) {
                 self.restore_member_words(new_id, &then.previous);
@@ -165,7 +165,7 @@ impl Group {
             reply.skip_assignment = is_leader;
         } else {
             // An old client that sees itself lead would assign anew: it is told the former leader's id.
-            reply.leader = then.previous_leader.as_deref().unwrap_or_default().to_owned();
+            then.previous_leader.as_deref().unwrap_or_default().clone_into(&mut reply.leader);
         }
         self.answer_join(cx, new_id, reply);
     }

@@ -19,7 +19,7 @@ pub(crate) struct Committed {
     /// Leader epoch of the last record read, -1 if unknown.
     pub(crate) leader_epoch: i32,
     pub(crate) metadata: String,
-    pub(crate) committed_at: WallMillis,
+    pub(crate) at: WallMillis,
     /// Set if the client chose a retention of its own (before version 5), or an old broker did.
     pub(crate) expires_at: Option<WallMillis>,
     /// Where its record lies in the log: of two commits the later record counts, also when a transaction makes the
@@ -228,9 +228,8 @@ impl Group {
                 continue;
             }
             answers.push((topic_partition.clone(), ErrorCode::None));
-            let committed_at = cx.now.wall;
-            let logged_at = Offset::NONE;
-            let value = Committed { offset, leader_epoch, metadata, committed_at, expires_at, logged_at };
+            let (at, logged_at) = (cx.now.wall, Offset::NONE);
+            let value = Committed { offset, leader_epoch, metadata, at, expires_at, logged_at };
             records.push(Record::Offset { group_id: self.id.clone(), topic_partition, value: Some(value) });
         }
         (answers, records)
@@ -286,8 +285,8 @@ impl Group {
             return Vec::new();
         }
         let since = |committed: &Committed| match &self.protocol_type {
-            Some(_) => by_state.unwrap_or(committed.committed_at),
-            None => committed.committed_at,
+            Some(_) => by_state.unwrap_or(committed.at),
+            None => committed.at,
         };
         let is_expired = |topic_partition: &TopicPartition, committed: &Committed| {
             let is_due = match committed.expires_at {

@@ -137,7 +137,7 @@ fn encode_offset(committed: &Committed) -> Bytes {
         value.put_i32(committed.leader_epoch);
     }
     put_string(&mut value, &committed.metadata);
-    value.put_i64(committed.committed_at.0);
+    value.put_i64(committed.at.0);
     if let Some(expires_at) = committed.expires_at {
         value.put_i64(expires_at.0);
     }
@@ -150,10 +150,10 @@ fn decode_offset(value: &[u8]) -> Result<Committed, RecordError> {
     let offset = Offset(value.i64()?);
     let leader_epoch = if version >= VALUE_OFFSET { value.i32()? } else { -1 };
     let metadata = value.string()?;
-    let committed_at = WallMillis(value.i64()?);
+    let at = WallMillis(value.i64()?);
     let expires_at = if version == VALUE_OFFSET_WITH_EXPIRY { Some(value.i64()?) } else { None };
     let expires_at = expires_at.filter(|at| *at != -1).map(WallMillis);
-    Ok(Committed { offset, leader_epoch, metadata, committed_at, expires_at, logged_at: Offset::NONE })
+    Ok(Committed { offset, leader_epoch, metadata, at, expires_at, logged_at: Offset::NONE })
 }
 
 fn encode_group(group: &GroupRecord) -> Bytes {

@@ -56,3 +56,11 @@ impl Timers {
         self.heap.clear();
     }
 }
+
+#[cfg(test)]
+impl Timers {
+    /// How many entries there are, stale ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+}
