@@ -134,7 +134,7 @@ fn sync(world: &mut World, client: &mut Client) -> u64 {
     let mut shares: HashMap<String, String> = HashMap::new();
     for partition in 0..PARTITIONS {
         if let Some(member) = client.members.get(partition as usize % client.members.len().max(1)) {
-            *shares.entry(member.clone()).or_default() += &format!("{partition},");
+            shares.entry(member.clone()).or_default().extend([partition.to_string(), ",".to_owned()]);
         }
     }
     let shares: Vec<(&str, &str)> = shares.iter().map(|(id, share)| (id.as_str(), share.as_str())).collect();
