@@ -98,9 +98,11 @@ pub(crate) fn decode(path: &Path, text: &str) -> Result<Vec<(TopicPartition, Off
         .into_iter()
         .map(|words| {
             let parsed = match words[..] {
-                [topic, partition, offset] => partition.parse().ok().zip(offset.parse().ok()).map(
-                    |(partition, offset): (i32, i64)| (TopicPartition::new(topic, partition), Offset(offset)),
-                ),
+                [topic, partition, offset] => partition
+                    .parse()
+                    .ok()
+                    .zip(offset.parse().ok())
+                    .map(|(partition, offset): (i32, i64)| (TopicPartition::new(topic, partition), Offset(offset))),
                 _ => None,
             };
             parsed.ok_or_else(|| CheckpointError::MalformedLine { path: path.to_owned(), line: words.join(" ") })
@@ -110,8 +112,7 @@ pub(crate) fn decode(path: &Path, text: &str) -> Result<Vec<(TopicPartition, Off
 
 /// The text of a checkpoint of partitions.
 pub(crate) fn encode<'a>(entries: impl Iterator<Item = (&'a TopicPartition, Offset)>) -> String {
-    let lines: Vec<String> =
-        entries.map(|(tp, offset)| format!("{} {} {offset}", tp.topic, tp.partition)).collect();
+    let lines: Vec<String> = entries.map(|(tp, offset)| format!("{} {} {offset}", tp.topic, tp.partition)).collect();
     write_lines(&lines)
 }
 
@@ -121,7 +122,8 @@ mod tests {
 
     #[test]
     fn text_reads_back_and_is_as_apache_writes_it() {
-        let entries = [(TopicPartition::new("segmented", 0), Offset(10)), (TopicPartition::new("codec-none", 0), Offset(4))];
+        let entries =
+            [(TopicPartition::new("segmented", 0), Offset(10)), (TopicPartition::new("codec-none", 0), Offset(4))];
         let text = encode(entries.iter().map(|(tp, offset)| (tp, *offset)));
         assert_eq!(text, "0\n2\nsegmented 0 10\ncodec-none 0 4\n");
         assert_eq!(decode(Path::new("x"), &text).expect("own text"), entries);

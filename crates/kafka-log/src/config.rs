@@ -1,5 +1,8 @@
 //! The settings of one log, as plain numbers; names and texts of settings belong to `kafka-metadata`.
 
+use kafka_record::TimestampType;
+use kafka_record::validate::TargetCompression;
+
 /// What happens to old records (`cleanup.policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CleanupPolicy {
@@ -46,12 +49,14 @@ pub struct LogConfig {
     pub max_compaction_lag_ms: i64,
     /// `max.message.bytes`: largest record batch.
     pub max_message_bytes: u32,
-    /// `message.timestamp.type` is `LogAppendTime`: the broker's clock replaces the producer's timestamps.
-    pub log_append_time: bool,
+    /// `message.timestamp.type`: whose clock the records' timestamps are of.
+    pub timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`: how far a timestamp may lie in the past.
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`: how far a timestamp may lie in the future.
     pub timestamp_after_max_ms: i64,
+    /// `compression.type`.
+    pub compression: TargetCompression,
     /// `producer.id.expiration.ms` of the broker: a producer that was silent for so long is forgotten.
     pub producer_id_expiration_ms: i64,
 }
@@ -76,9 +81,10 @@ impl Default for LogConfig {
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,
             max_message_bytes: 1_048_588,
-            log_append_time: false,
+            timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: i64::MAX,
+            compression: TargetCompression::Producer,
             producer_id_expiration_ms: 24 * 3_600_000,
         }
     }

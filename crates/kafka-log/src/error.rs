@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kafka_record::validate::Rejected;
 use kafka_types::{ErrorCode, Offset, TopicPartition};
 use thiserror::Error;
 
@@ -33,32 +34,9 @@ impl<T> IoContext<T> for io::Result<T> {
 /// Why records were not appended. Nothing was written, except after `Storage`.
 #[derive(Debug, Error)]
 pub enum AppendError {
-    /// A batch is larger than `max.message.bytes` (`MESSAGE_TOO_LARGE`).
-    #[error(
-        "The record batch size in the append to {partition} is {size} bytes which exceeds the maximum configured \
-         value of {limit}."
-    )]
-    BatchTooLarge {
-        /// The log.
-        partition: TopicPartition,
-        /// Bytes of the batch.
-        size: usize,
-        /// `max.message.bytes`.
-        limit: u32,
-    },
-    /// All batches together are larger than `segment.bytes` (`RECORD_LIST_TOO_LARGE`).
-    #[error(
-        "Message batch size is {size} bytes in append to partition {partition} which exceeds the maximum configured \
-         segment size of {limit}."
-    )]
-    SetTooLarge {
-        /// The log.
-        partition: TopicPartition,
-        /// Bytes of all batches.
-        size: usize,
-        /// `segment.bytes`.
-        limit: u64,
-    },
+    /// The batch is not one that this log takes.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
     /// The producer's epoch is older than one already seen (`INVALID_PRODUCER_EPOCH`).
     #[error("{0}")]
     InvalidProducerEpoch(String),
@@ -74,33 +52,46 @@ pub enum AppendError {
     /// A follower got records that do not continue its log (`UNKNOWN_SERVER_ERROR`).
     #[error("{0}")]
     UnexpectedOffset(String),
+    /// What is in the log cannot be read, so nothing can be put behind it.
+    #[error("{0}")]
+    Damaged(ReadError),
     /// The disk failed (`KAFKA_STORAGE_ERROR`).
     #[error(transparent)]
     Storage(#[from] LogError),
+}
+
+impl From<ReadError> for AppendError {
+    fn from(error: ReadError) -> AppendError {
+        match error {
+            ReadError::Storage(error) => AppendError::Storage(error),
+            other => AppendError::Damaged(other),
+        }
+    }
 }
 
 impl AppendError {
     /// The code that a producer is told.
     pub fn code(&self) -> ErrorCode {
         match self {
-            AppendError::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,
-            AppendError::SetTooLarge { .. } => ErrorCode::RecordListTooLarge,
+            AppendError::Rejected(rejected) => rejected.code,
             AppendError::InvalidProducerEpoch(_) => ErrorCode::InvalidProducerEpoch,
             AppendError::OutOfOrderSequence(_) => ErrorCode::OutOfOrderSequenceNumber,
             AppendError::InvalidTransactionState(_) => ErrorCode::InvalidTxnState,
             AppendError::CoordinatorFenced(_) => ErrorCode::TransactionCoordinatorFenced,
             AppendError::UnexpectedOffset(_) => ErrorCode::UnknownServerError,
+            AppendError::Damaged(error) => error.code(),
             AppendError::Storage(_) => ErrorCode::KafkaStorageError,
         }
     }
 }
 
-/// Why an offset could not be read.
+/// Why an offset could not be read, or the log start not be moved.
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// Below the log start or above the log end (`OFFSET_OUT_OF_RANGE`).
     #[error(
-        "Received request for offset {offset} for partition {partition}, but we only have log segments upto {end}."
+        "Received request for offset {offset} for partition {partition}, but we only have log segments in the range \
+         {start} to {end}."
     )]
     OutOfRange {
         /// The log.

@@ -5,26 +5,43 @@
 //! is no other way to get one (except to make an empty one).
 //!
 //! A [`Log`] has one owner, which appends, truncates and rolls. Whatever takes long is handed out as a value that may
+//! run on another thread and whose outcome the owner is told: [`SyncJob`], [`MetadataJob`], [`FileRemoval`]. Readers
 //! get slices of files that are shared and never change below the log end.
 #![deny(missing_docs)]
 
 mod checkpoint;
 mod config;
+mod epoch_cache;
 mod error;
+mod index_file;
 mod log;
 mod log_dir;
+mod meta_properties;
+mod metadata_file;
 mod names;
+mod offset_index;
+mod producer_snapshot;
+mod producer_state;
 mod recovery;
 mod removal;
+mod retention;
+mod segment;
+mod snapshots;
 mod sync;
+mod time_index;
+mod txn_index;
+mod walk;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{CleanupPolicy, LogConfig};
 pub use error::{AppendError, LoadError, LogError, ReadError};
+pub use kafka_record::validate::Origin;
 pub use log::{
-    AbortedTransaction, Appended, AppendOrigin, Found, FoundTimestamp, Log, LogStartReason, OffsetQuery, Read, Slice,
+    AbortedTransaction, ActiveProducer, Appended, FoundTimestamp, Log, LogStartReason, OffsetQuery, Read, Slice,
 };
-pub use log_dir::{CleanShutdown, DirError, LogDir, MetaProperties};
+pub use log_dir::{CleanShutdown, Contents, DirError, LogDir};
+pub use meta_properties::MetaProperties;
+pub use metadata_file::{MetadataDone, MetadataJob};
 pub use names::{DirName, parse_dir_name};
 pub use recovery::UnrecoveredLog;
 pub use removal::FileRemoval;

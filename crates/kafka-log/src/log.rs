@@ -1,136 +1,78 @@
-//! One partition's log: append, read, truncate, roll.
+//! One partition's log: its segments, its offsets and what is known of producers and epochs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use kafka_types::{LeaderEpoch, Offset, ProducerId, TopicPartition, Uuid};
+use kafka_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicPartition, Uuid};
 use time_types::{Now, Tick, WallMillis};
-use vfs::File;
+use vfs::Vfs;
 
 use crate::config::LogConfig;
-use crate::error::{AppendError, LogError, ReadError};
-use crate::removal::FileRemoval;
-use crate::sync::{SyncDone, SyncJob, Unsynced};
+use crate::epoch_cache::EpochCache;
+use crate::error::{LogError, ReadError};
+use crate::metadata_file::MetadataFile;
+use crate::names;
+use crate::producer_state::ProducerState;
+use crate::segment::{Place, Segment};
+use crate::snapshots::Snapshots;
+use crate::sync::Unsynced;
 
-/// Who appends, which decides how much is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppendOrigin {
-    /// A producer: everything is checked.
-    Client,
-    /// A coordinator of this broker writes to its own topic, or a transaction marker: control batches are allowed and
-    /// sequences are not checked.
-    Coordinator,
-}
+mod append;
+mod durable;
+mod read;
+mod truncate;
 
-/// What an append did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Appended {
-    /// Offset of the first record.
-    pub first_offset: Offset,
-    /// Offset of the last record.
-    pub last_offset: Offset,
-    /// The timestamp that all records got, if the topic uses `LogAppendTime`.
-    pub log_append_time: Option<WallMillis>,
-    /// The log start.
-    pub log_start: Offset,
-    /// The records were here already (a producer's retry); the offsets are the old ones and nothing was written.
-    pub duplicate: bool,
-    /// Bytes written.
-    pub bytes: usize,
-    /// Records written, control records included.
-    pub records: i64,
-}
+pub use append::Appended;
+pub use read::{AbortedTransaction, FoundTimestamp, OffsetQuery, Read, Slice};
+pub use truncate::LogStartReason;
+pub(crate) use truncate::Replay;
 
-/// Bytes of a segment. They never change: what is above the log end is not handed out, and a file that is removed lives
-/// as long as this does. (A follower that truncates cuts only what no consumer could see.)
-#[derive(Debug, Clone)]
-pub struct Slice {
-    /// The segment.
-    pub file: Arc<dyn File>,
-    /// First byte.
-    pub position: u64,
-    /// Number of bytes.
-    pub len: u64,
-}
-
-impl Slice {
-    /// Reads the bytes into memory.
-    pub fn read(&self) -> std::io::Result<Bytes> {
-        let mut bytes = vec![0; usize::try_from(self.len).map_err(std::io::Error::other)?];
-        self.file.read_exact_at(&mut bytes, self.position)?;
-        Ok(bytes.into())
-    }
-}
-
-/// A transaction of which records in a read range are not to be seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AbortedTransaction {
-    /// Whose.
-    pub producer_id: ProducerId,
-    /// Where it began in this partition.
-    pub first_offset: Offset,
-}
-
-/// The answer to a read.
-#[derive(Debug, Clone)]
-pub struct Read {
-    /// Batches from the one that holds the offset on; the last one may be cut. `None`: nothing below the bound.
-    pub slice: Option<Slice>,
-    /// The first batch is larger than what was asked for and `slice` is cut inside it (only without `min_one`).
-    pub first_batch_incomplete: bool,
-}
-
-/// Why the log start moves; becomes part of Apache's log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogStartReason {
-    /// Old segments were removed.
-    SegmentDeletion,
-    /// A client asked for it.
-    ClientRecordDeletion,
-    /// The leader's log starts there.
-    LeaderOffsetIncremented,
-}
-
-/// What ListOffsets asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetQuery {
-    /// The first record whose timestamp is this or later.
-    At(WallMillis),
-    /// -1: the bound that the caller gives (high watermark or last stable offset).
-    Latest,
-    /// -2: the log start.
-    Earliest,
-    /// -3: the record with the largest timestamp.
-    MaxTimestamp,
-    /// -4: the earliest offset on local disk; the log start, as nothing is tiered.
-    EarliestLocal,
-    /// -5: the last offset in tiered storage; never there.
-    LatestTiered,
-}
-
-/// A record found by its timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FoundTimestamp {
-    /// Its timestamp; -1 for the ends of the log.
-    pub timestamp: WallMillis,
-    /// Its offset.
-    pub offset: Offset,
-    /// The epoch of its batch, `NONE` if not known.
-    pub leader_epoch: LeaderEpoch,
-}
-
-/// Answer to [`Log::offset_for`].
-pub type Found = Option<FoundTimestamp>;
-
-/// One partition's log.
+/// One partition's log. One owner appends, truncates and rolls; reading needs no exclusive access.
 #[derive(Debug)]
 pub struct Log {
-    config: LogConfig,
-    partition: TopicPartition,
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) dir: PathBuf,
+    pub(crate) partition: TopicPartition,
+    pub(crate) config: LogConfig,
+    pub(crate) metadata: MetadataFile,
+    /// Never empty; by base; the last one is active.
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) log_start: Offset,
+    pub(crate) log_end: Offset,
+    pub(crate) high_watermark: Offset,
+    pub(crate) recovery_point: Offset,
+    pub(crate) producers: ProducerState,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) epochs: EpochCache,
+    pub(crate) unsynced: Unsynced,
+    /// Names in the directory changed since the last sync.
+    pub(crate) names_changed: bool,
+    /// The active segment's indexes have the length of an active segment's.
+    pub(crate) indexes_open: bool,
+    /// Grows when records are taken back: what a running job syncs may be gone.
+    pub(crate) generation: u64,
+    pub(crate) sync_running: bool,
+    /// The disk failed: memory and disk may differ.
+    pub(crate) failed: bool,
 }
 
-#[expect(unused_variables, clippy::needless_pass_by_value, clippy::unused_self, reason = "bodies follow")]
+/// A producer as DescribeProducers tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// Its id.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// Sequence of its last record, -1 if none is known.
+    pub last_sequence: i32,
+    /// Timestamp of its last batch or marker, -1 if none.
+    pub last_timestamp: WallMillis,
+    /// Epoch of the coordinator that last ended a transaction of it, -1 if none.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction began.
+    pub transaction_start: Option<Offset>,
+}
+
 impl Log {
     /// Which partition this is.
     pub fn partition(&self) -> &TopicPartition {
@@ -139,17 +81,17 @@ impl Log {
 
     /// Its directory.
     pub fn dir(&self) -> &Path {
-        todo!()
+        &self.dir
     }
 
     /// Its topic's id, if one was ever assigned.
     pub fn topic_id(&self) -> Option<Uuid> {
-        todo!()
+        self.metadata.topic_id()
     }
 
-    /// Gives a log without topic id one. The id must not differ from the one that is there.
-    pub fn assign_topic_id(&mut self, id: Uuid) -> Result<(), LogError> {
-        todo!()
+    /// Gives a log without topic id one; `false` if it has another. It becomes durable before the next append.
+    pub fn assign_topic_id(&mut self, id: Uuid) -> bool {
+        self.metadata.assign(id)
     }
 
     /// The settings.
@@ -159,155 +101,185 @@ impl Log {
 
     /// Changes the settings, from the next append on.
     pub fn set_config(&mut self, config: LogConfig) {
-        todo!()
+        self.config = config;
     }
 
     /// Offset of the first record.
     pub fn log_start(&self) -> Offset {
-        todo!()
+        self.log_start
     }
 
     /// Offset that the next record will get.
     pub fn log_end(&self) -> Offset {
-        todo!()
+        self.log_end
     }
 
     /// Records below are committed.
     pub fn high_watermark(&self) -> Offset {
-        todo!()
+        self.high_watermark
     }
 
     /// Moves the high watermark, within log start and log end; returns where it is now.
     pub fn set_high_watermark(&mut self, offset: Offset) -> Offset {
-        todo!()
+        self.high_watermark = offset.clamp(self.log_start, self.log_end);
+        self.producers.on_high_watermark(self.high_watermark);
+        self.high_watermark
     }
 
     /// Records below belong to no open transaction and are committed (LSO).
     pub fn last_stable_offset(&self) -> Offset {
-        todo!()
+        let unstable = self.producers.first_unstable().map(|first| first.max(self.log_start));
+        unstable.map_or(self.high_watermark, |first| first.min(self.high_watermark))
     }
 
     /// Everything below survives a power loss.
     pub fn recovery_point(&self) -> Offset {
-        todo!()
+        self.recovery_point
     }
 
     /// Bytes of all segments.
     pub fn size(&self) -> u64 {
-        todo!()
+        self.segments.iter().map(Segment::len).sum()
     }
 
     /// Number of segments.
     pub fn segments(&self) -> usize {
-        todo!()
+        self.segments.len()
     }
 
-    /// Checks `records` as a leader does, gives them offsets, this epoch and (by configuration) this time, and writes
-    /// them. If the buffer is not shared, nothing is copied.
-    pub fn append_as_leader(
-        &mut self,
-        now: Now,
-        records: Bytes,
-        epoch: LeaderEpoch,
-        origin: AppendOrigin,
-    ) -> Result<Appended, AppendError> {
-        todo!()
+    /// Offset where the active segment begins.
+    pub fn active_base(&self) -> Offset {
+        self.active().base()
     }
 
-    /// Writes batches as the leader sent them, with the offsets and epochs they carry. A cut last batch is ignored.
-    pub fn append_as_follower(&mut self, now: Now, records: Bytes) -> Result<Appended, AppendError> {
-        todo!()
-    }
-
-    /// Batches from the one that holds `offset`, at most `max_bytes` of them (but the whole first one if `min_one`),
-    /// below `bound` (high watermark, last stable offset or log end; exclusive).
-    pub fn read(&self, offset: Offset, max_bytes: u64, bound: Offset, min_one: bool) -> Result<Read, ReadError> {
-        todo!()
-    }
-
-    /// The aborted transactions that overlap what `read` returned for `offset`; `read_committed` consumers need them.
-    pub fn aborted_transactions(&self, offset: Offset, read: &Read) -> Result<Vec<AbortedTransaction>, ReadError> {
-        todo!()
-    }
-
-    /// Answers ListOffsets. `bound` is the high watermark, the last stable offset or (for followers) the log end.
-    pub fn offset_for(&self, query: OffsetQuery, bound: Offset) -> Result<Found, ReadError> {
-        todo!()
-    }
-
-    /// The epoch of the last record, if any.
+    /// The epoch that began last, if any.
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
-        todo!()
+        self.epochs.latest()
     }
 
-    /// This broker leads from now on: `epoch` begins at `start`.
-    pub fn assign_epoch(&mut self, epoch: LeaderEpoch, start: Offset) -> Result<(), LogError> {
-        todo!()
+    /// The epochs that are known and where each began, oldest first.
+    pub fn epochs(&self) -> &[(LeaderEpoch, Offset)] {
+        self.epochs.entries()
     }
 
-    /// The largest epoch that is not above `epoch`, and the offset after its last record. `None`: not known.
+    /// The epoch of the record at `offset`.
+    pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.epochs.epoch_of(offset)
+    }
+
+    /// This broker leads from now on, or learns that another does: `epoch` begins at `start`.
+    pub fn assign_epoch(&mut self, now: Now, epoch: LeaderEpoch, start: Offset) {
+        if self.epochs.assign(epoch, start) {
+            self.unsynced.since.get_or_insert(now.tick);
+        }
+    }
+
+    /// The largest epoch that is not above `epoch`, and the offset after its last record (KIP-101, KIP-279). `None`:
+    /// not known.
     pub fn end_of_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        todo!()
+        self.epochs.end_of(epoch, self.log_end)
     }
 
-    /// Removes everything from `offset` on; `false` if there is nothing to remove.
-    pub fn truncate_to(&mut self, now: Now, offset: Offset) -> Result<bool, LogError> {
-        todo!()
-    }
-
-    /// Removes everything and starts anew at `offset`.
-    pub fn truncate_fully(&mut self, now: Now, offset: Offset) -> Result<FileRemoval, LogError> {
-        todo!()
-    }
-
-    /// Forgets records below `offset`; `false` if they are forgotten already. It must not be above the high watermark.
-    pub fn advance_log_start(&mut self, offset: Offset, reason: LogStartReason) -> Result<bool, ReadError> {
-        todo!()
-    }
-
-    /// Closes the active segment and begins a new one at the log end.
-    pub fn roll(&mut self, now: Now) -> Result<(), LogError> {
-        todo!()
-    }
-
-    /// Takes away the segments that retention does not keep. The removal, if any, unlinks them.
-    pub fn apply_retention(&mut self, now: Now) -> Result<Option<FileRemoval>, LogError> {
-        todo!()
+    /// The producers that are known.
+    pub fn active_producers(&self) -> impl Iterator<Item = ActiveProducer> {
+        self.producers.producers().map(|producer| ActiveProducer {
+            producer_id: producer.id,
+            producer_epoch: producer.epoch,
+            last_sequence: producer.last_sequence(),
+            last_timestamp: WallMillis(producer.last_timestamp),
+            coordinator_epoch: producer.coordinator_epoch,
+            transaction_start: producer.transaction,
+        })
     }
 
     /// Forgets producers that have been silent for `producer.id.expiration.ms`.
     pub fn expire_producers(&mut self, now: WallMillis) {
-        todo!()
+        self.producers.expire(now, self.config.producer_id_expiration_ms);
     }
 
-    /// What a power loss could take.
-    pub fn unsynced(&self) -> Unsynced {
-        todo!()
+    /// Closes the active segment and begins a new one at the log end. Does nothing if the active one is empty.
+    pub fn roll(&mut self, now: Now) -> Result<(), ReadError> {
+        if self.active().len() == 0 {
+            return Ok(());
+        }
+        self.roll_at(self.log_end, now.wall)
     }
 
-    /// What has to be synced so that the recovery point moves to the log end; `None` if nothing is new or a job runs.
-    pub fn sync_job(&mut self) -> Result<Option<SyncJob>, LogError> {
-        todo!()
+    pub(crate) fn roll_at(&mut self, base: Offset, now: WallMillis) -> Result<(), ReadError> {
+        if self.active().base() == base {
+            // An index is full although there is no batch: settings made it too small for even one entry.
+            let segment = Segment::create(self.place(), base, &self.config, now)?;
+            self.segments.pop();
+            self.segments.push(segment);
+            return Ok(());
+        }
+        let config = self.config.clone();
+        self.active_mut().close(&config)?;
+        self.producers.set_end(base);
+        self.snapshots.write(&self.producers)?;
+        let segment = Segment::create(self.place(), base, &self.config, now)?;
+        self.segments.push(segment);
+        self.names_changed = true;
+        self.indexes_open = true;
+        tracing::info!(
+            target: "org.apache.kafka.storage.internals.log.LocalLog",
+            "[LocalLog partition={}, dir={}] Rolled new log segment at offset {base}",
+            self.partition,
+            self.parent().display()
+        );
+        Ok(())
     }
 
-    /// A job is done; returns the recovery point.
-    pub fn on_synced(&mut self, done: SyncDone) -> Result<Offset, LogError> {
-        todo!()
+    pub(crate) fn active(&self) -> &Segment {
+        self.segments.last().expect("a log has at least one segment")
     }
 
-    /// Syncs everything at once.
-    pub fn flush(&mut self) -> Result<(), LogError> {
-        todo!()
+    pub(crate) fn active_mut(&mut self) -> &mut Segment {
+        self.segments.last_mut().expect("a log has at least one segment")
     }
 
-    /// Syncs everything, trims the indexes, writes the producer snapshot. Returns the recovery point (the log end).
-    /// To be followed by [`crate::LogDir::write_clean_marker`] when all logs are closed.
-    pub fn close(self) -> Result<Offset, LogError> {
-        todo!()
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place { vfs: &self.vfs, dir: &self.dir, index_bytes: self.config.segment_index_bytes }
     }
 
-    /// Time by which a sync should be made by `flush.ms`; `None` if there is nothing to sync or no such setting.
-    pub fn flush_deadline(&self) -> Option<Tick> {
-        todo!()
+    /// The log directory that this log's directory lies in.
+    pub(crate) fn parent(&self) -> PathBuf {
+        vfs::durable::parent_of(&self.dir)
+    }
+
+    /// Which segment holds `offset`: the last one whose base is not above it.
+    pub(crate) fn segment_of(&self, offset: Offset) -> usize {
+        self.segments.partition_point(|segment| segment.base() <= offset).saturating_sub(1)
+    }
+
+    /// Where a segment ends: the base of the next one, or the log end.
+    pub(crate) fn end_of_segment(&self, index: usize) -> Offset {
+        self.segments.get(index + 1).map_or(self.log_end, Segment::base)
+    }
+
+    pub(crate) fn check_usable(&self) -> Result<(), LogError> {
+        if !self.failed {
+            return Ok(());
+        }
+        let source = std::io::Error::other("an earlier write to this log failed");
+        Err(LogError { action: "writing", path: self.dir.clone(), source })
+    }
+
+    /// Remembers a failure of the disk: nothing is written any more.
+    pub(crate) fn guard<T, E>(&mut self, result: Result<T, E>) -> Result<T, E> {
+        self.failed |= result.is_err();
+        result
+    }
+
+    /// How long a file that was renamed away has to stay.
+    pub(crate) fn removal_due(&self, now: Tick) -> Tick {
+        now.after(self.config.file_delete_delay_ms)
+    }
+
+    /// `<path>.deleted`: the next start removes it if nobody did before.
+    pub(crate) fn deleted_name(path: &Path) -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(names::DELETED);
+        PathBuf::from(name)
     }
 }

@@ -10,14 +10,14 @@ use vfs::{File, Vfs};
 
 use crate::error::{IoContext, LogError};
 
-/// What a power loss could take from a log.
+/// What a power loss could take from a log and no running job covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unsynced {
-    /// Bytes above the recovery point that no running job covers.
+    /// Bytes of batches.
     pub bytes: u64,
-    /// Records above the recovery point that no running job covers.
+    /// Number of records.
     pub records: i64,
-    /// When the first of them came; `None` if there are none.
+    /// When the first of them came, or the leader epoch changed; `None` if there is nothing to sync.
     pub since: Option<Tick>,
 }
 
@@ -30,6 +30,8 @@ pub struct SyncJob {
     pub(crate) dir: PathBuf,
     pub(crate) files: Vec<(PathBuf, Arc<dyn File>)>,
     pub(crate) snapshot: Option<(PathBuf, Vec<u8>)>,
+    /// Replaces `leader-epoch-checkpoint`.
+    pub(crate) epochs: Option<(PathBuf, Vec<u8>)>,
     pub(crate) names_changed: bool,
     pub(crate) up_to: Offset,
     pub(crate) generation: u64,
@@ -79,6 +81,9 @@ impl SyncJob {
                 file.sync_data()
             })();
             written.context("writing", path)?;
+        }
+        if let Some((path, bytes)) = &self.epochs {
+            vfs::durable::write_file(&*self.vfs, path, bytes).context("writing", path)?;
         }
         if self.names_changed || self.snapshot.is_some() {
             self.vfs.sync_dir(&self.dir).context("syncing", &self.dir)?;

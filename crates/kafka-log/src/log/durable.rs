@@ -1,0 +1,152 @@
+//! Moving the recovery point.
+
+use std::collections::BTreeSet;
+
+use kafka_types::Offset;
+use time_types::Tick;
+
+use super::Log;
+use crate::epoch_cache;
+use crate::error::LogError;
+use crate::metadata_file::{self, MetadataDone, MetadataJob};
+use crate::producer_snapshot::encode;
+use crate::segment::Segment;
+use crate::sync::{SyncDone, SyncJob, Unsynced};
+
+impl Log {
+    /// What a power loss could take and no running job covers.
+    pub fn unsynced(&self) -> Unsynced {
+        self.unsynced
+    }
+
+    /// Time by which a sync is due by `flush.ms`; `None` if there is nothing to sync or no such setting.
+    pub fn flush_deadline(&self) -> Option<Tick> {
+        let after = u64::try_from(self.config.flush_ms).ok().filter(|_| self.config.flush_ms < i64::MAX)?;
+        Some(self.unsynced.since?.after(after))
+    }
+
+    /// What has to be synced so that the recovery point moves to the log end; `None` if nothing is new or a job runs.
+    pub fn sync_job(&mut self) -> Result<Option<SyncJob>, LogError> {
+        self.check_usable()?;
+        if self.sync_running || self.unsynced.since.is_none() {
+            return Ok(None);
+        }
+        let job = self.make_sync_job();
+        let job = self.guard(job)?;
+        self.sync_running = true;
+        Ok(Some(job))
+    }
+
+    /// A job is done; returns the recovery point, for the checkpoint.
+    pub fn on_synced(&mut self, done: SyncDone) -> Result<Offset, LogError> {
+        self.sync_running = false;
+        self.guard(done.result)?;
+        if done.generation == self.generation {
+            done.snapshot.into_iter().for_each(|offset| self.snapshots.note(offset));
+            self.recovery_point = self.recovery_point.max(done.up_to.min(self.log_end));
+        } else if let Some(offset) = done.snapshot {
+            // Records were taken back meanwhile: the snapshot tells of what is not there any more.
+            let removed = self.snapshots.remove_unknown(offset);
+            self.guard(removed)?;
+        }
+        let bases = self.segment_bases();
+        let pruned = self.snapshots.prune(&bases);
+        self.guard(pruned)?;
+        Ok(self.recovery_point)
+    }
+
+    /// Syncs everything at once, on this thread.
+    pub fn flush(&mut self) -> Result<(), LogError> {
+        self.check_usable()?;
+        if self.unsynced.since.is_none() {
+            return Ok(());
+        }
+        let was_running = self.sync_running;
+        let job = self.make_sync_job();
+        let done = self.guard(job)?.run();
+        self.on_synced(done)?;
+        self.sync_running = was_running;
+        Ok(())
+    }
+
+    /// Syncs everything, trims the indexes, writes the producer snapshot. Returns the recovery point, which is the log
+    /// end. When all logs of a directory are closed and its checkpoints written, it may be marked as clean.
+    pub fn close(mut self) -> Result<Offset, LogError> {
+        self.check_usable()?;
+        self.write_metadata()?;
+        let config = self.config.clone();
+        self.active_mut().close(&config)?;
+        self.producers.set_end(self.log_end);
+        let job = self.make_sync_job()?;
+        let nothing = job.files.is_empty() && job.snapshot.is_none() && job.epochs.is_none() && !job.names_changed;
+        if !nothing {
+            job.run().result?;
+        }
+        Ok(self.log_end)
+    }
+
+    /// What makes `partition.metadata` durable; `None` if it is. The outcome goes to [`Log::on_metadata_written`].
+    pub fn metadata_job(&self) -> Option<MetadataJob> {
+        let topic_id = self.metadata.unwritten()?;
+        let (vfs, dir, partition) = (self.vfs.clone(), self.dir.clone(), self.partition.clone());
+        Some(MetadataJob { vfs, dir, partition, topic_id })
+    }
+
+    /// A [`MetadataJob`] is done.
+    pub fn on_metadata_written(&mut self, done: MetadataDone) -> Result<(), LogError> {
+        self.guard(done.result)?;
+        self.metadata.on_written(done.topic_id);
+        Ok(())
+    }
+
+    /// Makes `partition.metadata` durable now, if it is not.
+    pub(crate) fn write_metadata(&mut self) -> Result<(), LogError> {
+        let Some(id) = self.metadata.unwritten() else { return Ok(()) };
+        let written = metadata_file::write(&*self.vfs, &self.dir, id);
+        self.guard(written)?;
+        self.metadata.on_written(id);
+        Ok(())
+    }
+
+    fn make_sync_job(&mut self) -> Result<SyncJob, LogError> {
+        let mut files = Vec::new();
+        for segment in &mut self.segments {
+            let (dirty, new_name) = segment.take_dirty()?;
+            files.extend(dirty);
+            self.names_changed |= new_name;
+        }
+        let covered = self.snapshots.contains(self.log_end);
+        if covered {
+            // Written by a roll or an earlier run, perhaps not synced.
+            files.push(self.snapshots.file(self.log_end)?);
+            self.names_changed = true;
+        }
+        // A log without records has none: Apache writes none there either.
+        let snapshot = (!covered && self.log_end > self.first_base())
+            .then(|| (self.snapshots.path(self.log_end), encode(self.producers.producers())));
+        let epochs = self
+            .epochs
+            .take_changed()
+            .then(|| (self.dir.join(epoch_cache::FILE_NAME), self.epochs.encode().into_bytes()));
+        self.unsynced = Unsynced::default();
+        Ok(SyncJob {
+            vfs: self.vfs.clone(),
+            partition: self.partition.clone(),
+            dir: self.dir.clone(),
+            files,
+            snapshot,
+            epochs,
+            names_changed: std::mem::take(&mut self.names_changed),
+            up_to: self.log_end,
+            generation: self.generation,
+        })
+    }
+
+    pub(crate) fn segment_bases(&self) -> BTreeSet<Offset> {
+        self.segments.iter().map(Segment::base).collect()
+    }
+
+    fn first_base(&self) -> Offset {
+        self.segments.first().map_or(self.log_end, Segment::base)
+    }
+}

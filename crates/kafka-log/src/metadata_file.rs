@@ -1,0 +1,146 @@
+//! `partition.metadata`: the topic's id, so that a directory of a topic that was deleted and made anew under the same
+//! name is not taken for the new one's. It is durable before the first record is written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kafka_types::{TopicPartition, Uuid};
+use vfs::Vfs;
+
+use crate::error::{IoContext, LoadError, LogError};
+
+const FILE_NAME: &str = "partition.metadata";
+
+/// The file's content and whether the disk has it.
+#[derive(Debug)]
+pub(crate) struct MetadataFile {
+    topic_id: Option<Uuid>,
+    durable: bool,
+}
+
+/// Makes `partition.metadata` of a new log durable away from its owner: with a thousand new partitions the owner
+/// would be busy with that for seconds. An append that comes earlier does it itself.
+#[derive(Debug)]
+pub struct MetadataJob {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) dir: PathBuf,
+    pub(crate) partition: TopicPartition,
+    pub(crate) topic_id: Uuid,
+}
+
+/// What a [`MetadataJob`] achieved.
+#[derive(Debug)]
+pub struct MetadataDone {
+    /// Whose.
+    pub partition: TopicPartition,
+    pub(crate) topic_id: Uuid,
+    /// After a failure the log must not be used.
+    pub result: Result<(), LogError>,
+}
+
+impl MetadataJob {
+    /// Whose.
+    pub fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// Waits for the disk.
+    pub fn run(self) -> MetadataDone {
+        let result = write(&*self.vfs, &self.dir, self.topic_id);
+        MetadataDone { partition: self.partition, topic_id: self.topic_id, result }
+    }
+}
+
+impl MetadataFile {
+    /// No id, and no file yet.
+    pub(crate) fn absent() -> MetadataFile {
+        MetadataFile { topic_id: None, durable: true }
+    }
+
+    /// As the file says.
+    pub(crate) fn load(vfs: &dyn Vfs, dir: &Path) -> Result<MetadataFile, LoadError> {
+        let path = dir.join(FILE_NAME);
+        let bytes = match vfs.read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(MetadataFile::absent()),
+            Err(error) => return Err(error).context("reading", &path).map_err(LoadError::Storage),
+        };
+        match decode(&String::from_utf8_lossy(&bytes)) {
+            Ok(topic_id) => Ok(MetadataFile { topic_id: Some(topic_id), durable: true }),
+            Err(what) => Err(LoadError::Malformed { path, what }),
+        }
+    }
+
+    pub(crate) fn topic_id(&self) -> Option<Uuid> {
+        self.topic_id
+    }
+
+    /// Takes the id unless there is another.
+    pub(crate) fn assign(&mut self, id: Uuid) -> bool {
+        if self.topic_id.is_none() && !id.is_zero() {
+            *self = MetadataFile { topic_id: Some(id), durable: false };
+        }
+        self.topic_id.is_none_or(|known| known == id)
+    }
+
+    /// The id that is not on disk yet.
+    pub(crate) fn unwritten(&self) -> Option<Uuid> {
+        self.topic_id.filter(|_| !self.durable)
+    }
+
+    /// `id` is on disk.
+    pub(crate) fn on_written(&mut self, id: Uuid) {
+        self.durable |= self.topic_id == Some(id);
+    }
+}
+
+/// Writes the file and makes it, its directory and the directory's name durable.
+pub(crate) fn write(vfs: &dyn Vfs, dir: &Path, id: Uuid) -> Result<(), LogError> {
+    let path = dir.join(FILE_NAME);
+    vfs::durable::write_file(vfs, &path, encode(id).as_bytes()).context("writing", &path)?;
+    let parent = vfs::durable::parent_of(dir);
+    vfs.sync_dir(&parent).context("syncing", &parent)
+}
+
+fn encode(id: Uuid) -> String {
+    // No newline at the end: Apache writes none.
+    format!("version: 0\ntopic_id: {id}")
+}
+
+fn decode(text: &str) -> Result<Uuid, String> {
+    let mut lines = text.lines();
+    let mut value = |key: &str| {
+        let line = lines.next().unwrap_or_default();
+        line.split_once(':').filter(|(name, _)| *name == key).map(|(_, value)| value.trim()).ok_or(format!("`{line}`"))
+    };
+    let version = value("version")?;
+    if version != "0" {
+        return Err(format!("Unrecognized version of partition metadata file: {version}"));
+    }
+    let id = value("topic_id")?.parse::<Uuid>().map_err(|error| error.to_string())?;
+    if id.is_zero() {
+        return Err(format!("Invalid topic ID in partition metadata file ({id})"));
+    }
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_apaches_and_reads_back() {
+        let id: Uuid = "YprXeFJVQIeorgJIOYtWQg".parse().expect("an id");
+        assert_eq!(encode(id), "version: 0\ntopic_id: YprXeFJVQIeorgJIOYtWQg");
+        assert_eq!(decode(&encode(id)), Ok(id));
+    }
+
+    #[test]
+    fn damage_is_named() {
+        assert_eq!(decode("").expect_err("empty"), "``");
+        let error = decode("version: 1\ntopic_id: x").expect_err("newer");
+        assert_eq!(error, "Unrecognized version of partition metadata file: 1");
+        assert!(decode("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA").expect_err("zero").contains("Invalid topic ID"));
+    }
+}

@@ -1,0 +1,91 @@
+//! Which segments may go: by time, by size, below the log start.
+
+use kafka_types::Offset;
+use time_types::{Now, WallMillis};
+
+use crate::error::{LogError, ReadError};
+use crate::log::{Log, LogStartReason};
+use crate::removal::FileRemoval;
+
+impl Log {
+    /// Takes away the segments that retention does not keep: oldest first, none that reaches above the high watermark.
+    /// The removal unlinks them; `None` if nothing was to be done. A log of which all records go is rolled first.
+    pub fn apply_retention(&mut self, now: Now) -> Result<Option<FileRemoval>, ReadError> {
+        self.check_usable()?;
+        let count = self.deletable(now.wall)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let done = self.delete_oldest(now, count);
+        self.guard(done).map(Some)
+    }
+
+    fn delete_oldest(&mut self, now: Now, count: usize) -> Result<FileRemoval, ReadError> {
+        if count == self.segments.len() {
+            self.roll_at(self.log_end, now.wall)?;
+        }
+        let kept = self.segments.split_off(count);
+        let gone = std::mem::replace(&mut self.segments, kept);
+        let bases: Vec<Offset> = gone.iter().map(crate::segment::Segment::base).collect();
+        tracing::info!(
+            target: "kafka.log.UnifiedLog",
+            "[UnifiedLog partition={}, dir={}] Deleting segments with base offsets {bases:?} due to retention",
+            self.partition,
+            self.parent().display()
+        );
+        // The log start moves first: what it excludes is not read any more, whatever happens to the files.
+        let start = self.segments[0].base();
+        if start > self.log_start {
+            self.advance_log_start(now, start.min(self.high_watermark), LogStartReason::SegmentDeletion)?;
+        }
+        self.recovery_point = self.recovery_point.max(start);
+        let removal = self.put_away(now, gone)?;
+        self.snapshots.retain(|snapshot| snapshot >= start)?;
+        Ok(removal)
+    }
+
+    /// How many of the oldest segments may go.
+    fn deletable(&self, now: WallMillis) -> Result<usize, LogError> {
+        let by_start = self.count_while(|index| Ok(self.end_of_segment(index) <= self.log_start))?;
+        if !self.config.cleanup.delete {
+            return Ok(by_start);
+        }
+        Ok(by_start.max(self.beyond_size()?).max(self.beyond_time(now)?))
+    }
+
+    fn beyond_time(&self, now: WallMillis) -> Result<usize, LogError> {
+        let keep_ms = self.config.retention_ms;
+        if keep_ms < 0 {
+            return Ok(0);
+        }
+        self.count_while(|index| {
+            let newest = self.segments[index].largest_or_modified()?;
+            Ok(now - WallMillis(newest) > keep_ms)
+        })
+    }
+
+    fn beyond_size(&self) -> Result<usize, LogError> {
+        let Ok(keep) = u64::try_from(self.config.retention_bytes) else { return Ok(0) };
+        let mut excess = self.size().saturating_sub(keep);
+        let mut count = 0;
+        while count < self.segments.len() && excess > 0 && self.segments[count].len() <= excess && self.may_go(count) {
+            excess -= self.segments[count].len();
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn count_while(&self, goes: impl Fn(usize) -> Result<bool, LogError>) -> Result<usize, LogError> {
+        let mut count = 0;
+        while count < self.segments.len() && self.may_go(count) && goes(count)? {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Nothing above the high watermark, and not the empty active segment.
+    fn may_go(&self, index: usize) -> bool {
+        let is_last = index + 1 == self.segments.len();
+        self.end_of_segment(index) <= self.high_watermark && !(is_last && self.segments[index].len() == 0)
+    }
+}

@@ -1,0 +1,418 @@
+//! One `.log` file with its indexes.
+//!
+//! The last segment of a log is active: its index files are longer than their content and it is the only one that
+//! grows. All others are closed: exact in length, immutable but for truncation and replacement by compaction.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use kafka_types::Offset;
+use time_types::WallMillis;
+use vfs::{File, OpenMode, Vfs};
+
+use crate::config::LogConfig;
+use crate::error::{IoContext, LogError, ReadError};
+use crate::index_file::IndexFile;
+use crate::names::{self, segment_file};
+use crate::offset_index::OffsetIndex;
+use crate::time_index::{TimeIndex, TimestampOffset};
+use crate::txn_index::TxnIndex;
+use crate::walk::{Head, WINDOW_LOOKUP, Walker};
+
+/// How many of the last batches are remembered, so that who follows the log's end needs no lookup on disk.
+const RECENT_MAX: usize = 32;
+
+/// Where a segment lives and how large its indexes are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) vfs: &'a Arc<dyn Vfs>,
+    pub(crate) dir: &'a Path,
+    /// `segment.index.bytes`.
+    pub(crate) index_bytes: u64,
+}
+
+impl Place<'_> {
+    pub(crate) fn file(&self, base: Offset, extension: &str) -> PathBuf {
+        self.dir.join(segment_file(base, extension))
+    }
+}
+
+/// A batch that was appended a moment ago.
+#[derive(Debug, Clone, Copy)]
+struct Recent {
+    last_offset: Offset,
+    position: u64,
+    size: u64,
+}
+
+/// Where a batch lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchPlace {
+    pub(crate) position: u64,
+    pub(crate) size: u64,
+}
+
+/// One segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    vfs: Arc<dyn Vfs>,
+    path: PathBuf,
+    base: Offset,
+    file: OnceLock<Arc<dyn File>>,
+    len: u64,
+    pub(crate) offsets: OffsetIndex,
+    pub(crate) times: TimeIndex,
+    pub(crate) aborted: TxnIndex,
+    /// Bytes since the last index entry.
+    since_index: u64,
+    /// The largest timestamp; what is not known yet is what the time index says.
+    largest: OnceLock<TimestampOffset>,
+    /// The timestamp of the first batch, which `segment.ms` counts from.
+    first_timestamp: OnceLock<i64>,
+    created: WallMillis,
+    recent: VecDeque<Recent>,
+    dirty: bool,
+}
+
+impl Segment {
+    /// A new, empty, active segment.
+    pub(crate) fn create(
+        place: Place<'_>,
+        base: Offset,
+        config: &LogConfig,
+        now: WallMillis,
+    ) -> Result<Segment, LogError> {
+        let path = place.file(base, names::LOG);
+        let file = place.vfs.open(&path, OpenMode::Create).context("creating", &path)?;
+        file.set_len(0).context("emptying", &path)?;
+        if config.preallocate {
+            file.reserve(config.segment_bytes).context("reserving", &path)?;
+        }
+        let index = place.file(base, names::OFFSET_INDEX);
+        let times = place.file(base, names::TIME_INDEX);
+        let aborted = place.file(base, names::TXN_INDEX);
+        crate::removal::remove(&**place.vfs, &aborted)?;
+        let mut segment = Segment {
+            vfs: place.vfs.clone(),
+            base,
+            len: 0,
+            offsets: OffsetIndex::create(place.vfs.clone(), index, base, place.index_bytes)?,
+            times: TimeIndex::create(place.vfs.clone(), times, base, place.index_bytes)?,
+            aborted: TxnIndex::new(place.vfs.clone(), aborted, base),
+            file: OnceLock::from(file),
+            path,
+            since_index: 0,
+            largest: OnceLock::from(TimestampOffset { timestamp: kafka_record::NO_TIMESTAMP, offset: base }),
+            first_timestamp: OnceLock::new(),
+            created: now,
+            recent: VecDeque::new(),
+            dirty: true,
+        };
+        segment.preallocate_indexes(place.index_bytes)?;
+        Ok(segment)
+    }
+
+    /// A segment that is there; `lens` are the lengths of the files of offset and time index.
+    pub(crate) fn existing(
+        place: Place<'_>,
+        base: Offset,
+        lens: (u64, u64),
+        now: WallMillis,
+    ) -> Result<Segment, LogError> {
+        let path = place.file(base, names::LOG);
+        let len = place.vfs.metadata(&path).context("looking at", &path)?.len;
+        let (vfs, capacity) = (place.vfs, place.index_bytes);
+        let index = IndexFile::existing(vfs.clone(), place.file(base, names::OFFSET_INDEX), lens.0, capacity);
+        let times = IndexFile::existing(vfs.clone(), place.file(base, names::TIME_INDEX), lens.1, capacity);
+        Ok(Segment {
+            vfs: vfs.clone(),
+            base,
+            file: OnceLock::new(),
+            len,
+            offsets: OffsetIndex::new(index, base),
+            times: TimeIndex::new(times, base),
+            aborted: TxnIndex::new(vfs.clone(), place.file(base, names::TXN_INDEX), base),
+            path,
+            since_index: 0,
+            largest: OnceLock::new(),
+            first_timestamp: OnceLock::new(),
+            created: now,
+            recent: VecDeque::new(),
+            dirty: false,
+        })
+    }
+
+    pub(crate) fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// Bytes of whole batches.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open file, shared with readers.
+    pub(crate) fn file(&self) -> Result<&Arc<dyn File>, LogError> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let file = self.vfs.open(&self.path, OpenMode::ReadWrite).context("opening", &self.path)?;
+        Ok(self.file.get_or_init(|| file))
+    }
+
+    /// Its files that may exist, by extension.
+    pub(crate) fn files(&self) -> [PathBuf; 4] {
+        [
+            self.path.clone(),
+            self.offsets.file.path().to_owned(),
+            self.times.file.path().to_owned(),
+            self.aborted.path().clone(),
+        ]
+    }
+
+    /// Extends the indexes to the length of an active segment's.
+    pub(crate) fn preallocate_indexes(&mut self, bytes: u64) -> Result<(), LogError> {
+        self.offsets.file.set_capacity_bytes(bytes);
+        self.times.file.set_capacity_bytes(bytes);
+        self.offsets.file.preallocate()?;
+        self.times.file.preallocate()
+    }
+
+    /// Is there no room for the next append: size, age, index entries, or an offset too far from the base?
+    pub(crate) fn should_roll(&self, next: &Head, config: &LogConfig, now: WallMillis) -> Result<bool, ReadError> {
+        let full = self.len + next.size > config.segment_bytes
+            || self.offsets.is_full()
+            || self.times.is_full()
+            || i32::try_from(next.last_offset - self.base).is_err();
+        if full || self.len == 0 {
+            return Ok(full);
+        }
+        let first = self.first_timestamp()?;
+        let age = if first >= 0 { next.max_timestamp.saturating_sub(first) } else { now - self.created };
+        Ok(age > config.segment_ms - self.jitter(config))
+    }
+
+    /// The same for one segment each time, different between segments; no random source is needed for that.
+    fn jitter(&self, config: &LogConfig) -> i64 {
+        let most = config.segment_jitter_ms.min(config.segment_ms);
+        if most <= 0 {
+            return 0;
+        }
+        let mixed = crc32c::crc32c_append(self.base.0 as u32, self.path.as_os_str().as_encoded_bytes());
+        i64::from(mixed) % most
+    }
+
+    /// The max timestamp of the first batch; -1 if there is none.
+    fn first_timestamp(&self) -> Result<i64, ReadError> {
+        if let Some(first) = self.first_timestamp.get() {
+            return Ok(*first);
+        }
+        let first = match self.head_at(0)? {
+            Some(head) => head.max_timestamp,
+            None => return Ok(kafka_record::NO_TIMESTAMP),
+        };
+        Ok(*self.first_timestamp.get_or_init(|| first))
+    }
+
+    /// Writes a batch (in up to two pieces) that begins at the segment's end.
+    pub(crate) fn append(&mut self, head: &Head, pieces: (&[u8], &[u8]), index_interval: u64) -> Result<(), LogError> {
+        let position = self.len;
+        self.file()?.write_two_at(pieces.0, pieces.1, position).context("writing", &self.path)?;
+        self.dirty = true;
+        self.account(&Head { position, ..*head }, index_interval)?;
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Recent { last_offset: head.last_offset, position, size: head.size });
+        Ok(())
+    }
+
+    /// Takes a batch that is in the file into length, timestamps and indexes: of an append and of recovery.
+    pub(crate) fn account(&mut self, head: &Head, index_interval: u64) -> Result<(), LogError> {
+        if head.position == 0 {
+            self.first_timestamp = OnceLock::from(head.max_timestamp);
+        }
+        if head.max_timestamp > self.largest()?.timestamp {
+            let largest = TimestampOffset { timestamp: head.max_timestamp, offset: head.last_offset };
+            self.largest = OnceLock::from(largest);
+        }
+        if self.since_index > index_interval {
+            self.offsets.append(head.last_offset, head.position)?;
+            self.times.maybe_append(self.largest()?)?;
+            self.since_index = 0;
+        }
+        self.since_index += head.size;
+        self.len = head.end();
+        Ok(())
+    }
+
+    /// The largest timestamp and the last offset of its batch; -1 if there is none.
+    pub(crate) fn largest(&self) -> Result<TimestampOffset, LogError> {
+        if let Some(largest) = self.largest.get() {
+            return Ok(*largest);
+        }
+        let last = self.times.last()?;
+        Ok(*self.largest.get_or_init(|| last))
+    }
+
+    /// What retention looks at: the largest timestamp, or when the file was last written if records have none.
+    pub(crate) fn largest_or_modified(&self) -> Result<i64, LogError> {
+        let largest = self.largest()?.timestamp;
+        if largest >= 0 {
+            return Ok(largest);
+        }
+        Ok(self.vfs.metadata(&self.path).context("looking at", &self.path)?.modified_ms)
+    }
+
+    /// The first batch whose last offset is not below `offset`; `None` if all are.
+    pub(crate) fn find(&self, offset: Offset) -> Result<Option<BatchPlace>, ReadError> {
+        if let Some(first) = self.recent.front()
+            && (first.last_offset < offset || first.position == 0)
+        {
+            let index = self.recent.partition_point(|recent| recent.last_offset < offset);
+            let found = self.recent.get(index);
+            return Ok(found.map(|recent| BatchPlace { position: recent.position, size: recent.size }));
+        }
+        let mut walker = self.walk(self.offsets.lookup(offset)?.position, WINDOW_LOOKUP)?;
+        while let Some(head) = walker.next().map_err(|error| error.at(&self.path))? {
+            if head.last_offset >= offset {
+                return Ok(Some(BatchPlace { position: head.position, size: head.size }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads batch by batch from `position`, where one begins.
+    pub(crate) fn walk(&self, position: u64, window: usize) -> Result<Walker<'_>, LogError> {
+        Ok(Walker::new(&**self.file()?, position, self.len, window))
+    }
+
+    pub(crate) fn head_at(&self, position: u64) -> Result<Option<Head>, ReadError> {
+        self.walk(position, WINDOW_LOOKUP)?.next().map_err(|error| error.at(&self.path))
+    }
+
+    /// The offset after the last batch, by a walk from the last index entry; and where whole batches end.
+    pub(crate) fn end(&self) -> Result<(Offset, u64), ReadError> {
+        let mut walker = self.walk(self.offsets.last()?.position, WINDOW_LOOKUP)?;
+        let mut next = self.base;
+        while let Some(head) = walker.next().map_err(|error| error.at(&self.path))? {
+            next = head.last_offset + 1;
+        }
+        Ok((next, walker.position()))
+    }
+
+    /// Removes batches that hold `offset` or later; returns how many bytes went. The segment is active afterwards.
+    pub(crate) fn truncate_to(&mut self, offset: Offset, index_bytes: u64) -> Result<u64, ReadError> {
+        let Some(cut) = self.find(offset)? else { return Ok(0) };
+        let removed = self.len - cut.position;
+        self.cut_at(cut.position, offset, index_bytes)?;
+        Ok(removed)
+    }
+
+    /// Keeps `len` bytes, which are the batches below `offset`.
+    pub(crate) fn cut_at(&mut self, len: u64, offset: Offset, index_bytes: u64) -> Result<(), ReadError> {
+        // Indexes first: one that is too short is slow, one that is too long points at what is not there.
+        self.offsets.truncate_to(offset)?;
+        self.times.truncate_to(offset)?;
+        self.aborted.truncate_to(offset)?;
+        self.preallocate_indexes(index_bytes)?;
+        self.file()?.set_len(len).context("cutting", &self.path)?;
+        self.len = len;
+        self.recent.clear();
+        self.since_index = 0;
+        self.dirty = true;
+        if len == 0 {
+            self.first_timestamp = OnceLock::new();
+        }
+        self.largest = OnceLock::from(self.scan_largest()?);
+        Ok(())
+    }
+
+    /// The largest timestamp by the time index and the batches behind its last entry.
+    fn scan_largest(&self) -> Result<TimestampOffset, ReadError> {
+        let mut largest = self.times.last()?;
+        let mut walker = self.walk(self.offsets.lookup(largest.offset)?.position, WINDOW_LOOKUP)?;
+        while let Some(head) = walker.next().map_err(|error| error.at(&self.path))? {
+            if head.max_timestamp > largest.timestamp {
+                largest = TimestampOffset { timestamp: head.max_timestamp, offset: head.last_offset };
+            }
+        }
+        Ok(largest)
+    }
+
+    /// Forgets what the indexes say, as a rebuild begins.
+    pub(crate) fn reset_indexes(&mut self, entries: (u64, u64), aborted_below: Offset) -> Result<(), LogError> {
+        self.offsets.file.truncate(entries.0)?;
+        self.times.file.truncate(entries.1)?;
+        self.aborted.truncate_to(aborted_below)?;
+        self.largest = OnceLock::new();
+        self.since_index = 0;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Bytes of the file, whole batches or not.
+    pub(crate) fn file_len(&self) -> Result<u64, LogError> {
+        self.file()?.len().context("looking at", &self.path)
+    }
+
+    /// Batches from `position` on, where the last index entry points, will be taken in by [`Segment::account`].
+    pub(crate) fn begin_account(&mut self, position: u64) -> Result<(), LogError> {
+        self.len = position;
+        self.since_index = 0;
+        self.largest = OnceLock::from(self.times.last()?);
+        Ok(())
+    }
+
+    /// No more appends: the last time index entry is made and the files get their exact length.
+    pub(crate) fn close(&mut self, config: &LogConfig) -> Result<(), LogError> {
+        if let Some(largest) = self.largest.get().copied() {
+            self.times.maybe_append(largest)?;
+        }
+        self.offsets.file.trim()?;
+        self.times.file.trim()?;
+        if config.preallocate {
+            self.file()?.set_len(self.len).context("cutting", &self.path)?;
+        }
+        self.recent = VecDeque::new();
+        Ok(())
+    }
+
+    /// The files that have to be synced, clean from now on; and whether a name is new.
+    pub(crate) fn take_dirty(&mut self) -> Result<(Vec<(PathBuf, Arc<dyn File>)>, bool), LogError> {
+        let mut files = Vec::new();
+        let mut new_name = false;
+        if std::mem::take(&mut self.dirty) {
+            files.push((self.path.clone(), self.file()?.clone()));
+        }
+        files.extend(self.offsets.file.take_dirty()?);
+        files.extend(self.times.file.take_dirty()?);
+        if let Some((path, file, created)) = self.aborted.take_dirty() {
+            files.push((path, file));
+            new_name = created;
+        }
+        Ok((files, new_name))
+    }
+
+    /// The first offset that an index entry knows at or behind the end of a read; `None` if none does.
+    pub(crate) fn upper_bound_of(&self, position: u64, len: u64) -> Result<Option<Offset>, LogError> {
+        let index = &self.offsets.file;
+        let found =
+            index.partition_point(|entry| crate::offset_index::decode(self.base, entry).position < position + len)?;
+        if found >= index.len() {
+            return Ok(None);
+        }
+        Ok(Some(crate::offset_index::decode(self.base, &index.get(found)?).offset))
+    }
+
+    /// Where a search for `timestamp` at or after `from` begins.
+    pub(crate) fn search_start(&self, timestamp: i64, from: Offset) -> Result<u64, LogError> {
+        let known = self.times.lookup(timestamp)?;
+        Ok(self.offsets.lookup(known.offset.max(from))?.position)
+    }
+}
