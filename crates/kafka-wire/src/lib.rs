@@ -19,6 +19,9 @@ pub mod records;
 mod request;
 mod response;
 
+#[cfg(test)]
+mod tests;
+
 pub use api::{ApiKey, UNSERVED};
 pub use error::{DecodeError, EncodeError, Problem};
 pub use fields::Records;

@@ -35,13 +35,24 @@ pub struct Decoder {
     at: usize,
     end: usize,
     budget: usize,
+    /// Tests let every reading function make values up instead, to get messages of any shape.
+    #[cfg(test)]
+    pub(crate) generator: Option<crate::tests::Generator>,
 }
 
 impl Decoder {
     /// Reads `frame`, which is what follows the four-byte length on the connection.
     pub fn new(frame: Bytes) -> Decoder {
         let end = frame.len();
-        Decoder { frame, at: 0, end, budget: end.saturating_mul(BUDGET_FACTOR).saturating_add(BUDGET_FLOOR) }
+        let budget = end.saturating_mul(BUDGET_FACTOR).saturating_add(BUDGET_FLOOR);
+        Decoder {
+            frame,
+            at: 0,
+            end,
+            budget,
+            #[cfg(test)]
+            generator: None,
+        }
     }
 
     /// Bytes not yet read.
@@ -80,6 +91,10 @@ impl Decoder {
 
     /// The next `N` bytes, by value.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        #[cfg(test)]
+        if let Some(generator) = &mut self.generator {
+            return Ok(generator.array());
+        }
         let start = self.advance(N)?;
         let mut bytes = [0; N];
         bytes.copy_from_slice(&self.frame[start..start + N]);
@@ -122,6 +137,10 @@ impl Decoder {
 
     /// The next `len` bytes as a slice of the frame.
     pub fn bytes(&mut self, len: usize) -> Result<Bytes, DecodeError> {
+        #[cfg(test)]
+        if let Some(generator) = &mut self.generator {
+            return Ok(generator.bytes(len));
+        }
         let start = self.advance(len)?;
         Ok(self.frame.slice(start..start + len))
     }
@@ -133,6 +152,10 @@ impl Decoder {
 
     /// `len` bytes of text.
     pub(crate) fn text(&mut self, len: usize) -> Result<String, DecodeError> {
+        #[cfg(test)]
+        if let Some(generator) = &mut self.generator {
+            return Ok(generator.text(len));
+        }
         let start = self.advance(len)?;
         self.charge(len)?;
         let text = std::str::from_utf8(&self.frame[start..start + len]).map_err(|_| Problem::NotUtf8)?;
@@ -150,12 +173,20 @@ impl Decoder {
 
     /// The length of a string; `None` is null. Classic: 16 bits, -1 is null; compact: length + 1, 0 is null.
     pub(crate) fn string_len(&mut self, form: Form) -> Result<Option<usize>, DecodeError> {
+        #[cfg(test)]
+        if let Some(generator) = &mut self.generator {
+            return Ok(generator.len(form.nullable));
+        }
         let len = if form.flexible { i64::from(self.unsigned_varint()?) - 1 } else { i64::from(self.i16()?) };
         present(len, form)
     }
 
     /// The length of a byte string or an array; `None` is null. Classic: 32 bits, -1 is null; compact as for strings.
     pub(crate) fn long_len(&mut self, form: Form) -> Result<Option<usize>, DecodeError> {
+        #[cfg(test)]
+        if let Some(generator) = &mut self.generator {
+            return Ok(generator.len(form.nullable));
+        }
         let len = if form.flexible { i64::from(self.unsigned_varint()?) - 1 } else { i64::from(self.i32()?) };
         present(len, form)
     }
@@ -168,6 +199,10 @@ impl Decoder {
         in_memory: usize,
     ) -> Result<Option<usize>, DecodeError> {
         let Some(count) = self.long_len(form)? else { return Ok(None) };
+        #[cfg(test)]
+        if self.generator.is_some() {
+            return Ok(Some(count));
+        }
         let left = self.remaining();
         if count > left / smallest.max(1) {
             return Err(Problem::CountTooLarge { count: count as u64, left }.into());
