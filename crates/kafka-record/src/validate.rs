@@ -389,7 +389,7 @@ impl Append<'_> {
             in_place &= record.offset.0 == batch.base_offset().0 + index as i64;
             seen.max_timestamp = seen.max_timestamp.max(record.timestamp);
             if let Some(fault) = self.fault_of(&record, batch.header().timestamp_type()) {
-                seen.faults.push((index as i32, fault));
+                seen.add(index, fault);
             }
         }
         seen.check()?;
@@ -507,7 +507,7 @@ impl Append<'_> {
             for (index, message) in messages.iter().enumerate() {
                 let record = message.as_ref();
                 if let Some(fault) = self.fault_of(&record, batch_type) {
-                    seen.faults.push((index as i32, fault));
+                    seen.add(index, fault);
                 }
                 builder.append_ref(builder.next_offset(), &record).map_err(too_many)?;
             }
@@ -593,19 +593,30 @@ impl Fault {
     }
 }
 
+/// How many wrong records are told one by one: a response must not grow with what a batch decompresses to.
+const RECORD_ERRORS_MAX: usize = 10_000;
+
 /// What was seen while walking a batch.
 struct Seen {
     max_timestamp: i64,
     faults: Vec<(i32, Fault)>,
+    fault_count: usize,
 }
 
 impl Default for Seen {
     fn default() -> Seen {
-        Seen { max_timestamp: NO_TIMESTAMP, faults: Vec::new() }
+        Seen { max_timestamp: NO_TIMESTAMP, faults: Vec::new(), fault_count: 0 }
     }
 }
 
 impl Seen {
+    fn add(&mut self, index: usize, fault: Fault) {
+        self.fault_count += 1;
+        if self.faults.len() < RECORD_ERRORS_MAX {
+            self.faults.push((index as i32, fault));
+        }
+    }
+
     /// One wrong record fails the batch.
     fn check(&self) -> Result<(), Rejected> {
         if self.faults.is_empty() {
@@ -623,7 +634,7 @@ impl Seen {
         let mut message = format!(
             "One or more records have been rejected due to {} record errors in total, and only showing the first three \
              errors at most: [",
-            record_errors.len()
+            self.fault_count
         );
         for (index, error) in record_errors.iter().take(3).enumerate() {
             let comma = if index == 0 { "" } else { ", " };
