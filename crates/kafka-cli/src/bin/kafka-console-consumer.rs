@@ -1,0 +1,5 @@
+//! `kafka-console-consumer`: see `kafka_cli::commands`.
+
+fn main() -> std::process::ExitCode {
+    kafka_cli::run("kafka-console-consumer")
+}

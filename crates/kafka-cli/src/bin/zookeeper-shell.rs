@@ -1,0 +1,5 @@
+//! `zookeeper-shell`: see `kafka_cli::commands`.
+
+fn main() -> std::process::ExitCode {
+    kafka_cli::run("zookeeper-shell")
+}

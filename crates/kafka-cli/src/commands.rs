@@ -1,0 +1,20 @@
+//! The tools, one file per script.
+
+use crate::Invocation;
+
+pub mod zookeeper_shell;
+
+/// The names of all tools.
+pub const NAMES: &[&str] = &["zookeeper-shell"];
+
+/// Runs the named tool; the result is its exit code.
+pub fn run(name: &str, invocation: Invocation) -> u8 {
+    match name {
+        "zookeeper-shell" => zookeeper_shell::run(invocation),
+        unknown => {
+            let mut console = invocation.console;
+            console.error(&format!("{unknown}: no such command; there are {}", NAMES.join(", ")));
+            1
+        }
+    }
+}
