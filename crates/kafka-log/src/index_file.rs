@@ -10,12 +10,13 @@ use std::sync::{Arc, OnceLock};
 use vfs::{File, OpenMode, Vfs};
 
 use crate::error::{IoContext, LogError};
+use crate::sync::DirtyFile;
 
 /// Entries kept in memory before they are written together.
 const TAIL_MAX: usize = 64;
 
 /// Entries read together when all are looked at.
-const CHUNK: usize = 4096;
+const CHUNK: usize = 1024;
 
 /// Entries of `N` bytes.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ impl<const N: usize> IndexFile<N> {
 
     /// How many entries from the front `accept` takes, which is asked for each in turn.
     pub(crate) fn count_sound(&self, mut accept: impl FnMut(&[u8; N]) -> bool) -> Result<u64, LogError> {
-        let mut chunk = vec![[0; N]; CHUNK];
+        let mut chunk = [[0; N]; CHUNK];
         let mut count = 0;
         while count < self.written {
             let entries = &mut chunk[..(self.written - count).min(CHUNK as u64) as usize];
@@ -177,7 +178,7 @@ impl<const N: usize> IndexFile<N> {
     }
 
     /// The file, if it has to be synced: everything is written to it by now and counts as clean.
-    pub(crate) fn take_dirty(&mut self) -> Result<Option<(PathBuf, Arc<dyn File>)>, LogError> {
+    pub(crate) fn take_dirty(&mut self) -> Result<Option<DirtyFile>, LogError> {
         self.write_tail()?;
         if !std::mem::take(&mut self.dirty) {
             return Ok(None);
@@ -205,6 +206,7 @@ mod tests {
         (vfs, index)
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that predicates get")]
     fn number(entry: &[u8; 4]) -> u32 {
         u32::from_be_bytes(*entry)
     }

@@ -32,6 +32,11 @@ mod time_index;
 mod txn_index;
 mod walk;
 
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod testing;
+
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{CleanupPolicy, LogConfig};
 pub use error::{AppendError, LoadError, LogError, ReadError};

@@ -29,6 +29,8 @@ pub(crate) use truncate::Replay;
 
 /// One partition's log. One owner appends, truncates and rolls; reading needs no exclusive access.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "log start and log end are Kafka's nouns")]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Log {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) dir: PathBuf,

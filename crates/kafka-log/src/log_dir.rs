@@ -255,6 +255,7 @@ impl LogDir {
 
     /// Renames the partition's directory away, durably; the removal unlinks it after `file.delete.delay.ms`. `unique`
     /// is 16 random bytes.
+    #[expect(clippy::needless_pass_by_value, reason = "nobody may use the log afterwards")]
     pub fn delete(&self, log: Log, unique: [u8; 16], now: Tick) -> Result<FileRemoval, LogError> {
         let to = self.path.join(names::deleted_dir_name(log.partition(), unique));
         vfs::durable::rename(&*self.vfs, log.dir(), &to).context("renaming", log.dir())?;

@@ -86,8 +86,7 @@ fn parse_partition(name: &str) -> Option<TopicPartition> {
 
 /// `topic-0.<unique>-delete`; a long topic is cut so that the name stays within 255 bytes.
 pub(crate) fn deleted_dir_name(tp: &TopicPartition, unique: [u8; 16]) -> String {
-    let unique: String = unique.iter().map(|byte| format!("{byte:02x}")).collect();
-    let suffix = format!("-{}.{unique}-delete", tp.partition);
+    let suffix = format!("-{}.{:032x}-delete", tp.partition, u128::from_be_bytes(unique));
     let keep = tp.topic.len().min(NAME_MAX - suffix.len());
     format!("{}{suffix}", &tp.topic[..keep])
 }

@@ -30,6 +30,7 @@ pub(crate) struct OffsetIndex {
     base: Offset,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that index files hand out")]
 pub(crate) fn decode(base: Offset, entry: &[u8; ENTRY]) -> OffsetPosition {
     let (relative, position) = entry.split_at(4);
     let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().expect("half of 8 bytes"));

@@ -74,7 +74,8 @@ impl UnrecoveredLog {
         let producers = recovery.producers(log_end)?;
         let log_start = self.log_start.max(recovery.segments[0].base());
         let Recovery { mut epochs, snapshots, segments, trusted_to, .. } = recovery;
-        epochs.truncate_from_end(log_end);
+        // An epoch may begin at the log end: its leader has not written yet.
+        epochs.truncate_from_end(log_end + 1);
         epochs.truncate_from_start(log_start);
         let recovery_point = match self.shutdown {
             CleanShutdown::Yes if trusted_to.is_none() => log_end,
@@ -221,7 +222,7 @@ impl Recovery<'_> {
             let later = self.segments.split_off(index + 1);
             let mut segment = self.segments.pop().expect("the index is below the length");
             let from = point.max(base);
-            let from = self.trusted_part(&mut segment, from)?;
+            let from = Self::trusted_part(&mut segment, from)?;
             self.distrust_from(from);
             let end = self.check_segment(&mut segment, from)?;
             let damaged = end.damaged;
@@ -251,7 +252,7 @@ impl Recovery<'_> {
     }
 
     /// Keeps the index entries below `from` if they are sound; returns from where the batches have to be checked.
-    fn trusted_part(&self, segment: &mut Segment, from: Offset) -> Result<Offset, LoadError> {
+    fn trusted_part(segment: &mut Segment, from: Offset) -> Result<Offset, LoadError> {
         let base = segment.base();
         let (entries, last) = segment.offsets.sound_entries(from, segment.len())?;
         let fits = last.is_some_and(|entry| {

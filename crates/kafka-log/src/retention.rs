@@ -39,7 +39,7 @@ impl Log {
             self.advance_log_start(now, start.min(self.high_watermark), LogStartReason::SegmentDeletion)?;
         }
         self.recovery_point = self.recovery_point.max(start);
-        let removal = self.put_away(now, gone)?;
+        let removal = self.put_away(now, &gone)?;
         self.snapshots.retain(|snapshot| snapshot >= start)?;
         Ok(removal)
     }
@@ -50,7 +50,7 @@ impl Log {
         if !self.config.cleanup.delete {
             return Ok(by_start);
         }
-        Ok(by_start.max(self.beyond_size()?).max(self.beyond_time(now)?))
+        Ok(by_start.max(self.beyond_size()).max(self.beyond_time(now)?))
     }
 
     fn beyond_time(&self, now: WallMillis) -> Result<usize, LogError> {
@@ -64,15 +64,15 @@ impl Log {
         })
     }
 
-    fn beyond_size(&self) -> Result<usize, LogError> {
-        let Ok(keep) = u64::try_from(self.config.retention_bytes) else { return Ok(0) };
+    fn beyond_size(&self) -> usize {
+        let Ok(keep) = u64::try_from(self.config.retention_bytes) else { return 0 };
         let mut excess = self.size().saturating_sub(keep);
         let mut count = 0;
         while count < self.segments.len() && excess > 0 && self.segments[count].len() <= excess && self.may_go(count) {
             excess -= self.segments[count].len();
             count += 1;
         }
-        Ok(count)
+        count
     }
 
     fn count_while(&self, goes: impl Fn(usize) -> Result<bool, LogError>) -> Result<usize, LogError> {

@@ -16,6 +16,7 @@ use crate::error::{IoContext, LogError, ReadError};
 use crate::index_file::IndexFile;
 use crate::names::{self, segment_file};
 use crate::offset_index::OffsetIndex;
+use crate::sync::DirtyFile;
 use crate::time_index::{TimeIndex, TimestampOffset};
 use crate::txn_index::TxnIndex;
 use crate::walk::{Head, WINDOW_LOOKUP, Walker};
@@ -384,7 +385,7 @@ impl Segment {
     }
 
     /// The files that have to be synced, clean from now on; and whether a name is new.
-    pub(crate) fn take_dirty(&mut self) -> Result<(Vec<(PathBuf, Arc<dyn File>)>, bool), LogError> {
+    pub(crate) fn take_dirty(&mut self) -> Result<(Vec<DirtyFile>, bool), LogError> {
         let mut files = Vec::new();
         let mut new_name = false;
         if std::mem::take(&mut self.dirty) {

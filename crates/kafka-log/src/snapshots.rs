@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use kafka_types::{Offset, TopicPartition};
 use time_types::WallMillis;
-use vfs::{File, OpenMode, Vfs};
+use vfs::{OpenMode, Vfs};
 
 use crate::error::{IoContext, LogError};
 use crate::names::{SNAPSHOT, segment_file};
 use crate::producer_snapshot::{decode, encode};
 use crate::producer_state::ProducerState;
 use crate::removal::remove;
+use crate::sync::DirtyFile;
 
 /// How many snapshots at recovery points are kept.
 const SYNC_SNAPSHOTS_KEPT: usize = 2;
@@ -75,7 +76,7 @@ impl Snapshots {
     }
 
     /// The file at `offset`, to be synced.
-    pub(crate) fn file(&self, offset: Offset) -> Result<(PathBuf, Arc<dyn File>), LogError> {
+    pub(crate) fn file(&self, offset: Offset) -> Result<DirtyFile, LogError> {
         let path = self.path(offset);
         let file = self.vfs.open(&path, OpenMode::ReadWrite).context("opening", &path)?;
         Ok((path, file))

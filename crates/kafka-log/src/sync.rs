@@ -10,6 +10,9 @@ use vfs::{File, Vfs};
 
 use crate::error::{IoContext, LogError};
 
+/// A file that has to be synced.
+pub(crate) type DirtyFile = (PathBuf, Arc<dyn File>);
+
 /// What a power loss could take from a log and no running job covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unsynced {
@@ -28,7 +31,7 @@ pub struct SyncJob {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) partition: TopicPartition,
     pub(crate) dir: PathBuf,
-    pub(crate) files: Vec<(PathBuf, Arc<dyn File>)>,
+    pub(crate) files: Vec<DirtyFile>,
     pub(crate) snapshot: Option<(PathBuf, Vec<u8>)>,
     /// Replaces `leader-epoch-checkpoint`.
     pub(crate) epochs: Option<(PathBuf, Vec<u8>)>,

@@ -89,7 +89,7 @@ impl Log {
         self.generation += 1;
         let keep = self.segments.partition_point(|segment| segment.base() <= offset);
         let gone = self.segments.split_off(keep);
-        let removal = self.put_away(now, gone)?;
+        let removal = self.put_away(now, &gone)?;
         let bytes = self.config.segment_index_bytes;
         self.active_mut().truncate_to(offset, bytes)?;
         self.active_mut().preallocate_indexes(bytes)?;
@@ -114,7 +114,7 @@ impl Log {
         );
         self.generation += 1;
         let gone = std::mem::take(&mut self.segments);
-        let put_away = self.put_away(now, gone);
+        let put_away = self.put_away(now, &gone);
         // Without a segment there is no log: make the new one even if the old ones could not be renamed.
         self.segments.push(Segment::create(self.place(), offset, &self.config, now.wall)?);
         let removal = put_away?;
@@ -133,7 +133,7 @@ impl Log {
 
     /// Renames the files of segments so that a restart removes them, last segment first: a crash in between must not
     /// leave a hole.
-    pub(crate) fn put_away(&mut self, now: Now, segments: Vec<Segment>) -> Result<FileRemoval, LogError> {
+    pub(crate) fn put_away(&mut self, now: Now, segments: &[Segment]) -> Result<FileRemoval, LogError> {
         let mut paths = Vec::new();
         for segment in segments.iter().rev() {
             for path in segment.files() {
