@@ -96,3 +96,11 @@ pub(crate) fn decode<M: Message>(bytes: &Bytes, version: i16) -> Result<M, Decod
     decoder.finish()?;
     Ok(message)
 }
+
+/// A file of the golden data, one JSON object per line; none when there is no such file.
+pub(crate) fn json_lines(name: &str) -> Vec<serde_json::Value> {
+    let path = format!("{}/../../tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    #[expect(clippy::disallowed_methods, reason = "a test reads its data")]
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

@@ -52,6 +52,11 @@ messages! {
 /// The version that everybody can read, used to tell a client that its own is not known.
 pub const FALLBACK_VERSION: i16 = 0;
 
+questions! {
+    /// The client says which software it is, in names that must be legal (KIP-511).
+    names_the_client: 3..;
+}
+
 impl Response {
     /// All that is served, as a response lists it.
     pub fn served() -> Vec<ApiVersion> {

@@ -3,11 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use serde_json::Value;
-
 use super::every::every_api;
-use super::{decode, encode};
+use super::{decode, encode, json_lines};
 use crate::records::Record;
 use crate::records::consumer_protocol::{Assignment, Subscription};
 use crate::records::groups::{GroupMetadataValue, Key, OffsetCommitValue};
@@ -15,6 +12,7 @@ use crate::records::markers::EndTransactionMarker;
 use crate::records::transactions::{TransactionLogKey, TransactionLogValue};
 use crate::schema::{Api, Message};
 use crate::{ApiKey, Decoder, Encoder, Piece, RequestHeader, decode_response_header, encode_request, encode_response};
+use bytes::Bytes;
 
 pub(super) struct Exchange {
     pub(super) line: String,
@@ -40,14 +38,6 @@ pub(super) fn exchanges(key: ApiKey) -> Vec<Exchange> {
             response: exchange["response"].as_str().map(hex),
         })
         .collect()
-}
-
-/// A file of the golden data, one JSON object per line; none when there is no such file.
-fn json_lines(name: &str) -> Vec<Value> {
-    let path = format!("{}/../../tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
-    #[expect(clippy::disallowed_methods, reason = "a test reads its data")]
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// A frame's bytes without its length.
