@@ -233,6 +233,3 @@ impl Report {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -94,6 +94,3 @@ impl fmt::Debug for Checksum {
         write!(f, "{:#x}", self.value())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     fn appends_until_time(trigger: &mut SnapshotTrigger, bytes: u64) -> u64 {
-        (1..).find(|_| trigger.on_append(bytes)).unwrap()
+        (1..10_000).find(|_| trigger.on_append(bytes)).unwrap()
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub enum LogError {
 #[derive(Debug)]
 struct Current {
     file: Arc<dyn File>,
-    /// Bytes written, head included.
+    /// Bytes written, head included; 0 before the first group, which takes the head along.
     end: u64,
     /// Length of the file with its padding.
     reserved: u64,
@@ -166,6 +166,9 @@ impl TxnLog {
             self.begin(first)?;
         }
         let Some(current) = &mut self.current else { return Ok(()) };
+        if current.end == 0 {
+            self.collected.splice(..0, HEAD);
+        }
         current.make_room(self.collected.len() as u64, self.options.preallocate)?;
         current.file.write_at(&self.collected, current.end)?;
         current.end += self.collected.len() as u64;
@@ -184,12 +187,7 @@ impl TxnLog {
 
     fn begin(&mut self, first: Zxid) -> io::Result<()> {
         let file = self.vfs.open(&self.dir.join(log_name(first)), OpenMode::CreateNew)?;
-        let head = HEAD.len() as u64;
-        let mut current = Current { file, end: head, reserved: 0, name_synced: false };
-        current.make_room(0, self.options.preallocate)?;
-        current.file.write_at(&HEAD, 0)?;
-        current.reserved = current.reserved.max(head);
-        self.current = Some(current);
+        self.current = Some(Current { file, end: 0, reserved: 0, name_synced: false });
         Ok(())
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! One thing looks like the latter and is the former: a disk writes the sectors of one unsynced group in any order,
 //! so a power loss can keep a later record of the group and lose an earlier one. Lost sectors of a file that only
-//! grows read as zeros, which flipped bits do not look like: a whole sector of zeros inside the damaged stretch marks
-//! it as torn, as long as no more whole records are behind it than one group has.
+//! grows read as zeros, which flipped bits do not look like: a sector of zeros inside the damaged stretch marks it as
+//! torn, as long as no more whole records are behind it than one group has.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -125,7 +125,7 @@ impl LogReader {
             last: Zxid(0),
             tail: None,
         };
-        if head.len() < HEAD.len() || head.iter().all(|byte| *byte == 0) {
+        if is_torn_head(&head) {
             reader.at = 0;
             reader.tail = Some(reader.judge_tail()?);
         } else if head[..8] != HEAD[..8] {
@@ -195,7 +195,7 @@ impl LogReader {
 
     /// Looks at what follows `at`: up to the end of the file, or until nothing has come for long.
     fn judge_tail(&self) -> Result<Tail, ReadError> {
-        let mut behind = Behind { records: 0, hole: false, dirty_end: self.at };
+        let mut behind = Behind { records: 0, hole: self.first_sector_is_lost()?, dirty_end: self.at };
         let mut at = self.at;
         while at < self.len && at - behind.dirty_end.min(at) < QUIET && !behind.is_damage() {
             at += self.scan(&self.read(at, CHUNK)?, at, &mut behind)?;
@@ -208,6 +208,13 @@ impl LogReader {
             0 => Tail::Clean,
             bytes => Tail::Torn { bytes, records_behind: behind.records },
         })
+    }
+
+    /// The sector that the damaged record begins in may hold older records before it; what it lacks then is the
+    /// record's first part. Four bytes of zeros mean nothing, each record begins with them.
+    fn first_sector_is_lost(&self) -> Result<bool, ReadError> {
+        let part = self.read(self.at, SECTOR - (self.at % SECTOR as u64) as usize)?;
+        Ok(part.len() > 4 && part.iter().all(|byte| *byte == 0))
     }
 
     /// Looks for whole records and for lost sectors in `piece`, which begins at `start`; how far it got.
@@ -272,6 +279,13 @@ impl LogReader {
         }
         Ok(())
     }
+}
+
+/// Was the head not written, or not to its end?
+fn is_torn_head(head: &[u8]) -> bool {
+    let written = head.iter().zip(HEAD).take_while(|(found, expected)| **found == *expected).count();
+    let rest_is_zero = head[written..].iter().all(|byte| *byte == 0);
+    rest_is_zero && (written < 8 || head.len() < HEAD.len())
 }
 
 fn is_zero_sector(bytes: &[u8]) -> bool {

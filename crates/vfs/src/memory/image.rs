@@ -6,7 +6,9 @@ use super::{Crash, Random};
 
 const PAGE: u64 = 4096;
 /// The smallest piece a disk writes whole.
-const SECTOR: usize = 512;
+const SECTOR: u64 = 512;
+/// Stands for the length among the sectors.
+const LENGTH: u64 = u64::MAX;
 
 /// Bytes in pages, so that a file reserved to 64 MiB costs nothing until it is written.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +75,16 @@ pub(super) enum Change {
     SetLen(u64),
 }
 
+impl Change {
+    /// The sectors it changes; [`LENGTH`] for the length.
+    fn sectors(&self) -> impl Iterator<Item = u64> + use<> {
+        match self {
+            Change::SetLen(_) => LENGTH..=LENGTH,
+            Change::Write { offset, bytes } => offset / SECTOR..=(offset + bytes.len() as u64 - 1) / SECTOR,
+        }
+    }
+}
+
 /// A file: its bytes now, its durable bytes, and what lies between them.
 #[derive(Debug, Clone)]
 pub(super) struct Content {
@@ -128,24 +140,26 @@ impl Content {
         }
     }
 
+    /// A disk keeps, of each sector, the content of some moment: a later write never stays where an earlier one to the
+    /// same sector is lost.
     fn keep_any(&mut self, changes: Vec<Change>, random: &mut Random) {
+        let mut kept: BTreeMap<u64, usize> = BTreeMap::new();
+        for sector in changes.iter().flat_map(Change::sectors) {
+            *kept.entry(sector).or_default() += 1;
+        }
+        for count in kept.values_mut() {
+            *count = random.below(*count + 1);
+        }
         for change in changes {
-            match change {
-                Change::SetLen(len) => {
-                    if random.below(2) == 0 {
-                        self.durable.set_len(len);
-                    }
-                }
-                Change::Write { offset, bytes } => {
-                    let mut done = 0;
-                    while done < bytes.len() {
-                        let at = offset + done as u64;
-                        // Pieces end where the disk's sectors end, not where the write began.
-                        let part = (SECTOR - at as usize % SECTOR).min(bytes.len() - done);
-                        if random.below(2) == 0 {
-                            self.durable.write_at(&bytes[done..done + part], at);
-                        }
-                        done += part;
+            for sector in change.sectors() {
+                let Some(left) = kept.get_mut(&sector).filter(|left| **left > 0) else { continue };
+                *left -= 1;
+                match &change {
+                    Change::SetLen(len) => self.durable.set_len(*len),
+                    Change::Write { offset, bytes } => {
+                        let start = (sector * SECTOR).max(*offset);
+                        let end = ((sector + 1) * SECTOR).min(offset + bytes.len() as u64);
+                        self.durable.write_at(&bytes[(start - offset) as usize..(end - offset) as usize], start);
                     }
                 }
             }

@@ -93,6 +93,22 @@ fn scattered_crashes_leave_holes_of_zeros() {
 }
 
 #[test]
+fn scattered_crashes_keep_no_later_write_of_a_sector_without_the_earlier() {
+    let vfs = data();
+    let file = vfs.open(path("/data/f"), OpenMode::Create).unwrap();
+    vfs.sync_dir(path("/data")).unwrap();
+    file.write_at(b"one", 0).unwrap();
+    file.write_at(b"two", 3).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..50 {
+        let copy = vfs.fork();
+        copy.crash_with(Crash::Scattered { seed });
+        seen.insert(copy.read(path("/data/f")).unwrap());
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [&b""[..], b"one", b"onetwo"]);
+}
+
+#[test]
 fn reserved_space_costs_nothing_and_reads_as_zeros() {
     let vfs = data();
     let file = vfs.open(path("/data/f"), OpenMode::Create).unwrap();
