@@ -278,12 +278,11 @@ impl Shell {
     }
 
     fn watches(&mut self, words: &[String]) {
-        match words.get(1) {
-            Some(wanted) => self.print_watches = wanted == "on",
-            None => {
-                let state = if self.print_watches { "on" } else { "off" };
-                self.console.line(&format!("printwatches is {state}"));
-            }
+        if let Some(wanted) = words.get(1) {
+            self.print_watches = wanted == "on";
+        } else {
+            let state = if self.print_watches { "on" } else { "off" };
+            self.console.line(&format!("printwatches is {state}"));
         }
     }
 

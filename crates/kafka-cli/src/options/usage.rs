@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn columns_are_laid_out_as_javas() {
-        let table = Table(&[
+        const TABLE: Table = Table(&[
             Opt::flag("version", "Prints the version."),
             Opt::value("bootstrap-server", "String", "server to connect to", "REQUIRED: where to begin."),
             Opt::value("batch-size", "Integer", "size", "Bytes per batch.").or("16384"),
@@ -103,16 +103,16 @@ mod tests {
             ),
         ]);
         let expected = "\
-Option                                 Description                            
-------                                 -----------                            
---batch-size <Integer: size>           Bytes per batch. (default: 16384)      
---bootstrap-server <String: server to  REQUIRED: where to begin.              
-  connect to>                                                                 
---codec [String: codec]                One of none, gzip, snappy, lz4 and     
-                                         zstd, of which the first is used.    
---version                              Prints the version.                    
+Option                                 Description                        
+------                                 -----------                        
+--batch-size <Integer: size>           Bytes per batch. (default: 16384)  
+--bootstrap-server <String: server to  REQUIRED: where to begin.          
+  connect to>                                                             
+--codec [String: codec]                One of none, gzip, snappy, lz4 and 
+                                         zstd, of which the first is used.
+--version                              Prints the version.                
 ";
-        assert_eq!(render(table), expected);
+        assert_eq!(render(TABLE), expected);
     }
 
     #[test]
