@@ -347,11 +347,7 @@ pub fn set_leader_epoch(batch: &mut [u8], epoch: LeaderEpoch) {
 }
 
 /// Sets timestamp type and max timestamp of a whole v2 batch, and its CRC if that changed anything.
-pub fn set_max_timestamp(
-    batch: &mut [u8],
-    timestamp_type: TimestampType,
-    max_timestamp: i64,
-) -> Result<(), ReadError> {
+pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, max_timestamp: i64) -> Result<(), ReadError> {
     let mut header = BatchHeader::read(batch)?;
     let available = batch.len();
     let Some(batch) = batch.get_mut(..header.size) else {

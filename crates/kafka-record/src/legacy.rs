@@ -73,6 +73,9 @@ impl From<LegacyMessage> for Record {
     }
 }
 
+/// A message's key and value, each of which may be null.
+pub type KeyAndValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
 /// One whole entry of format 0 or 1 in borrowed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LegacyEntry<'a> {
@@ -140,7 +143,7 @@ impl<'a> LegacyEntry<'a> {
     }
 
     /// Key and value as they lie in the entry.
-    pub fn key_and_value(&self) -> Result<(Option<&'a [u8]>, Option<&'a [u8]>), ReadError> {
+    pub fn key_and_value(&self) -> Result<KeyAndValue<'a>, ReadError> {
         let fields = if self.magic() == 0 { TIMESTAMP_AT } else { TIMESTAMP_AT + 8 };
         let (key, rest) = nullable(&self.bytes[fields..])?;
         let (value, rest) = nullable(rest)?;
@@ -172,12 +175,7 @@ impl<'a> LegacyEntry<'a> {
         self.inner_messages(codec, value, limit)
     }
 
-    fn inner_messages(
-        &self,
-        codec: Compression,
-        value: &[u8],
-        limit: usize,
-    ) -> Result<Vec<LegacyMessage>, ReadError> {
+    fn inner_messages(&self, codec: Compression, value: &[u8], limit: usize) -> Result<Vec<LegacyMessage>, ReadError> {
         if codec == Compression::Zstd {
             return Err(ReadError::malformed(format!(
                 "Invalid wrapper compressionType found in legacy deep record iterator {}",

@@ -18,6 +18,9 @@ pub mod reader;
 pub mod record;
 pub mod validate;
 
+#[cfg(test)]
+mod tests;
+
 pub use batch::{BatchHeader, RecordBatch, TimestampType};
 pub use builder::{BatchBuilder, BatchOptions};
 pub use compression::{Codec, Compression};

@@ -141,11 +141,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Calls `each` for every record, decompressing to at most `limit` bytes, until it says `false`.
-    pub fn for_each_record(
-        &self,
-        limit: usize,
-        mut each: impl FnMut(RecordRef<'_>) -> bool,
-    ) -> Result<(), ReadError> {
+    pub fn for_each_record(&self, limit: usize, mut each: impl FnMut(RecordRef<'_>) -> bool) -> Result<(), ReadError> {
         match self {
             Batch::V2(batch) => {
                 for record in &batch.records(limit)? {
@@ -170,7 +166,9 @@ impl<'a> Batch<'a> {
     pub fn to_records(&self, owner: &Bytes, limit: usize) -> Result<Vec<Record>, ReadError> {
         match self {
             Batch::V2(batch) => batch.shared_records(owner, limit)?.collect(),
-            Batch::Legacy(entry) => entry.messages(limit).map(|messages| messages.into_iter().map(Into::into).collect()),
+            Batch::Legacy(entry) => {
+                entry.messages(limit).map(|messages| messages.into_iter().map(Into::into).collect())
+            }
         }
     }
 }

@@ -154,7 +154,9 @@ pub(crate) fn read(bytes: &[u8], base: Base) -> Result<RecordRef<'_>, ReadError>
     let (length, prefix) = varint::read_i32(bytes).map_err(varint_error)?;
     let body = usize::try_from(length).ok().and_then(|length| bytes[prefix..].get(..length)).ok_or_else(|| {
         let there = bytes.len() - prefix;
-        ReadError::malformed(format!("Invalid record size: expected {length} bytes in record payload, {there} are there"))
+        ReadError::malformed(format!(
+            "Invalid record size: expected {length} bytes in record payload, {there} are there"
+        ))
     })?;
     let mut cursor = Cursor { bytes: body, at: 1 };
     if body.is_empty() {
@@ -265,7 +267,9 @@ impl HeaderSource<'_> {
         match self {
             HeaderSource::Owned(headers) => headers
                 .iter()
-                .map(|header| nullable_len(Some(header.key.len())) + nullable_len(header.value.as_ref().map(Bytes::len)))
+                .map(|header| {
+                    nullable_len(Some(header.key.len())) + nullable_len(header.value.as_ref().map(Bytes::len))
+                })
                 .sum(),
             HeaderSource::Raw(headers) => headers.bytes.len(),
         }

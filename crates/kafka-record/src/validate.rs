@@ -638,12 +638,8 @@ impl Seen {
         );
         for (index, error) in record_errors.iter().take(3).enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            write!(
-                message,
-                "{comma}RecordError(batchIndex={}, message='{}')",
-                error.batch_index, error.message
-            )
-            .expect("writing to a string does not fail");
+            write!(message, "{comma}RecordError(batchIndex={}, message='{}')", error.batch_index, error.message)
+                .expect("writing to a string does not fail");
         }
         message.push(']');
         Err(Rejected { code: ErrorCode::InvalidRecord, message, record_errors })
