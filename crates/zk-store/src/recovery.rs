@@ -134,7 +134,7 @@ pub fn recover(vfs: &dyn Vfs, dirs: &Dirs, options: RecoveryOptions) -> Result<R
         replay.apply(&entry);
     }
     check_reach(&mut report, state.last_zxid())?;
-    cut_last_log(vfs, dirs, &reader, &mut report)?;
+    cut_last_log(vfs, &reader, &mut report)?;
     Ok(Recovered { state, report })
 }
 
@@ -205,14 +205,13 @@ fn check_reach(report: &mut Report, reached: Zxid) -> Result<(), RecoveryError> 
 }
 
 /// Cuts torn end and padding off the last log, and removes it if nothing is left: the next transaction may need its
-/// name. What was read is made durable, because it counts from now on.
-fn cut_last_log(vfs: &dyn Vfs, dirs: &Dirs, reader: &TxnReader<'_>, report: &mut Report) -> Result<(), RecoveryError> {
+/// name (an empty file that a power loss brings back is removed again). What was read is made durable, because it
+/// counts from now on.
+fn cut_last_log(vfs: &dyn Vfs, reader: &TxnReader<'_>, report: &mut Report) -> Result<(), RecoveryError> {
     report.torn = reader.torn_end().cloned();
     let Some(last) = reader.last_file() else { return Ok(()) };
     if !last.has_records {
-        vfs.remove_file(&last.path)?;
-        vfs.sync_dir(dirs.logs_dir())?;
-        return Ok(());
+        return Ok(vfs.remove_file(&last.path)?);
     }
     let file = vfs.open(&last.path, OpenMode::ReadWrite)?;
     if last.len > last.end {

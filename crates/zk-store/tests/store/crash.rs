@@ -146,3 +146,24 @@ fn life_goes_on_after_each_crash() {
     assert!(acked > Zxid(100), "{acked}");
     assert!(dirs().snapshots(&disk).unwrap().len() <= 5);
 }
+
+#[test]
+fn what_recovery_counted_stays() {
+    let disk = memory();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let mut workload = Workload::new(4);
+    snapshot::write(&vfs, &dirs(), &workload.state, Compression::None).unwrap();
+    let options = zk_store::TxnLogOptions { force_sync: false, ..zk_store::TxnLogOptions::default() };
+    let mut log = zk_store::TxnLog::new(Arc::clone(&vfs), dirs().logs_dir().to_path_buf(), options, Zxid(0));
+    for txn in workload.take(20) {
+        log.append(&txn).unwrap();
+    }
+    log.sync().unwrap();
+    let lost = disk.fork();
+    lost.crash();
+    assert_eq!(recovered(&lost).0.last_zxid(), Zxid(0), "nothing of it was synced");
+    disk.crash_with(Crash::Process);
+    assert_same(&recovered(&disk).0, &workload.state, "after the end of the process");
+    disk.crash();
+    assert_same(&recovered(&disk).0, &workload.state, "after a power loss behind that");
+}
