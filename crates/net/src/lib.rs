@@ -14,7 +14,7 @@ pub mod stream;
 
 pub use backoff::Backoff;
 pub use frame::{FrameError, FrameReader};
-pub use listener::{Accepted, Incoming, Limits, Listener};
+pub use listener::{Accepted, Admission, Incoming, Limits, Listener, Refusal, WhenFull};
 pub use port_owner::port_owner;
 pub use send::{Piece, SendError, send_all};
 pub use shutdown::{Shutdown, Signals};

@@ -1,3 +1,5 @@
+//! Pieces over real sockets, by both ways.
+
 use super::*;
 
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! What each kind of crash leaves, and the twin against real files.
+
 use super::*;
 
 fn path(text: &str) -> &Path {

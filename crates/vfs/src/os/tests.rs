@@ -1,3 +1,5 @@
+//! Real files, and locks that another call of this process must not lose.
+
 use super::test_dir::TestDir;
 use super::*;
 

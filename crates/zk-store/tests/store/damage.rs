@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use vfs::{MemoryVfs, Vfs};
 use zk_proto::Zxid;
 use zk_state::ZkState;
@@ -195,6 +196,30 @@ fn no_damaged_snapshot_is_loaded() {
                 let in_seal_text = at >= bytes.len() - 1 || at == bytes.len() - 34;
                 assert!(!loads(&changed) || in_seal_text, "byte {at}");
             }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn arbitrary_bytes_are_an_error_or_a_torn_end(
+        bytes in proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => Just(b'B'), 2 => any::<u8>()], 0..3000),
+    ) {
+        let vfs = memory();
+        let path = dirs().logs_dir().join("log.1");
+        put(&vfs, &path, &[&b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0"[..], &bytes].concat());
+        let mut reader = LogReader::open(&vfs, &path).unwrap();
+        prop_assert!(reader.next().unwrap().is_none());
+        for compression in [Compression::None, Compression::Gzip, Compression::Snappy] {
+            let magic: &[u8] = match compression {
+                Compression::None => b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff",
+                Compression::Gzip => b"\x1f\x8b\x08",
+                Compression::Snappy => b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01",
+            };
+            let file = SnapshotFile { zxid: Zxid(1), compression, path: dirs().snapshots_dir().join("snapshot.1") };
+            put(&vfs, &file.path, &[magic, &bytes].concat());
+            prop_assert!(snapshot::load(&vfs, &file).is_err());
         }
     }
 }
