@@ -40,9 +40,9 @@ mod testing;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{CleanupPolicy, LogConfig};
 pub use error::{AppendError, LoadError, LogError, ReadError};
-pub use kafka_record::validate::Origin;
+pub use kafka_record::validate::Origin as AppendOrigin;
 pub use log::{
-    AbortedTransaction, ActiveProducer, Appended, FoundTimestamp, Log, LogStartReason, OffsetQuery, Read, Slice,
+    AbortedTransaction, ActiveProducer, Appended, Found, FoundTimestamp, Log, LogStartReason, OffsetQuery, Read, Slice,
 };
 pub use log_dir::{CleanShutdown, Contents, DirError, LogDir};
 pub use meta_properties::MetaProperties;

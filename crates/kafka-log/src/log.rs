@@ -22,8 +22,15 @@ mod durable;
 mod read;
 mod truncate;
 
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;
+
 pub use append::Appended;
-pub use read::{AbortedTransaction, FoundTimestamp, OffsetQuery, Read, Slice};
+pub use read::{AbortedTransaction, Found, FoundTimestamp, OffsetQuery, Read, Slice};
 pub use truncate::LogStartReason;
 pub(crate) use truncate::Replay;
 

@@ -159,7 +159,8 @@ impl Recovery<'_> {
         for (&base, indexes) in bases {
             let mut segment = Segment::existing(self.place(), base, indexes.lens(), self.now.wall)?;
             if !indexes.are_usable() {
-                segment.reset_indexes((0, 0), base)?;
+                // The batches are not doubted, nor is the transaction index: it is no part of what is missing.
+                segment.reset_indexes((0, 0), Offset(i64::MAX))?;
                 tracing::error!(
                     target: "kafka.log.LogLoader",
                     "{} Could not find offset index file corresponding to log file {}, recovering segment and \
@@ -167,7 +168,6 @@ impl Recovery<'_> {
                     self.of.prefix(),
                     segment.path().display()
                 );
-                self.distrust_from(base);
                 self.check_segment(&mut segment, base)?;
                 segment.close(self.config)?;
             }

@@ -108,6 +108,9 @@ pub struct FoundTimestamp {
     pub leader_epoch: LeaderEpoch,
 }
 
+/// Answer to [`Log::offset_for`].
+pub type Found = Option<FoundTimestamp>;
+
 impl Log {
     /// Batches from the one that holds `offset`, at most `max_bytes` of them (but the whole first one if `min_one`),
     /// below `bound` (high watermark, last stable offset or log end; exclusive). All of one segment: the next read
@@ -161,7 +164,7 @@ impl Log {
     }
 
     /// Answers ListOffsets. `bound` is the high watermark, the last stable offset or (for followers) the log end.
-    pub fn offset_for(&self, query: OffsetQuery, bound: Offset) -> Result<Option<FoundTimestamp>, ReadError> {
+    pub fn offset_for(&self, query: OffsetQuery, bound: Offset) -> Result<Found, ReadError> {
         let end = |offset: Offset, epoch: Option<LeaderEpoch>| FoundTimestamp {
             timestamp: WallMillis(NO_TIMESTAMP),
             offset,
