@@ -2,6 +2,7 @@
 
 use crate::Invocation;
 
+pub mod topics;
 pub mod zookeeper_shell;
 
 /// The names of all tools.

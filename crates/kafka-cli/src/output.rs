@@ -66,6 +66,11 @@ pub fn list<S: AsRef<str>>(items: &[S]) -> String {
     format!("[{}]", items.join(", "))
 }
 
+/// The same, of numbers.
+pub fn numbers(items: &[i32]) -> String {
+    list(&items.iter().map(i32::to_string).collect::<Vec<_>>())
+}
+
 #[cfg(test)]
 pub(crate) mod testing {
     use std::sync::{Arc, Mutex};

@@ -1,0 +1,4 @@
+//! `kafka-topics.sh`: create, list, describe, alter, delete.
+
+mod arguments;
+mod describe;
