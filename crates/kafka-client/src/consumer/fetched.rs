@@ -175,7 +175,8 @@ impl Fetched {
                 self.at += batch.size();
                 continue;
             }
-            self.current = Some(open(&batch, &records).map_err(|cause| self.invalid(batch.first_known_offset(), cause))?);
+            self.current =
+                Some(open(&batch, &records).map_err(|cause| self.invalid(batch.first_known_offset(), cause))?);
             self.at += batch.size();
             return Ok(true);
         }
@@ -229,3 +230,6 @@ fn open(batch: &Batch<'_>, owner: &Bytes) -> Result<Current, ReadError> {
         next_offset: batch.next_offset(),
     })
 }
+
+#[cfg(test)]
+mod tests;

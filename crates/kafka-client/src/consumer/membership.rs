@@ -330,11 +330,7 @@ impl Membership {
     }
 
     /// The answer to [`Step::Join`]; an error of the connection counts as a lost coordinator.
-    pub fn on_join(
-        &mut self,
-        now: Tick,
-        answer: Option<join_group::Response>,
-    ) -> Result<(), MembershipError> {
+    pub fn on_join(&mut self, now: Tick, answer: Option<join_group::Response>) -> Result<(), MembershipError> {
         if self.phase != Phase::Joining {
             return Ok(());
         }
@@ -595,3 +591,6 @@ fn read_assignment(bytes: Bytes) -> Result<Vec<TopicPartition>, MembershipError>
     }
     wire::Assignment::from_bytes(bytes).map(|one| from_topics(&one.assigned_partitions)).map_err(unreadable)
 }
+
+#[cfg(test)]
+mod tests;

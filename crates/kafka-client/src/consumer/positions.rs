@@ -334,6 +334,9 @@ mod tests {
         positions.on_high_watermark(&tp(0), Offset(9));
         assert_eq!(positions.lag(&tp(0)), Some(4));
         positions.advance(&tp(0), Offset(9), LeaderEpoch(2));
-        assert_eq!((positions.lag(&tp(0)), positions.all_consumed()), (Some(0), vec![(tp(0), Offset(9), LeaderEpoch(2))]));
+        assert_eq!(
+            (positions.lag(&tp(0)), positions.all_consumed()),
+            (Some(0), vec![(tp(0), Offset(9), LeaderEpoch(2))])
+        );
     }
 }
