@@ -1,1 +1,27 @@
-//! The coordination server.
+//! The coordination server: connections, request pipeline, log writer, four-letter words.
+//!
+//! One thread owns the state and all connections ([`server`]); a second one owns the transaction log, and a third one
+//! writes a snapshot now and then. The rules are in `zk-state`, the files in `zk-store`.
+
+pub mod clock;
+pub mod config;
+pub mod server;
+
+mod client;
+mod connection;
+mod log_writer;
+mod pipeline;
+mod reply;
+mod requests;
+mod snapshots;
+
+mod four_letter;
+mod metrics;
+
+mod environment;
+mod pid_file;
+
+pub use clock::Clock;
+pub use config::{ConfigError, ServerConfig};
+pub use pid_file::PidFile;
+pub use server::{Server, ServerError};

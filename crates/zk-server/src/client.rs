@@ -1,0 +1,179 @@
+//! One client as the pipeline sees it: who it is, what it waits for, and the bytes that are to be sent to it.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use time_types::{Now, Tick};
+use tokio::sync::Notify;
+use zk_proto::{Acl, ErrorCode, Id, Permissions, Request, SessionId, Zxid};
+use zk_state::{Rules, acl};
+
+use crate::metrics::ConnectionFigures;
+use crate::reply::Replies;
+
+/// Requests of one client that may wait, and the bytes they may have.
+const QUEUE_MAX: usize = 1000;
+const QUEUED_BYTES_MAX: usize = 2 << 20;
+/// With so many bytes not taken by the client, its requests are left in the socket.
+const UNSENT_MAX: usize = 1 << 20;
+/// With so many bytes of notifications not taken, the client is given up: they come without its asking.
+const UNSENT_LIMIT: usize = 64 << 20;
+
+/// How far the client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its first frame, the handshake, is awaited.
+    New,
+    /// Its session is being made.
+    Opening,
+    /// It has its session.
+    Open,
+}
+
+/// A request that waits for the client's earlier writes.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) xid: i32,
+    pub(crate) ask: Ask,
+    pub(crate) received: Tick,
+    pub(crate) bytes: usize,
+    /// Not to be answered before this is applied (sync).
+    pub(crate) not_before: Zxid,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// A request that changes nothing.
+    Read(Request),
+    /// A request that cannot be carried out.
+    Fail(ErrorCode),
+    /// A request that nobody knows: the connection closes behind the answer.
+    Unknown,
+}
+
+/// A place in the order of a client's replies.
+#[derive(Debug)]
+pub(crate) enum Slot {
+    /// Taken by a write that is being logged.
+    Write,
+    /// Taken by something that can be answered when all before it is.
+    Read(Queued),
+}
+
+/// One client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) peer: SocketAddr,
+    pub(crate) ids: Vec<Id>,
+    pub(crate) stage: Stage,
+    pub(crate) session: SessionId,
+    pub(crate) timeout_ms: i32,
+    /// Does the client know the read-only byte of the handshake?
+    pub(crate) read_only: Option<bool>,
+    pub(crate) out: BytesMut,
+    pub(crate) queue: VecDeque<Slot>,
+    queued_bytes: usize,
+    /// No more requests are taken.
+    pub(crate) deaf: bool,
+    /// To be closed when everything is sent.
+    pub(crate) closing: bool,
+    /// To be closed at once.
+    pub(crate) dead: bool,
+    pub(crate) figures: ConnectionFigures,
+    wake: Rc<Notify>,
+}
+
+impl Client {
+    pub(crate) fn new(peer: SocketAddr, now: Now, wake: Rc<Notify>) -> Client {
+        Client {
+            ids: vec![Id::new("ip", &peer.ip().to_string())],
+            peer,
+            stage: Stage::New,
+            session: SessionId::NONE,
+            timeout_ms: 0,
+            read_only: None,
+            out: BytesMut::new(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            deaf: false,
+            closing: false,
+            dead: false,
+            figures: ConnectionFigures::new(now.wall.0),
+            wake,
+        }
+    }
+
+    pub(crate) fn push(&mut self, slot: Slot) {
+        if let Slot::Read(queued) = &slot {
+            self.queued_bytes += queued.bytes;
+        }
+        self.queue.push_back(slot);
+    }
+
+    /// The next request that can be answered when everything up to `applied` is.
+    pub(crate) fn pop_ready(&mut self, applied: Zxid) -> Option<Queued> {
+        match self.queue.front() {
+            Some(Slot::Read(queued)) if queued.not_before <= applied => {}
+            _ => return None,
+        }
+        match self.queue.pop_front() {
+            Some(Slot::Read(queued)) => {
+                self.queued_bytes -= queued.bytes;
+                Some(queued)
+            }
+            _ => None,
+        }
+    }
+
+    /// May its next request be taken? `sending` bytes are on their way to it; `busy`: the server has enough to do.
+    pub(crate) fn may_ask(&self, sending: usize, busy: bool) -> bool {
+        !self.deaf
+            && !self.closing
+            && !self.dead
+            && self.stage != Stage::Opening
+            && self.queue.len() < QUEUE_MAX
+            && self.queued_bytes < QUEUED_BYTES_MAX
+            && self.out.len() + sending < UNSENT_MAX
+            && (!busy || self.queue.is_empty())
+    }
+
+    /// Tells it of a change, if it may know.
+    pub(crate) fn notify(&mut self, rules: Rules, kind: i32, path: &str, acls: Option<&[Acl]>) {
+        let allowed = rules.skip_acl || acls.is_none_or(|acls| acl::allows(acls, Permissions::READ, &self.ids));
+        if !allowed {
+            return;
+        }
+        if self.out.len() > UNSENT_LIMIT {
+            self.dead = true;
+        } else {
+            Replies(&mut self.out).notification(kind, path);
+            self.figures.sent += 1;
+        }
+        self.wake();
+    }
+
+    /// Closes it when everything is sent.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+        self.wake();
+    }
+
+    /// Tells its task that something has changed.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
+
+/// An address as Java prints it.
+pub(crate) fn java_address(peer: SocketAddr) -> String {
+    match peer.ip() {
+        IpAddr::V4(ip) => format!("/{ip}:{}", peer.port()),
+        IpAddr::V6(ip) => {
+            let parts: Vec<String> = ip.segments().iter().map(|segment| format!("{segment:x}")).collect();
+            format!("/{}:{}", parts.join(":"), peer.port())
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! One connection: a four-letter word, or the handshake and then frames in and frames out.
+//!
+//! What it holds is bounded by what its client sent and reads: a client that does not take its replies is not asked for
+//! more requests, and a length that was only announced allocates nothing (see [`net::FrameReader`]).
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use net::{Accepted, FrameError, FrameReader, ReadHalf, Shutdown, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use zk_state::WatcherId;
+
+use crate::client::java_address;
+use crate::four_letter;
+use crate::pipeline::Pipeline;
+
+/// How long a connection may take to show its session (`zookeeper.nio.sessionlessCnxnTimeout`).
+const SESSIONLESS: Duration = Duration::from_secs(10);
+/// How long, and how much, is read from a client that is being closed. Without, the system would throw away the last
+/// reply when there is unread input.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES: usize = 1 << 20;
+const CONNECTION: &str = "org.apache.zookeeper.server.NIOServerCnxn";
+
+/// The pipeline, shared by all connections of its thread. Borrowed for one call at a time, never across an await.
+pub(crate) type SharedPipeline = Rc<RefCell<Pipeline>>;
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(accepted: Accepted, pipeline: SharedPipeline, shutdown: Shutdown) {
+    let Accepted { stream, admission } = accepted;
+    let peer = stream.peer();
+    let wake = Rc::new(Notify::new());
+    let id = pipeline.borrow_mut().connect(peer, Rc::clone(&wake));
+    let max_packet = pipeline.borrow().config.max_packet;
+    let (read, write) = stream.into_split();
+    let mut connection = Connection { id, read, write, frames: FrameReader::new(max_packet), pipeline, wake };
+    let ended = tokio::select! {
+        ended = connection.run() => ended,
+        () = shutdown.begun() => Ok(()),
+    };
+    let (ours, _) = connection.pipeline.borrow().is_ending(id);
+    connection.pipeline.borrow_mut().disconnect(id);
+    match ended {
+        Ok(()) if !ours => connection.linger().await,
+        Ok(()) => {}
+        Err(error) => tracing::info!(target: CONNECTION, "Closing connection of {}: {error}", java_address(peer)),
+    }
+    drop(admission);
+}
+
+struct Connection {
+    id: WatcherId,
+    read: ReadHalf,
+    write: WriteHalf,
+    frames: FrameReader,
+    pipeline: SharedPipeline,
+    wake: Rc<Notify>,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Result<(), FrameError> {
+        // One deadline for the first bytes and the handshake, however slowly they come.
+        let first = timeout(SESSIONLESS, self.first()).await;
+        match first {
+            Ok(Ok(true)) => self.exchange().await,
+            Ok(Ok(false)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                self.pipeline.borrow_mut().figures.sessionless_expired += 1;
+                Err(io::Error::new(io::ErrorKind::TimedOut, "no session within 10 s").into())
+            }
+        }
+    }
+
+    /// Answers a four-letter word (false), or takes the handshake (true).
+    async fn first(&mut self) -> Result<bool, FrameError> {
+        if !self.frames.fill(&mut self.read, 4).await? {
+            return Ok(false);
+        }
+        if let Some(word) = self.frames.buffered().first_chunk::<4>().and_then(four_letter::Word::recognize) {
+            let answer = four_letter::answer(&mut self.pipeline.borrow_mut(), self.id, word);
+            self.write.write_all(answer.as_bytes()).await?;
+            return Ok(false);
+        }
+        match self.frames.next(&mut self.read).await? {
+            Some(frame) => {
+                self.pipeline.borrow_mut().on_frame(self.id, frame);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    async fn exchange(&mut self) -> Result<(), FrameError> {
+        let mut sending = BytesMut::new();
+        loop {
+            let may_ask = self.take_frames(sending.len())?;
+            if sending.is_empty() {
+                sending = self.pipeline.borrow_mut().take_output(self.id);
+            }
+            let (dead, closing) = self.pipeline.borrow().is_ending(self.id);
+            if dead || (closing && sending.is_empty()) {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                written = self.write.write_buf(&mut sending), if !sending.is_empty() => {
+                    if written? == 0 {
+                        return Ok(());
+                    }
+                }
+                frame = self.frames.next(&mut self.read), if may_ask => match frame? {
+                    Some(frame) => self.pipeline.borrow_mut().on_frame(self.id, frame),
+                    None => return Ok(()),
+                },
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    /// Takes the frames that have come. True if the pipeline would take more.
+    fn take_frames(&mut self, sending: usize) -> Result<bool, FrameError> {
+        let mut pipeline = self.pipeline.borrow_mut();
+        while pipeline.may_ask(self.id, sending) {
+            match self.frames.next_buffered()? {
+                Some(frame) => pipeline.on_frame(self.id, frame),
+                None => {
+                    // An idle connection holds no buffer but the one for its next read.
+                    self.frames.release();
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Ends the stream and waits for the client to do the same.
+    async fn linger(mut self) {
+        if self.write.shutdown().await.is_err() {
+            return;
+        }
+        let mut rest = [0; 4096];
+        let discard = async {
+            let mut seen = 0;
+            while seen < LINGER_BYTES {
+                match self.read.read(&mut rest).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(more) => seen += more,
+                }
+            }
+        };
+        // A client that goes on sending is cut off.
+        let _ = timeout(LINGER, discard).await;
+    }
+}

@@ -1,0 +1,429 @@
+//! The owner of all state: prepares, has it logged, applies, replies.
+//!
+//! It lives on one thread and every call into it is short, so connections call it directly. A write is prepared when
+//! it comes, and applied when the log says that it is durable; reads are answered from the applied state. Replies of
+//! one client keep the order of its requests: a read waits for its own client's earlier writes only. Pings and
+//! authentication are answered at once, out of that order, as clients expect.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use time_types::Tick;
+use tokio::sync::Notify;
+use vfs::Vfs;
+use zk_proto::{ErrorCode, LoggedTxn, OpCode, SessionId, Zxid};
+use zk_state::session::{SessionIds, password};
+use zk_state::{Asker, Expiry, Outcome, Pending, Rules, WatcherId, Watches, Write, ZkState};
+use zk_store::{Dirs, SnapshotTrigger};
+
+use crate::client::{Client, Slot, Stage, java_address};
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::log_writer::LogWriter;
+use crate::metrics::ServerFigures;
+use crate::reply::Replies;
+use crate::snapshots::Place;
+
+pub(crate) const SERVER: &str = "org.apache.zookeeper.server.ZooKeeperServer";
+
+/// What is to be done when a transaction is applied.
+#[derive(Debug)]
+enum Then {
+    /// Nobody waits for it.
+    Nothing,
+    /// The client gets its session.
+    Connect(WatcherId),
+    /// The client gets its reply.
+    Reply { client: WatcherId, xid: i32, op: OpCode, received: Tick },
+}
+
+/// A transaction on its way through the log.
+#[derive(Debug)]
+struct Logging {
+    txn: Arc<LoggedTxn>,
+    then: Then,
+}
+
+/// The owner.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) clock: Clock,
+    pub(crate) state: ZkState,
+    pub(crate) pending: Pending,
+    pub(crate) rules: Rules,
+    pub(crate) watches: Watches,
+    pub(crate) expiry: Expiry,
+    pub(crate) clients: HashMap<WatcherId, Client>,
+    by_session: HashMap<SessionId, WatcherId>,
+    session_ids: SessionIds,
+    next_client: u64,
+    logging: VecDeque<Logging>,
+    /// Clients whose `sync` waits for this transaction.
+    syncs: VecDeque<(Zxid, WatcherId)>,
+    pub(crate) log: LogWriter,
+    pub(crate) figures: ServerFigures,
+    trigger: SnapshotTrigger,
+    /// It is time for a snapshot.
+    pub(crate) snapshot_due: Rc<Notify>,
+    /// Port that is listened on, for `conf`.
+    pub(crate) local_port: Option<u16>,
+    /// Transactions whose digest did not match when they were replayed.
+    pub(crate) digest_mismatches: u64,
+    vfs: Arc<dyn Vfs>,
+    pub(crate) dirs: Dirs,
+}
+
+impl Pipeline {
+    /// Serves `state`; the sessions in it get their whole timeout from now on.
+    pub(crate) fn new(
+        config: Arc<ServerConfig>,
+        clock: Clock,
+        place: Place,
+        state: ZkState,
+        (log, trigger): (LogWriter, SnapshotTrigger),
+    ) -> Pipeline {
+        let now = clock.now();
+        let mut expiry = Expiry::new(u64::from(config.tick_ms.unsigned_abs()));
+        for (session, timeout_ms) in state.sessions().iter() {
+            expiry.track(session, u64::from(timeout_ms.max(0).unsigned_abs()), now.tick);
+        }
+        let rules = Rules { skip_acl: config.skip_acl, extended_types: config.extended_types, digest: config.digest };
+        let mut pipeline = Pipeline {
+            pending: Pending::new(&state),
+            rules,
+            watches: Watches::default(),
+            expiry,
+            clients: HashMap::new(),
+            by_session: HashMap::new(),
+            session_ids: SessionIds::new(1, now.wall),
+            next_client: 1,
+            logging: VecDeque::new(),
+            syncs: VecDeque::new(),
+            log,
+            figures: ServerFigures { started: now.tick, ..ServerFigures::default() },
+            trigger,
+            snapshot_due: Rc::new(Notify::new()),
+            local_port: None,
+            digest_mismatches: 0,
+            vfs: place.vfs,
+            dirs: place.dirs,
+            config,
+            clock,
+            state,
+        };
+        for orphan in pipeline.state.orphaned_owners() {
+            pipeline.end_session(orphan);
+        }
+        pipeline
+    }
+
+    /// Bytes of the files in a directory.
+    pub(crate) fn dir_size(&self, dir: &Path) -> u64 {
+        let paths = self.vfs.paths_in(dir).unwrap_or_default();
+        paths.iter().filter_map(|path| self.vfs.metadata(path).ok()).map(|metadata| metadata.len).sum()
+    }
+
+    /// A connection was accepted. `wake` is told whenever its client's state changes.
+    pub(crate) fn connect(&mut self, peer: SocketAddr, wake: Rc<Notify>) -> WatcherId {
+        let id = WatcherId(self.next_client);
+        self.next_client += 1;
+        self.clients.insert(id, Client::new(peer, self.clock.now(), wake));
+        id
+    }
+
+    /// A connection is gone. What it asked for and is being logged happens all the same.
+    pub(crate) fn disconnect(&mut self, id: WatcherId) {
+        self.watches.forget(id);
+        if let Some(client) = self.clients.remove(&id) {
+            if self.by_session.get(&client.session) == Some(&id) {
+                self.by_session.remove(&client.session);
+            }
+            self.figures.connection_drops += 1;
+        }
+    }
+
+    /// May the client's next frame be taken?
+    pub(crate) fn may_ask(&self, id: WatcherId, sending: usize) -> bool {
+        let busy = self.logging.len() >= self.config.global_outstanding;
+        self.clients.get(&id).is_some_and(|client| client.may_ask(sending, busy))
+    }
+
+    /// The bytes to be sent to the client.
+    pub(crate) fn take_output(&mut self, id: WatcherId) -> BytesMut {
+        self.clients.get_mut(&id).map(|client| std::mem::take(&mut client.out)).unwrap_or_default()
+    }
+
+    /// Is the connection to be closed: now, or (true in the second) when everything is sent?
+    pub(crate) fn is_ending(&self, id: WatcherId) -> (bool, bool) {
+        self.clients.get(&id).map_or((true, true), |client| (client.dead, client.closing))
+    }
+
+    /// Transactions that are prepared and not applied.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.logging.len()
+    }
+
+    /// A frame came from the client.
+    pub(crate) fn on_frame(&mut self, id: WatcherId, frame: Bytes) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.figures.received += 1;
+        self.figures.received += 1;
+        self.figures.bytes_received += frame.len() as u64 + 4;
+        let understood = match client.stage {
+            Stage::New => self.on_handshake(id, frame),
+            Stage::Opening => Ok(()),
+            Stage::Open => self.on_request(id, frame),
+        };
+        if let Err(error) = understood
+            && let Some(client) = self.clients.get_mut(&id)
+        {
+            tracing::warn!(
+                target: "org.apache.zookeeper.server.NIOServerCnxn",
+                "Closing connection of {} (session {}): {error}", java_address(client.peer), client.session
+            );
+            client.dead = true;
+        }
+    }
+
+    /// Takes a write of a client into the log.
+    pub(crate) fn write(&mut self, id: WatcherId, xid: i32, op: OpCode, write: Write<'_>, bytes: usize) {
+        let now = self.clock.now();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let asker = Asker { session: client.session, cxid: xid, ids: &client.ids };
+        let txn = self.state.prepare(&mut self.pending, self.rules, asker, write, now.wall);
+        client.push(Slot::Write);
+        self.log(txn, Then::Reply { client: id, xid, op, received: now.tick }, bytes);
+    }
+
+    /// Begins the session of a client that has none.
+    pub(crate) fn begin_session(&mut self, id: WatcherId, timeout_ms: i32) {
+        let now = self.clock.now();
+        let session = loop {
+            let session = self.session_ids.next_id();
+            if !self.state.sessions().contains(session) && !self.expiry.contains(session) {
+                break session;
+            }
+        };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.session = session;
+        client.timeout_ms = timeout_ms;
+        client.stage = Stage::Opening;
+        self.by_session.insert(session, id);
+        self.expiry.track(session, u64::from(timeout_ms.unsigned_abs()), now.tick);
+        let asker = Asker { session, cxid: 0, ids: &[] };
+        let write = Write::CreateSession(timeout_ms);
+        let txn = self.state.prepare(&mut self.pending, self.rules, asker, write, now.wall);
+        self.log(txn, Then::Connect(id), 0);
+    }
+
+    /// Gives a client a session that exists; whoever had it is closed. False if it cannot have it.
+    pub(crate) fn resume_session(&mut self, id: WatcherId, session: SessionId, proof: &[u8], timeout_ms: i32) -> bool {
+        let lives = self.state.sessions().contains(session)
+            && !self.pending.is_closing(session)
+            && self.expiry.contains(session);
+        if !lives || proof != password(session) {
+            return false;
+        }
+        if let Some(other) = self.by_session.insert(session, id)
+            && let Some(other) = self.clients.get_mut(&other)
+        {
+            other.dead = true;
+            other.wake();
+        }
+        let now = self.clock.now().tick;
+        self.expiry.track(session, u64::from(timeout_ms.unsigned_abs()), now);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.session = session;
+            client.timeout_ms = timeout_ms;
+            client.stage = Stage::Open;
+        }
+        true
+    }
+
+    /// Ends the sessions whose time is over.
+    pub(crate) fn expire_sessions(&mut self) {
+        let now = self.clock.now().tick;
+        for session in self.expiry.expire(now) {
+            let timeout_ms = self.state.sessions().timeout_ms(session).unwrap_or_default();
+            tracing::info!(target: SERVER, "Expiring session {session}, timeout of {timeout_ms}ms exceeded");
+            self.figures.sessions_expired += 1;
+            self.end_session(session);
+        }
+    }
+
+    /// Has a transaction made that the server itself wants.
+    pub(crate) fn write_own(&mut self, session: SessionId, write: Write<'_>) {
+        let asker = Asker { session, cxid: 0, ids: &[] };
+        let now = self.clock.now().wall;
+        let txn = self.state.prepare(&mut self.pending, self.rules, asker, write, now);
+        self.log(txn, Then::Nothing, 0);
+    }
+
+    fn end_session(&mut self, session: SessionId) {
+        self.write_own(session, Write::CloseSession);
+    }
+
+    fn log(&mut self, txn: LoggedTxn, then: Then, bytes: usize) {
+        let txn = Arc::new(txn);
+        self.figures.requests_prepared += 1;
+        self.log.append(Arc::clone(&txn));
+        self.logging.push_back(Logging { txn, then });
+        // Header, digest, checksum and end mark beside what the request brought.
+        if self.trigger.on_append(bytes as u64 + 64) {
+            self.snapshot_due.notify_one();
+        }
+    }
+
+    /// A snapshot begins: the next one is counted from here.
+    pub(crate) fn snapshot_begins(&mut self, random: u64) {
+        self.trigger.restart(random);
+        self.log.roll();
+    }
+
+    /// Everything up to `zxid` is durable: applies it and answers.
+    pub(crate) fn on_synced(&mut self, zxid: Zxid) {
+        while let Some(logging) = self.logging.pop_front_if(|logging| logging.txn.header.zxid <= zxid) {
+            self.apply(&logging);
+        }
+        let applied = self.state.last_zxid();
+        while let Some((_, id)) = self.syncs.pop_front_if(|(until, _)| *until <= applied) {
+            self.answer_ready(id);
+        }
+    }
+
+    fn apply(&mut self, logging: &Logging) {
+        let header = &logging.txn.header;
+        let applied = self.state.apply(header, &logging.txn.txn);
+        self.pending.applied(header.zxid);
+        let (clients, rules, sent) = (&mut self.clients, self.rules, &mut self.figures.sent);
+        for event in &applied.events {
+            self.watches.fire(event, |notice| {
+                if let Some(client) = clients.get_mut(&notice.watcher) {
+                    client.notify(rules, notice.kind, notice.path, notice.acl);
+                    *sent += 1;
+                }
+            });
+        }
+        match logging.then {
+            Then::Nothing => {}
+            Then::Connect(id) => self.connected(id, true),
+            Then::Reply { client, xid, op, received } => self.reply(client, xid, op, received, applied.outcome),
+        }
+        if header.op == OpCode::CloseSession.code() {
+            self.expiry.forget(header.client_id);
+            if let Some(client) = self.by_session.remove(&header.client_id).and_then(|id| self.clients.get_mut(&id)) {
+                client.close();
+            }
+        }
+    }
+
+    /// Tells a client that it has its session, or that it cannot have it.
+    pub(crate) fn connected(&mut self, id: WatcherId, granted: bool) {
+        let zxid = self.state.last_zxid();
+        let now = self.clock.now().tick;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let session = granted.then(|| (client.session, client.timeout_ms, password(client.session)));
+        client.stage = Stage::Open;
+        let read_only = client.read_only;
+        let bytes = Replies(&mut client.out).connected(session, read_only);
+        if !granted {
+            client.closing = true;
+        }
+        client.figures.last_op = "SESS";
+        self.count_reply(id, -1, zxid, now, bytes);
+    }
+
+    fn reply(&mut self, id: WatcherId, xid: i32, op: OpCode, received: Tick, outcome: Outcome) {
+        let zxid = self.state.last_zxid();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let taken = client.queue.pop_front();
+        debug_assert!(matches!(taken, Some(Slot::Write)), "replies keep the order of requests");
+        let bytes = Replies(&mut client.out).outcome(xid, zxid, op, outcome);
+        client.figures.last_op = op_name(op);
+        let latency = self.count_reply(id, xid, zxid, received, bytes);
+        self.figures.update_latency.add(latency);
+        self.answer_ready(id);
+    }
+
+    /// Answers what waited for a write of the same client, or for a transaction that is applied now.
+    fn answer_ready(&mut self, id: WatcherId) {
+        let applied = self.state.last_zxid();
+        while let Some(queued) = self.clients.get_mut(&id).and_then(|client| client.pop_ready(applied)) {
+            self.answer(id, queued.xid, queued.ask, queued.received);
+        }
+    }
+
+    /// The zxid that a sync has to wait for, and that the client is to be called then.
+    pub(crate) fn wait_for_all(&mut self, id: WatcherId) -> Zxid {
+        let until = self.pending.last_zxid();
+        if until > self.state.last_zxid() {
+            self.syncs.push_back((until, id));
+        }
+        until
+    }
+
+    /// Counts a reply that was appended; its latency in milliseconds.
+    pub(crate) fn count_reply(&mut self, id: WatcherId, xid: i32, zxid: Zxid, received: Tick, bytes: usize) -> u64 {
+        let now = self.clock.now().tick;
+        let latency = now.since(received);
+        self.figures.sent += 1;
+        self.figures.bytes_sent += bytes as u64;
+        self.figures.latency.add(latency);
+        self.figures.response.add(bytes as u64 - 4);
+        self.figures.response_last = bytes as u64 - 4;
+        if let Some(client) = self.clients.get_mut(&id) {
+            let figures = &mut client.figures;
+            figures.sent += 1;
+            figures.latency.add(latency);
+            figures.last_latency = latency;
+            figures.last_response = now.0;
+            figures.last_xid = i64::from(xid);
+            figures.last_zxid = zxid.0;
+            client.wake();
+        }
+        latency
+    }
+
+    /// Answers without a place in the order: errors that close the connection, pings, authentication.
+    pub(crate) fn refuse(&mut self, id: WatcherId, xid: i32, zxid: Zxid, code: ErrorCode, received: Tick) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let bytes = Replies(&mut client.out).error(xid, zxid, code);
+        client.closing = true;
+        self.count_reply(id, xid, zxid, received, bytes);
+    }
+}
+
+/// The code of an operation in `cons`.
+pub(crate) fn op_name(op: OpCode) -> &'static str {
+    match op {
+        OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => "CREA",
+        OpCode::Delete | OpCode::DeleteContainer => "DELE",
+        OpCode::SetData => "SETD",
+        OpCode::SetAcl => "SETA",
+        OpCode::Multi => "MULT",
+        OpCode::Reconfig => "RECO",
+        OpCode::CloseSession => "CLOS",
+        OpCode::Ping => "PING",
+        OpCode::Exists => "EXIS",
+        OpCode::GetData => "GETD",
+        OpCode::GetChildren | OpCode::GetChildren2 => "GETC",
+        OpCode::GetAcl => "GETA",
+        OpCode::Sync => "SYNC",
+        OpCode::MultiRead => "MLTR",
+        OpCode::SetWatches => "SETW",
+        OpCode::SetWatches2 => "STW2",
+        OpCode::AddWatch => "ADDW",
+        OpCode::CheckWatches => "CHKW",
+        OpCode::RemoveWatches => "REMW",
+        OpCode::GetEphemerals => "GETE",
+        OpCode::GetAllChildrenNumber => "GETACN",
+        OpCode::WhoAmI => "HOMI",
+        OpCode::Check => "CHEC",
+        _ => "NA",
+    }
+}

@@ -1,0 +1,303 @@
+//! What a client's frame means: the handshake, then one request after the other, sorted into writes, reads and what is
+//! answered at once.
+
+use bytes::Bytes;
+use time_types::Tick;
+use zk_proto::ops::{
+    AddWatchRequest, AuthPacket, ClientInfo, ErrorResponse, GetAclResponse, GetAllChildrenNumberResponse,
+    GetEphemeralsResponse, SetWatches2, SyncResponse, WhoAmIResponse,
+};
+use zk_proto::{
+    ConnectRequest, DecodeError, ErrorCode, Jute, MultiOp, MultiResult, OpCode, Reader, Request, RequestHeader,
+    Response, SessionId, Zxid,
+};
+use zk_state::read::Reader as View;
+use zk_state::{WatchKinds, WatcherId, Write, auth, is_write};
+
+use crate::client::{Ask, Queued, Slot, java_address};
+use crate::pipeline::{Pipeline, SERVER, op_name};
+use crate::reply::Replies;
+
+impl Pipeline {
+    /// The first frame of a connection.
+    pub(crate) fn on_handshake(&mut self, id: WatcherId, frame: Bytes) -> Result<(), DecodeError> {
+        let request = ConnectRequest::from_bytes(frame)?;
+        self.figures.connection_requests += 1;
+        let known = self.state.last_zxid();
+        let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
+        client.read_only = request.read_only;
+        if request.last_zxid_seen > known {
+            // The client knows a later state than this server has: it would see time go backwards here.
+            tracing::info!(
+                target: SERVER,
+                "Refusing session request for client {} as it has seen zxid {} our last zxid is {known} client must try another server",
+                java_address(client.peer), request.last_zxid_seen
+            );
+            client.dead = true;
+            return Ok(());
+        }
+        let (min, max) = (self.config.min_session_ms, self.config.max_session_ms);
+        let timeout_ms = request.timeout_ms.max(min).min(max);
+        if request.session_id == SessionId::NONE {
+            self.begin_session(id, timeout_ms);
+            return Ok(());
+        }
+        let proof = request.password.unwrap_or_default();
+        let granted = self.resume_session(id, request.session_id, &proof, timeout_ms);
+        if !granted {
+            tracing::info!(target: SERVER, "Invalid session {}, probably expired", request.session_id);
+        }
+        self.connected(id, granted);
+        Ok(())
+    }
+
+    /// A request of a client that has its session.
+    pub(crate) fn on_request(&mut self, id: WatcherId, frame: Bytes) -> Result<(), DecodeError> {
+        let received = self.clock.now().tick;
+        let bytes = frame.len();
+        let mut reader = Reader::new(frame);
+        let RequestHeader { xid, op } = RequestHeader::read(&mut reader)?;
+        if let Some(client) = self.clients.get(&id) {
+            self.expiry.touch(client.session, received);
+        }
+        let op = match OpCode::from_code(op) {
+            // `check` is an operation of a multi only; logged alone, it would keep Apache's server from starting.
+            None | Some(OpCode::Notification | OpCode::CreateSession | OpCode::Error | OpCode::Check) => {
+                self.ask(id, xid, Ask::Unknown, received, bytes);
+                return Ok(());
+            }
+            Some(op) => op,
+        };
+        match op {
+            OpCode::Ping => self.pong(id, xid, received),
+            OpCode::Auth => self.authenticate(id, xid, &AuthPacket::read(&mut reader)?, received),
+            OpCode::CloseSession => {
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.deaf = true;
+                }
+                self.write(id, xid, op, Write::CloseSession, bytes);
+            }
+            // No SASL mechanism is configured, so no token can be right.
+            OpCode::Sasl => self.refuse(id, xid, Zxid(0), ErrorCode::AuthFailed, received),
+            op => match Request::read(op, &mut reader) {
+                Ok(Some(request)) if is_write(&request) => {
+                    self.write(id, xid, op, Write::Request(&request), bytes);
+                }
+                Ok(Some(request)) => self.ask(id, xid, Ask::Read(request), received, bytes),
+                // Apache has the transaction's header ready before it reads a multi, so the failure is logged.
+                Err(_) if op == OpCode::Multi => {
+                    self.write(id, xid, op, Write::Refused(ErrorCode::MarshallingError), bytes);
+                }
+                Ok(None) | Err(_) => self.ask(id, xid, Ask::Fail(ErrorCode::MarshallingError), received, bytes),
+            },
+        }
+        Ok(())
+    }
+
+    /// Answers now, or when the client's earlier writes are done.
+    fn ask(&mut self, id: WatcherId, xid: i32, ask: Ask, received: Tick, bytes: usize) {
+        let not_before = match &ask {
+            Ask::Read(Request::Sync(_)) => self.wait_for_all(id),
+            _ => Zxid(0),
+        };
+        let applied = self.state.last_zxid();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if matches!(ask, Ask::Unknown) {
+            client.deaf = true;
+        }
+        if client.queue.is_empty() && not_before <= applied {
+            self.answer(id, xid, ask, received);
+        } else {
+            client.push(Slot::Read(Queued { xid, ask, received, bytes, not_before }));
+        }
+    }
+
+    fn pong(&mut self, id: WatcherId, xid: i32, received: Tick) {
+        let zxid = self.state.last_zxid();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.figures.last_op = op_name(OpCode::Ping);
+        let bytes = Replies(&mut client.out).response(xid, zxid, &Response::Empty);
+        self.count_reply(id, xid, zxid, received, bytes);
+    }
+
+    fn authenticate(&mut self, id: WatcherId, xid: i32, packet: &AuthPacket, received: Tick) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let scheme = packet.scheme.as_deref().unwrap_or_default();
+        let proof = packet.auth.as_deref().unwrap_or_default();
+        let superuser = self.config.superuser.as_deref();
+        match auth::authenticate(scheme, proof, &client.peer.ip().to_string(), superuser) {
+            Ok(ids) => {
+                for id in ids {
+                    if !client.ids.contains(&id) {
+                        client.ids.push(id);
+                    }
+                }
+                let bytes = Replies(&mut client.out).response(xid, Zxid(0), &Response::Empty);
+                self.count_reply(id, xid, Zxid(0), received, bytes);
+            }
+            Err(code) => {
+                tracing::warn!(target: SERVER, "Authentication failed for scheme: {scheme}");
+                self.figures.auth_failed += 1;
+                self.refuse(id, xid, Zxid(0), code, received);
+            }
+        }
+    }
+
+    /// Answers a request whose turn it is.
+    pub(crate) fn answer(&mut self, id: WatcherId, xid: i32, ask: Ask, received: Tick) {
+        let zxid = self.state.last_zxid();
+        let request = match ask {
+            Ask::Read(request) => request,
+            Ask::Fail(code) => return self.fail(id, xid, code, received),
+            Ask::Unknown => return self.refuse(id, xid, Zxid::NONE, ErrorCode::Unimplemented, received),
+        };
+        let Some(client) = self.clients.get(&id) else { return };
+        let session = client.session;
+        if !self.state.sessions().contains(session) || self.pending.is_closing(session) {
+            return self.fail(id, xid, ErrorCode::SessionExpired, received);
+        }
+        let op = request.op();
+        match self.read(id, xid, request) {
+            Ok(bytes) => {
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.figures.last_op = op_name(op);
+                }
+                let latency = self.count_reply(id, xid, zxid, received, bytes);
+                self.figures.read_latency.add(latency);
+            }
+            Err(code) => self.fail(id, xid, code, received),
+        }
+    }
+
+    fn fail(&mut self, id: WatcherId, xid: i32, code: ErrorCode, received: Tick) {
+        let zxid = self.state.last_zxid();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let bytes = Replies(&mut client.out).error(xid, zxid, code);
+        self.count_reply(id, xid, zxid, received, bytes);
+    }
+
+    /// Appends the reply to a read; its length.
+    fn read(&mut self, id: WatcherId, xid: i32, request: Request) -> Result<usize, ErrorCode> {
+        let zxid = self.state.last_zxid();
+        let rules = self.rules;
+        let client = self.clients.get_mut(&id).ok_or(ErrorCode::ConnectionLoss)?;
+        let session = client.session;
+        let view = View { state: &self.state, rules, ids: &client.ids };
+        let mut replies = Replies(&mut client.out);
+        let watches = &mut self.watches;
+        let mut watch = |path: &str, wanted: bool, kind| {
+            if wanted {
+                watches.add(path, id, kind);
+            }
+        };
+        let response = match request {
+            Request::Exists(request) => {
+                let node = view.exists(&request.path)?;
+                watch(&request.path, request.watch, WatchKinds::DATA);
+                let stat = node.ok_or(ErrorCode::NoNode)?.stat();
+                Response::Exists(zk_proto::ops::ExistsResponse { stat })
+            }
+            Request::GetData(request) => {
+                let node = view.get(&request.path)?;
+                watch(&request.path, request.watch, WatchKinds::DATA);
+                return Ok(replies.data(xid, zxid, node));
+            }
+            Request::GetChildren(request) => {
+                let node = view.get(&request.path)?;
+                watch(&request.path, request.watch, WatchKinds::CHILD);
+                return Ok(replies.children(xid, zxid, node, None));
+            }
+            Request::GetChildren2(request) => {
+                let node = view.get(&request.path)?;
+                watch(&request.path, request.watch, WatchKinds::CHILD);
+                return Ok(replies.children(xid, zxid, node, Some(node.stat())));
+            }
+            Request::GetAcl(request) => {
+                let (node, acl) = view.acl(&request.path)?;
+                Response::GetAcl(GetAclResponse { acl, stat: node.stat() })
+            }
+            Request::Sync(request) => Response::Sync(SyncResponse { path: request.path }),
+            Request::MultiRead(ops) => {
+                Response::Multi(ops.into_iter().map(|op| read_op(view, &op, &mut watch)).collect())
+            }
+            Request::GetEphemerals(request) => {
+                let ephemerals = view.ephemerals(session, request.prefix_path.trim());
+                Response::GetEphemerals(GetEphemeralsResponse { ephemerals })
+            }
+            Request::GetAllChildrenNumber(request) => {
+                let total_number = view.all_children_number(&request.path)?;
+                Response::GetAllChildrenNumber(GetAllChildrenNumberResponse { total_number })
+            }
+            Request::WhoAmI => {
+                let client_info = client.ids.iter().map(|id| {
+                    let user = id.id.split_once(':').map_or(id.id.as_str(), |(user, _)| user);
+                    ClientInfo { auth_scheme: id.scheme.clone(), user: user.to_owned() }
+                });
+                Response::WhoAmI(WhoAmIResponse { client_info: client_info.collect() })
+            }
+            Request::AddWatch(AddWatchRequest { path, mode }) => {
+                let kind = match mode {
+                    0 => WatchKinds::PERSISTENT,
+                    1 => WatchKinds::RECURSIVE,
+                    _ => return Err(ErrorCode::BadArguments),
+                };
+                watches.add(&path, id, kind);
+                Response::AddWatch(ErrorResponse { err: 0 })
+            }
+            Request::CheckWatches(request) => {
+                let found = watches.has(&request.path, id, kinds_of(request.kind)?);
+                if found { Response::Empty } else { return Err(ErrorCode::NoWatcher) }
+            }
+            Request::RemoveWatches(request) => {
+                let found = watches.remove(&request.path, id, kinds_of(request.kind)?);
+                if found { Response::Empty } else { return Err(ErrorCode::NoWatcher) }
+            }
+            Request::SetWatches(request) => return Ok(self.set_watches(id, xid, &request.into())),
+            Request::SetWatches2(request) => return Ok(self.set_watches(id, xid, &request)),
+            _ => return Err(ErrorCode::Unimplemented),
+        };
+        Ok(replies.response(xid, zxid, &response))
+    }
+
+    /// Tells a client that came back what it missed, then answers.
+    fn set_watches(&mut self, id: WatcherId, xid: i32, old: &SetWatches2) -> usize {
+        let zxid = self.state.last_zxid();
+        let rules = self.rules;
+        let Some(client) = self.clients.get_mut(&id) else { return 0 };
+        let mut notices = 0;
+        self.watches.set_again(&self.state, id, old, |notice| {
+            client.notify(rules, notice.kind, notice.path, notice.acl);
+            notices += 1;
+        });
+        self.figures.sent += notices;
+        Replies(&mut client.out).response(xid, zxid, &Response::Empty)
+    }
+}
+
+/// One operation of a multiRead; each fails alone.
+fn read_op(view: View<'_>, op: &MultiOp, watch: &mut impl FnMut(&str, bool, WatchKinds)) -> MultiResult {
+    let result = match op {
+        MultiOp::GetData(request) => view.get(&request.path).map(|node| {
+            watch(&request.path, request.watch, WatchKinds::DATA);
+            MultiResult::GetData { data: node.data().map(Bytes::copy_from_slice), stat: node.stat() }
+        }),
+        MultiOp::GetChildren(request) => view.get(&request.path).map(|node| {
+            watch(&request.path, request.watch, WatchKinds::CHILD);
+            MultiResult::GetChildren(node.children().map(str::to_owned).collect())
+        }),
+        _ => Err(ErrorCode::MarshallingError),
+    };
+    result.unwrap_or_else(MultiResult::Error)
+}
+
+/// The kinds that `checkWatches` and `removeWatches` name by number.
+fn kinds_of(kind: i32) -> Result<WatchKinds, ErrorCode> {
+    Ok(match kind {
+        1 => WatchKinds::CHILD,
+        2 => WatchKinds::DATA,
+        3 => WatchKinds::ANY,
+        4 => WatchKinds::PERSISTENT,
+        5 => WatchKinds::RECURSIVE,
+        _ => return Err(ErrorCode::BadArguments),
+    })
+}

@@ -1,0 +1,124 @@
+//! Snapshots while the server serves: slices are taken from the state between events, a thread of its own writes them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use vfs::Vfs;
+use zk_proto::Zxid;
+use zk_store::{Dirs, SnapshotDump, SnapshotFile, SnapshotSink, purge};
+
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::connection::SharedPipeline;
+
+/// Bytes of a slice: about half a millisecond of the owner's time.
+const SLICE: usize = 256 << 10;
+/// Slices that may wait for the disk.
+const WAITING: usize = 4;
+
+/// Where snapshots go.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) dirs: Dirs,
+    pub(crate) config: Arc<ServerConfig>,
+}
+
+/// Takes a snapshot whenever one is due. Random numbers come from `random`.
+pub(crate) async fn run(place: Place, pipeline: SharedPipeline, random: fn() -> u64) {
+    let due = pipeline.borrow().snapshot_due.clone();
+    loop {
+        due.notified().await;
+        pipeline.borrow_mut().snapshot_begins(random());
+        let clock: Clock = pipeline.borrow().clock.clone();
+        let began = clock.now().tick;
+        match take(&place, &pipeline).await {
+            Ok(file) => {
+                let took = clock.now().tick.since(began);
+                pipeline.borrow_mut().figures.snapshot.add(took);
+                tracing::info!(
+                    target: "org.apache.zookeeper.server.ZooKeeperServer",
+                    "Snapshot taken in {took} ms: {}", file.path.display()
+                );
+            }
+            // The log holds everything: the server goes on, and the next snapshot may do better.
+            Err(error) => tracing::error!(
+                target: "org.apache.zookeeper.server.ZooKeeperServer",
+                "Cannot write a snapshot, the log is kept: {error}"
+            ),
+        }
+    }
+}
+
+async fn take(place: &Place, pipeline: &SharedPipeline) -> io::Result<SnapshotFile> {
+    let mut dump = SnapshotDump::begin(&pipeline.borrow().state);
+    let zxid = dump.start_zxid();
+    tracing::info!(
+        target: "org.apache.zookeeper.server.persistence.FileTxnSnapLog",
+        "Snapshotting: {zxid} to {}/snapshot.{:x}", place.dirs.snapshots_dir().display(), zxid.0
+    );
+    let (slices, done) = writer(place, zxid)?;
+    loop {
+        let slice = dump.next_slice(&pipeline.borrow().state, SLICE);
+        let Some(slice) = slice else { break };
+        if slices.send(Ok(slice)).await.is_err() {
+            // The writer has failed and says why below.
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    // What tells a finished snapshot from one whose server ended meanwhile.
+    let _ = slices.send(Err(End)).await;
+    drop(slices);
+    done.await.unwrap_or_else(|_| Err(io::Error::other("the thread that writes the snapshot ended")))
+}
+
+/// Comes behind the last slice.
+struct End;
+
+type Slices = mpsc::Sender<Result<Bytes, End>>;
+
+/// Starts the thread that writes slices.
+fn writer(place: &Place, zxid: Zxid) -> io::Result<(Slices, oneshot::Receiver<io::Result<SnapshotFile>>)> {
+    let (slices, mut incoming) = mpsc::channel::<Result<Bytes, End>>(WAITING);
+    let (finished, done) = oneshot::channel();
+    let place = place.clone();
+    std::thread::Builder::new().name("Snapshot".into()).spawn(move || {
+        let write = || {
+            let mut sink = SnapshotSink::create(place.vfs, &place.dirs, zxid, place.config.compression)?;
+            while let Some(slice) = incoming.blocking_recv() {
+                match slice {
+                    Ok(bytes) => sink.write(&bytes)?,
+                    Err(End) => return sink.finish(),
+                }
+            }
+            Err(io::Error::other("the server ended before the snapshot was finished"))
+        };
+        // Nobody waits any more if the server has ended.
+        let _ = finished.send(write());
+    })?;
+    Ok((slices, done))
+}
+
+/// Removes old snapshots and logs every so many hours (`autopurge.purgeInterval`).
+pub(crate) async fn purge_regularly(place: Place) {
+    const CLEANUP: &str = "org.apache.zookeeper.server.DatadirCleanupManager";
+    let hours = place.config.purge_interval_hours;
+    loop {
+        let Place { vfs, dirs, config } = place.clone();
+        let purged = tokio::task::spawn_blocking(move || purge(vfs.as_ref(), &dirs, config.purge_retain)).await;
+        match purged {
+            Ok(Ok(removed)) => {
+                for path in removed {
+                    tracing::info!(target: CLEANUP, "Removing file: {}", path.display());
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(target: CLEANUP, "Cannot purge: {error}"),
+            Err(error) => tracing::warn!(target: CLEANUP, "Cannot purge: {error}"),
+        }
+        tokio::time::sleep(Duration::from_secs(hours * 3600)).await;
+    }
+}
