@@ -1,2 +1,22 @@
 //! Producer, consumer, admin, and the connection brokers use between themselves.
-pub mod consumer;
+//!
+//! From the bottom: a [`Connection`] is one socket with requests pipelined on it; a [`Cluster`] knows brokers, leaders
+//! and coordinators and keeps the connections; producer, consumer and [`admin`](Admin) are built on the cluster.
+//! Everything runs on whatever tokio runtime it is called on.
+#![deny(missing_docs)]
+
+mod bootstrap;
+mod clock;
+mod cluster;
+mod connection;
+mod error;
+mod metadata;
+mod retry;
+
+pub use bootstrap::HostPort;
+pub use clock::Clock;
+pub use cluster::{Cluster, ClusterOptions, CoordinatorKind, Lane, Topics};
+pub use connection::{Call, Connection, ConnectionOptions, Versions};
+pub use error::{ConnectionError, Error, exception_name};
+pub use metadata::{Metadata, Node, PartitionInfo, TopicInfo};
+pub use retry::RetryPolicy;

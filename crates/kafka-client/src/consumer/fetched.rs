@@ -102,6 +102,11 @@ impl Fetched {
         }
     }
 
+    /// Of which partition.
+    pub(crate) fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
     /// Bytes that are still to be handed out.
     pub(crate) fn bytes_left(&self) -> usize {
         self.records.len() - self.at

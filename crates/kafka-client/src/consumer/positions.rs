@@ -210,11 +210,11 @@ impl Positions {
         Ok(())
     }
 
-    /// Records up to `next` were handed out.
-    pub fn advance(&mut self, partition: &TopicPartition, next: Offset, epoch: LeaderEpoch) {
+    /// Everything before `next` was handed out or passed over; `epoch` is that of the last record handed out, if any.
+    pub fn advance(&mut self, partition: &TopicPartition, next: Offset, epoch: Option<LeaderEpoch>) {
         if let Some(entry) = self.partitions.get_mut(partition) {
             entry.state = State::At(next);
-            entry.epoch = epoch;
+            entry.epoch = epoch.unwrap_or(entry.epoch);
         }
     }
 
