@@ -5,7 +5,7 @@ use bytes::Bytes;
 use time_types::Tick;
 use zk_proto::ops::{
     AddWatchRequest, AuthPacket, ClientInfo, ErrorResponse, GetAclResponse, GetAllChildrenNumberResponse,
-    GetEphemeralsResponse, SetWatches2, SyncResponse, WhoAmIResponse,
+    GetEphemeralsResponse, SaslRequest, SaslResponse, SetWatches2, SyncResponse, WhoAmIResponse,
 };
 use zk_proto::{
     ConnectRequest, DecodeError, ErrorCode, Jute, MultiOp, MultiResult, OpCode, Reader, Request, RequestHeader,
@@ -77,15 +77,19 @@ impl Pipeline {
                 }
                 self.write(id, xid, op, Write::CloseSession, bytes);
             }
-            // No SASL mechanism is configured, so no token can be right.
-            OpCode::Sasl => self.refuse(id, xid, Zxid(0), ErrorCode::AuthFailed, received),
+            OpCode::Sasl => {
+                let SaslRequest { token } = SaslRequest::read(&mut reader)?;
+                self.answer_sasl(id, xid, token.is_some(), received);
+            }
+            // Containers are deleted by the server itself; from a client, Apache finds no path in it.
+            OpCode::DeleteContainer => self.write(id, xid, op, Write::Refused(ErrorCode::BadArguments), bytes),
             op => match Request::read(op, &mut reader) {
                 Ok(Some(request)) if is_write(&request) => {
                     self.write(id, xid, op, Write::Request(&request), bytes);
                 }
                 Ok(Some(request)) => self.ask(id, xid, Ask::Read(request), received, bytes),
-                // Apache has the transaction's header ready before it reads a multi, so the failure is logged.
-                Err(_) if op == OpCode::Multi => {
+                // Apache takes a zxid before it reads what is to be written, so the failure is logged.
+                Err(_) if writes(op) => {
                     self.write(id, xid, op, Write::Refused(ErrorCode::MarshallingError), bytes);
                 }
                 Ok(None) | Err(_) => self.ask(id, xid, Ask::Fail(ErrorCode::MarshallingError), received, bytes),
@@ -118,6 +122,19 @@ impl Pipeline {
         client.figures.last_op = op_name(OpCode::Ping);
         let bytes = Replies(&mut client.out).response(xid, zxid, &Response::Empty);
         self.count_reply(id, xid, zxid, received, bytes);
+    }
+
+    /// No SASL mechanism is configured: an empty answer, and the client stays who it was. Without a token Apache's
+    /// server closes the connection.
+    fn answer_sasl(&mut self, id: WatcherId, xid: i32, has_token: bool, received: Tick) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if !has_token {
+            client.dead = true;
+            return;
+        }
+        let response = Response::Sasl(SaslResponse { token: None });
+        let bytes = Replies(&mut client.out).response(xid, Zxid(0), &response);
+        self.count_reply(id, xid, Zxid(0), received, bytes);
     }
 
     fn authenticate(&mut self, id: WatcherId, xid: i32, packet: &AuthPacket, received: Tick) {
@@ -239,7 +256,7 @@ impl Pipeline {
                 let kind = match mode {
                     0 => WatchKinds::PERSISTENT,
                     1 => WatchKinds::RECURSIVE,
-                    _ => return Err(ErrorCode::BadArguments),
+                    _ => return Err(ErrorCode::MarshallingError),
                 };
                 watches.add(&path, id, kind);
                 Response::AddWatch(ErrorResponse { err: 0 })
@@ -290,6 +307,22 @@ fn read_op(view: View<'_>, op: &MultiOp, watch: &mut impl FnMut(&str, bool, Watc
     result.unwrap_or_else(MultiResult::Error)
 }
 
+/// Does an operation of this kind take a zxid?
+fn writes(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::Delete
+            | OpCode::SetData
+            | OpCode::SetAcl
+            | OpCode::Multi
+            | OpCode::Reconfig
+    )
+}
+
 /// The kinds that `checkWatches` and `removeWatches` name by number.
 fn kinds_of(kind: i32) -> Result<WatchKinds, ErrorCode> {
     Ok(match kind {
@@ -298,6 +331,6 @@ fn kinds_of(kind: i32) -> Result<WatchKinds, ErrorCode> {
         3 => WatchKinds::ANY,
         4 => WatchKinds::PERSISTENT,
         5 => WatchKinds::RECURSIVE,
-        _ => return Err(ErrorCode::BadArguments),
+        _ => return Err(ErrorCode::MarshallingError),
     })
 }
