@@ -59,19 +59,22 @@ kafka_owner() {
     [[ $pid =~ ^[1-9][0-9]*$ ]] && kafka_process "$pid" && [[ ${stat[19]} == "${note[1]:-}" ]]
 }
 
-# Sets `running` to the processes of the named server that were started from this folder, and removes the notes of
-# those that are gone.
+# Sets `running` to the processes of the named server that were started from this folder, and removes what those
+# that are gone have left.
 kafka_running() {
-    local note
+    local dir note
+    local -a left=()
     running=()
-    for note in "$kafka_pids"/*/"$1.pid"; do
-        [[ -e $note ]] || continue
-        if kafka_owner "$note"; then
+    for dir in "$kafka_pids"/*/; do
+        [[ -d $dir ]] || continue
+        note=$dir$1.pid
+        if [[ -e $note ]] && kafka_owner "$note"; then
             running+=("$pid")
-        else
-            rm -rf "${note%/*}"
+        elif dir=${dir%/} && ! kafka_process "${dir##*/}"; then
+            left+=("$dir")
         fi
     done
+    ((${#left[@]} == 0)) || rm -rf -- "${left[@]}"
 }
 
 # Waits for so many seconds (0.005 …) without starting a process.
