@@ -19,6 +19,7 @@ use crate::client::State;
 use crate::session::{Effect, Session};
 use crate::watcher::Event;
 
+const LOGGER: &str = "org.apache.zookeeper.ClientCnxn";
 /// How many calls are taken over before the socket is looked at again.
 const CALLS_AT_ONCE: usize = 256;
 
@@ -57,6 +58,8 @@ pub(crate) struct Shell {
     inbox: BytesMut,
     epoch: Instant,
     effects: Vec<Effect<Waiting>>,
+    /// What was complained about last, so that a server that is away is told of once and not at every attempt.
+    complaint: Option<(String, String)>,
 }
 
 impl Shell {
@@ -76,6 +79,7 @@ impl Shell {
             inbox: BytesMut::new(),
             epoch: Instant::now(),
             effects: Vec::new(),
+            complaint: None,
         }
     }
 
@@ -133,7 +137,10 @@ impl Shell {
         match progress {
             Progress::Some => {
                 if let Err(reason) = self.read_frames(now) {
-                    self.warn(&reason);
+                    if let Link::Up(_, server) = &self.link {
+                        let server = server.clone();
+                        self.complain(server, reason);
+                    }
                     self.link.close();
                     self.inbox.clear();
                     self.session.lost(now, &mut self.effects);
@@ -144,12 +151,38 @@ impl Shell {
                 self.inbox.clear();
                 self.session.opened(now);
             }
-            Progress::Lost(server, reason) => {
-                self.link = Link::Down;
-                self.inbox.clear();
-                warn_lost(self.session_id(), &server, &reason);
-                self.session.lost(now, &mut self.effects);
+            Progress::Unresolved(server, reason) => {
+                tracing::error!(
+                    target: "org.apache.zookeeper.client.StaticHostProvider",
+                    exception = reason,
+                    "Unable to resolve address: {server}"
+                );
+                self.lost(now, server, reason);
             }
+            Progress::Lost(server, reason) => self.lost(now, server, reason),
+        }
+    }
+
+    fn lost(&mut self, now: Tick, server: String, reason: String) {
+        self.link = Link::Down;
+        self.inbox.clear();
+        self.complain(server, reason);
+        self.session.lost(now, &mut self.effects);
+    }
+
+    fn complain(&mut self, server: String, reason: String) {
+        let session = self.session.id().0;
+        let complaint = (server, reason);
+        let text = format!(
+            "Session {session:#x} for server {}, Closing socket connection. Attempting reconnect except it is a \
+             SessionExpiredException.",
+            complaint.0
+        );
+        if self.complaint.as_ref() == Some(&complaint) {
+            tracing::debug!(target: LOGGER, exception = complaint.1, "{text}");
+        } else {
+            tracing::warn!(target: LOGGER, exception = complaint.1, "{text}");
+            self.complaint = Some(complaint);
         }
     }
 
@@ -161,19 +194,6 @@ impl Shell {
             }
         }
         Ok(())
-    }
-
-    fn session_id(&self) -> i64 {
-        match *self.state.borrow() {
-            State::Connected(key) => key.id.0,
-            _ => 0,
-        }
-    }
-
-    fn warn(&self, reason: &str) {
-        if let Link::Up(_, server) = &self.link {
-            warn_lost(self.session_id(), server, reason);
-        }
     }
 
     fn perform(&mut self) {
@@ -191,19 +211,15 @@ impl Shell {
                 // Callers may have stopped waiting, for replies as for events.
                 Effect::Reply { waiting, result } => drop(waiting.send(result)),
                 Effect::Tell(event) => drop(self.events.as_ref().map(|events| events.send(event))),
-                Effect::Became(state) => drop(self.state.send_replace(state)),
+                Effect::Became(state) => {
+                    if matches!(state, State::Connected(_)) {
+                        self.complaint = None;
+                    }
+                    self.state.send_replace(state);
+                }
             }
         }
     }
-}
-
-fn warn_lost(session: i64, server: &str, reason: &str) {
-    tracing::warn!(
-        target: "org.apache.zookeeper.ClientCnxn",
-        exception = reason,
-        "Session {session:#x} for server {server}, Closing socket connection. Attempting reconnect except it is a \
-         SessionExpiredException."
-    );
 }
 
 /// What happened on the socket.
@@ -214,6 +230,8 @@ enum Progress {
     Opened(TcpStream, String),
     /// The server's name, and the reason.
     Lost(String, String),
+    /// The same, for a name without an address.
+    Unresolved(String, String),
 }
 
 impl Link {
@@ -234,7 +252,7 @@ impl Link {
                     Progress::Lost(format!("{}/{address}", host.host), error.to_string())
                 }
                 Ok(Err(Failure { address: None, error })) => {
-                    Progress::Lost(format!("{}/<unresolved>:{}", host.host, host.port), error.to_string())
+                    Progress::Unresolved(format!("{}/<unresolved>:{}", host.host, host.port), error.to_string())
                 }
                 Err(error) => Progress::Lost(format!("{}:{}", host.host, host.port), error.to_string()),
             },

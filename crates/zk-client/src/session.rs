@@ -141,6 +141,11 @@ impl<T> Session<T> {
         &mut self.output
     }
 
+    /// The session, 0 before there is one.
+    pub(crate) fn id(&self) -> SessionId {
+        self.key.map_or(SessionId::NONE, |key| key.id)
+    }
+
     /// Is there nothing left to do?
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over(_))
