@@ -23,7 +23,8 @@ impl Background {
     pub(crate) fn start(threads: usize) -> (Background, Vec<JoinHandle<()>>) {
         let (jobs, queue) = channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
-        let threads = (0..threads.max(1)).map(|_| Arc::clone(&queue)).map(|queue| std::thread::spawn(move || work(&queue)));
+        let threads =
+            (0..threads.max(1)).map(|_| Arc::clone(&queue)).map(|queue| std::thread::spawn(move || work(&queue)));
         (Background { jobs }, threads.collect())
     }
 

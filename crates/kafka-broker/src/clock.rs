@@ -29,6 +29,7 @@ impl Clock {
 
     /// Wall-clock time.
     #[expect(clippy::disallowed_methods, reason = "the one clock of the program")]
+    #[expect(clippy::unused_self, reason = "whoever may know the time has the clock")]
     pub(crate) fn wall(&self) -> WallMillis {
         WallMillis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64)
     }

@@ -46,7 +46,10 @@ impl<S> Clone for Shards<S> {
 impl<S: 'static> Shards<S> {
     /// Starts `count` threads; `make` builds the state of each on its own thread.
     #[expect(clippy::disallowed_methods, reason = "the one place that starts the shards' threads")]
-    pub(crate) fn start(count: usize, make: impl Fn(usize) -> S + Send + Clone + 'static) -> (Shards<S>, Vec<JoinHandle<()>>) {
+    pub(crate) fn start(
+        count: usize,
+        make: impl Fn(usize) -> S + Send + Clone + 'static,
+    ) -> (Shards<S>, Vec<JoinHandle<()>>) {
         let mut queues = Vec::new();
         let mut threads = Vec::new();
         for index in 0..count.max(1) {
@@ -157,13 +160,31 @@ mod tests {
     #[tokio::test]
     async fn state_is_reached_from_outside_and_from_its_own_thread() {
         let (shards, threads) = Shards::start(2, |_| 0u32);
-        assert_eq!(shards.on(1, |n| { *n += 5; *n }).await, Ok(5));
+        assert_eq!(
+            shards
+                .on(1, |n| {
+                    *n += 5;
+                    *n
+                })
+                .await,
+            Ok(5)
+        );
         let (done, result) = oneshot::channel();
         let inner = shards.clone();
         shards
             .spawn_on(1, move || async move {
-                let own = inner.on(1, |n| { *n += 1; *n }).await;
-                let other = inner.on(0, |n| { *n += 1; *n }).await;
+                let own = inner
+                    .on(1, |n| {
+                        *n += 1;
+                        *n
+                    })
+                    .await;
+                let other = inner
+                    .on(0, |n| {
+                        *n += 1;
+                        *n
+                    })
+                    .await;
                 drop(inner);
                 let _ = done.send((own, other));
             })

@@ -45,11 +45,6 @@ impl Waiters {
             waiter.0.notify_one();
         }
     }
-
-    /// Does anybody wait?
-    pub(crate) fn is_empty(&self) -> bool {
-        self.parked.is_empty()
-    }
 }
 
 #[cfg(test)]

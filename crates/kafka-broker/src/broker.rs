@@ -1,0 +1,136 @@
+//! What everybody in the broker shares, and the questions that cross shards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+
+use kafka_controller::{Answer, Event};
+use kafka_group_coordinator::{Reply, Request};
+use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, TopicPartition};
+use net::Shutdown;
+use tokio::sync::oneshot;
+
+use crate::background::Background;
+use crate::clock::Clock;
+use crate::config::{Config, TopicSettingsCache};
+use crate::controller::ControllerHandle;
+use crate::coordinators::{OFFSETS_TOPIC, loading, partition_for};
+use crate::metadata::MetadataCache;
+use crate::producer_ids::ProducerIds;
+use crate::replicas::Owned;
+use crate::shard::Shards;
+use crate::topics::Topics;
+use crate::zookeeper::ZooKeeper;
+
+/// A listener, as connections on it know it.
+#[derive(Debug)]
+pub(crate) struct ListenerInfo {
+    /// Its name in capitals; answers name brokers by their endpoints of this listener.
+    pub(crate) name: String,
+}
+
+/// The broker. Made once, in `startup.rs`.
+pub(crate) struct Broker {
+    pub(crate) id: BrokerId,
+    pub(crate) cluster_id: String,
+    pub(crate) clock: Clock,
+    pub(crate) config: Arc<Config>,
+    pub(crate) shards: Shards<Owned>,
+    pub(crate) background: Background,
+    pub(crate) metadata: MetadataCache,
+    pub(crate) zookeeper: Arc<ZooKeeper>,
+    pub(crate) controller: ControllerHandle,
+    pub(crate) topic_settings: TopicSettingsCache,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) shutdown: Shutdown,
+    /// This life of the broker; -1 before it is registered.
+    pub(crate) epoch: AtomicI64,
+    /// The newest controller epoch that was seen.
+    pub(crate) controller_epoch: AtomicI32,
+    /// Version of `/feature`; -1 before it was read.
+    pub(crate) features_epoch: AtomicI64,
+}
+
+impl Broker {
+    /// Topic administration.
+    pub(crate) fn topics(&self) -> Topics<'_> {
+        Topics::new(self)
+    }
+
+    /// Does this broker control the cluster?
+    pub(crate) fn is_controller(&self) -> bool {
+        self.controller.is_here()
+    }
+
+    /// Version of the finalized features, for ApiVersions.
+    pub(crate) fn features_epoch(&self) -> i64 {
+        self.features_epoch.load(Ordering::Relaxed)
+    }
+
+    /// Is an order from a controller of this epoch, for this life of the broker, to be obeyed?
+    pub(crate) fn check_controller(&self, epoch: ControllerEpoch, broker_epoch: i64) -> Result<(), ErrorCode> {
+        // A larger one is from a registration that we have made and not heard of yet.
+        if broker_epoch >= 0 && broker_epoch < self.epoch.load(Ordering::Acquire) {
+            return Err(ErrorCode::StaleBrokerEpoch);
+        }
+        let seen = self.controller_epoch.fetch_max(epoch.0, Ordering::AcqRel);
+        if epoch.0 < seen { Err(ErrorCode::StaleControllerEpoch) } else { Ok(()) }
+    }
+
+    /// Hands a request to the coordinator of a group and waits for its reply.
+    pub(crate) async fn ask_group(&self, group: &str, request: Request) -> Result<Reply, ErrorCode> {
+        let image = self.metadata.image();
+        let partitions = image.topic(OFFSETS_TOPIC).map(|topic| topic.partitions.len() as i32);
+        let partition = partition_for(group, partitions.ok_or(ErrorCode::NotCoordinator)?);
+        let owner = self.shards.owner(&TopicPartition::new(OFFSETS_TOPIC, partition));
+        let (reply, answer) = oneshot::channel();
+        let asked = self.shards.on(owner, move |owned| owned.ask_group(partition, request, reply));
+        asked.await.map_err(|_| ErrorCode::CoordinatorNotAvailable)??;
+        answer.await.map_err(|_| ErrorCode::NotCoordinator)
+    }
+
+    /// Hands a request to every coordinator of this broker.
+    pub(crate) async fn ask_all_groups(&self, request: Request) -> Result<Vec<Reply>, ErrorCode> {
+        let asked = self.shards.on_all(move |owned| {
+            let mut answers = Vec::new();
+            for partition in owned.groups.partitions() {
+                let (reply, answer) = oneshot::channel();
+                if owned.ask_group(partition, request.clone(), reply).is_ok() {
+                    answers.push(answer);
+                }
+            }
+            answers
+        });
+        let mut replies = Vec::new();
+        for answer in asked.await.map_err(|_| ErrorCode::CoordinatorNotAvailable)?.into_iter().flatten() {
+            replies.extend(answer.await);
+        }
+        Ok(replies)
+    }
+
+    /// This broker leads a partition of `__consumer_offsets`: its groups are loaded in the background.
+    pub(crate) async fn elect_group_coordinator(self: &Arc<Self>, partition: i32, epoch: LeaderEpoch) {
+        let config = self.config.groups();
+        let owner = self.shards.owner(&TopicPartition::new(OFFSETS_TOPIC, partition));
+        let elected = self.shards.on(owner, move |owned| owned.groups.elect(partition, epoch, config)).await;
+        if elected == Ok(true) {
+            let broker = Arc::clone(self);
+            // A shard that has ended loads nothing any more.
+            let _ = self.shards.spawn_on(owner, move || loading::load(broker, partition, epoch)).await;
+        }
+    }
+
+    /// First id and length of a new block of producer ids.
+    pub(crate) async fn allocate_producer_ids(&self) -> Result<(i64, i32), ErrorCode> {
+        let (broker, broker_epoch) = (self.id, BrokerEpoch(self.epoch.load(Ordering::Acquire)));
+        if !self.controller.is_here() {
+            return crate::peers::allocate_producer_ids(self, broker, broker_epoch).await;
+        }
+        let ask = self.controller.ask(move |token| Event::AllocateProducerIds { token, broker, broker_epoch });
+        match ask.await? {
+            Answer::AllocateProducerIds(block) => {
+                block.map(|block| (block.first, (block.last - block.first + 1) as i32))
+            }
+            _ => Err(ErrorCode::UnknownServerError),
+        }
+    }
+}

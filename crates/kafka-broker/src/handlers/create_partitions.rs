@@ -1,0 +1,39 @@
+//! CreatePartitions: sent to the controller; the reply waits until the new partitions have leaders.
+
+use kafka_types::{BrokerId, ErrorCode};
+use kafka_wire::create_partitions::{self as wire, CreatePartitionsTopicResult};
+
+use super::Context;
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let broker = &context.broker;
+    let deadline = broker.clock.tick().after(request.timeout_ms.max(0) as u64);
+    let mut results = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut result = CreatePartitionsTopicResult { name: topic.name.clone(), ..Default::default() };
+        if !broker.is_controller() {
+            result.error_code = ErrorCode::NotController.code();
+            results.push(result);
+            continue;
+        }
+        let assignment = topic.assignments.map(|assignments| {
+            let ids = |one: wire::CreatePartitionsAssignment| one.broker_ids.into_iter().map(BrokerId).collect();
+            assignments.into_iter().map(ids).collect()
+        });
+        match broker.topics().grow(&topic.name, topic.count, assignment, request.validate_only).await {
+            Ok(total) if !request.validate_only => {
+                let left = broker.clock.until(deadline);
+                if !broker.topics().wait_for_leaders(&topic.name, total, left).await {
+                    result.error_code = ErrorCode::RequestTimedOut.code();
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                result.error_code = error.code.code();
+                result.error_message = Some(error.message);
+            }
+        }
+        results.push(result);
+    }
+    wire::Response { throttle_time_ms: 0, results }
+}

@@ -1,0 +1,143 @@
+//! CreateTopics: sent to the controller; the reply waits until the new topics have leaders.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use kafka_types::{BrokerId, ErrorCode};
+use kafka_wire::create_topics::{self as wire, CreatableTopic, CreatableTopicConfigs, CreatableTopicResult};
+
+use super::Context;
+use crate::topics::{NewTopic, PlannedTopic, TopicError};
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.broker.is_controller() {
+        let topics = request.topics.iter().map(|topic| {
+            refused(&topic.name, &TopicError::new(ErrorCode::NotController, ErrorCode::NotController.message()))
+        });
+        return wire::Response { throttle_time_ms: 0, topics: topics.collect() };
+    }
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for topic in &request.topics {
+        *seen.entry(&topic.name).or_default() += 1;
+    }
+    let mut results = Vec::with_capacity(request.topics.len());
+    let mut created = Vec::new();
+    for topic in &request.topics {
+        if results.iter().any(|result: &CreatableTopicResult| result.name == topic.name) {
+            continue;
+        }
+        let outcome = if seen[topic.name.as_str()] > 1 {
+            Err(TopicError::new(
+                ErrorCode::InvalidRequest,
+                "Create topics request from client contains multiple entries for the following topics: ".to_owned()
+                    + &topic.name,
+            ))
+        } else {
+            create(context, topic, request.validate_only).await
+        };
+        results.push(match outcome {
+            Ok(planned) => {
+                let result = described(context, &planned);
+                created.push((results.len(), planned));
+                result
+            }
+            Err(error) => refused(&topic.name, &error),
+        });
+    }
+    if !request.validate_only {
+        wait(context, &created, request.timeout_ms, &mut results).await;
+    }
+    wire::Response { throttle_time_ms: 0, topics: results }
+}
+
+async fn create(context: &Context, topic: &CreatableTopic, validate_only: bool) -> Result<PlannedTopic, TopicError> {
+    let wish = wish(context, topic)?;
+    let planned = context.broker.topics().plan(wish)?;
+    if !validate_only {
+        context.broker.topics().create(&planned).await?;
+    }
+    Ok(planned)
+}
+
+fn wish(context: &Context, topic: &CreatableTopic) -> Result<NewTopic, TopicError> {
+    let manual = !topic.assignments.is_empty();
+    if manual && (topic.num_partitions != -1 || topic.replication_factor != -1) {
+        return Err(TopicError::new(
+            ErrorCode::InvalidRequest,
+            "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.",
+        ));
+    }
+    let defaults = wire::Version(context.version).allows_default_sizes();
+    let size = |asked: i32| (asked != -1 || (!defaults && !manual)).then_some(asked);
+    let mut settings = BTreeMap::new();
+    for setting in &topic.configs {
+        let Some(value) = &setting.value else {
+            let message = format!("Null value not supported for topic configs: {}", setting.name);
+            return Err(TopicError::new(ErrorCode::InvalidConfig, message));
+        };
+        settings.insert(setting.name.clone(), value.clone());
+    }
+    let assignment = topic
+        .assignments
+        .iter()
+        .map(|partition| (partition.partition_index, partition.broker_ids.iter().copied().map(BrokerId).collect()));
+    Ok(NewTopic {
+        name: topic.name.clone(),
+        partitions: size(topic.num_partitions),
+        replication_factor: size(i32::from(topic.replication_factor)),
+        assignment: assignment.collect(),
+        settings,
+    })
+}
+
+async fn wait(
+    context: &Context,
+    created: &[(usize, PlannedTopic)],
+    timeout_ms: i32,
+    results: &mut [CreatableTopicResult],
+) {
+    let deadline = context.broker.clock.tick().after(timeout_ms.max(0) as u64);
+    for (at, planned) in created {
+        let left: Duration = context.broker.clock.until(deadline);
+        if !context.broker.topics().wait_for_leaders(&planned.name, planned.replicas.len(), left).await {
+            results[*at].error_code = ErrorCode::RequestTimedOut.code();
+            results[*at].error_message = Some(ErrorCode::RequestTimedOut.message().to_owned());
+        }
+    }
+}
+
+fn described(context: &Context, planned: &PlannedTopic) -> CreatableTopicResult {
+    let broker = context.broker.config.broker();
+    let configs = kafka_metadata::topic_config::resolve(&broker.topic_defaults(), &planned.settings)
+        .map(|values| broker.describe_topic(&values, &planned.settings))
+        .unwrap_or_default();
+    CreatableTopicResult {
+        name: planned.name.clone(),
+        topic_id: planned.id,
+        num_partitions: planned.replicas.len() as i32,
+        replication_factor: planned.replicas.values().next().map_or(0, Vec::len) as i16,
+        configs: Some(
+            configs
+                .into_iter()
+                .map(|entry| CreatableTopicConfigs {
+                    name: entry.name,
+                    value: entry.value,
+                    read_only: entry.read_only,
+                    config_source: entry.source as i8,
+                    is_sensitive: entry.sensitive,
+                })
+                .collect(),
+        ),
+        ..Default::default()
+    }
+}
+
+fn refused(name: &str, error: &TopicError) -> CreatableTopicResult {
+    CreatableTopicResult {
+        name: name.to_owned(),
+        error_code: error.code.code(),
+        error_message: Some(error.message.clone()),
+        configs: Some(Vec::new()),
+        ..Default::default()
+    }
+}

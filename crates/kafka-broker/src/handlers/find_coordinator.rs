@@ -1,0 +1,76 @@
+//! FindCoordinator: which broker coordinates a group.
+
+use kafka_types::{ErrorCode, TopicPartition};
+use kafka_wire::find_coordinator::{self as wire, Coordinator};
+
+use super::Context;
+use crate::coordinators::{OFFSETS_TOPIC, partition_for};
+use crate::topics::Creation;
+
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let version = wire::Version(context.version);
+    if version.is_batched() {
+        let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+        for key in request.coordinator_keys {
+            coordinators.push(find(context, request.key_type, key).await);
+        }
+        return wire::Response { coordinators, ..Default::default() };
+    }
+    let key_type = if version.carries_key_type() { request.key_type } else { GROUP };
+    let found = find(context, key_type, request.key).await;
+    wire::Response {
+        error_code: found.error_code,
+        error_message: found.error_message,
+        node_id: found.node_id,
+        host: found.host,
+        port: found.port,
+        ..Default::default()
+    }
+}
+
+async fn find(context: &Context, key_type: i8, key: String) -> Coordinator {
+    match key_type {
+        GROUP => match group_coordinator(context, &key).await {
+            Ok((node_id, host, port)) => Coordinator {
+                key,
+                node_id,
+                host,
+                port,
+                error_code: 0,
+                error_message: Some(ErrorCode::None.name().to_owned()),
+            },
+            Err(error) => refused(key, error, None),
+        },
+        TRANSACTION => refused(
+            key,
+            ErrorCode::CoordinatorNotAvailable,
+            Some("This broker does not coordinate transactions yet".to_owned()),
+        ),
+        _ => refused(key, ErrorCode::InvalidRequest, None),
+    }
+}
+
+fn refused(key: String, error: ErrorCode, message: Option<String>) -> Coordinator {
+    let error_message = Some(message.unwrap_or_else(|| error.message().to_owned()));
+    Coordinator { key, node_id: -1, host: String::new(), port: -1, error_code: error.code(), error_message }
+}
+
+async fn group_coordinator(context: &Context, group: &str) -> Result<(i32, String, i32), ErrorCode> {
+    let broker = &context.broker;
+    let mut image = broker.metadata.image();
+    if image.topic(OFFSETS_TOPIC).is_none() {
+        // The first group makes the topic. Its reply waits until the partitions have leaders, so that clients do not
+        // have to ask again and again.
+        broker.topics().create_internal(OFFSETS_TOPIC, Creation::wait_briefly()).await?;
+        image = broker.metadata.image();
+    }
+    let topic = image.topic(OFFSETS_TOPIC).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let partition = TopicPartition::new(OFFSETS_TOPIC, partition_for(group, topic.partitions.len() as i32));
+    let (leader, endpoint) = image
+        .leader(OFFSETS_TOPIC, partition.partition, &context.listener.name)
+        .ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    Ok((leader.0, endpoint.host.clone(), endpoint.port))
+}

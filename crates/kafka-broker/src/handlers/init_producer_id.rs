@@ -1,0 +1,24 @@
+//! InitProducerId: a producer id for an idempotent producer.
+
+use kafka_types::ErrorCode;
+use kafka_wire::init_producer_id as wire;
+
+use super::Context;
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if request.transactional_id.as_deref() == Some("") {
+        return refused(ErrorCode::InvalidRequest);
+    }
+    if request.transactional_id.is_some() {
+        // FindCoordinator names no transaction coordinator, so only a client that did not ask comes here.
+        return refused(ErrorCode::CoordinatorNotAvailable);
+    }
+    match context.broker.producer_ids.next(&context.broker).await {
+        Ok(id) => wire::Response { producer_id: id.0, producer_epoch: 0, ..Default::default() },
+        Err(error) => refused(error),
+    }
+}
+
+fn refused(error: ErrorCode) -> wire::Response {
+    wire::Response { error_code: error.code(), producer_id: -1, producer_epoch: -1, ..Default::default() }
+}

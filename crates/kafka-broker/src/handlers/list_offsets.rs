@@ -1,0 +1,94 @@
+//! ListOffsets: where a log begins and ends, and which record was the first at or after a time.
+
+use kafka_log::OffsetQuery;
+use kafka_types::{BrokerEpoch, BrokerId, ErrorCode, IsolationLevel, LeaderEpoch, TopicPartition};
+use kafka_wire::list_offsets::{
+    self as wire, ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use time_types::WallMillis;
+
+use super::{Context, error_codes};
+use crate::replicas::partition::Reader;
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let reader = if request.replica_id >= 0 {
+        Reader::Follower(BrokerId(request.replica_id), BrokerEpoch::NONE)
+    } else {
+        Reader::Consumer(IsolationLevel::from_wire(request.isolation_level))
+    };
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        let name: kafka_types::TopicName = topic.name.as_str().into();
+        for partition in topic.partitions {
+            let topic_partition = TopicPartition::new(name.clone(), partition.partition_index);
+            partitions.push(look_up(context, topic_partition, &partition, reader).await);
+        }
+        topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
+    }
+    wire::Response { throttle_time_ms: 0, topics }
+}
+
+async fn look_up(
+    context: &Context,
+    topic_partition: TopicPartition,
+    asked: &ListOffsetsPartition,
+    reader: Reader,
+) -> ListOffsetsPartitionResponse {
+    let version = wire::Version(context.version);
+    let mut response = ListOffsetsPartitionResponse { partition_index: asked.partition_index, ..Default::default() };
+    let image = context.broker.metadata.image();
+    let found = if image.partition(&topic_partition.topic, topic_partition.partition).is_none() {
+        Err(ErrorCode::UnknownTopicOrPartition)
+    } else {
+        match query(asked.timestamp, version) {
+            Err(error) => Err(error),
+            Ok(query) => {
+                let epoch = LeaderEpoch(asked.current_leader_epoch);
+                let owner = context.broker.shards.owner(&topic_partition);
+                let visit = context.broker.shards.on(owner, move |owned| {
+                    let partition = owned.partition(&topic_partition)?;
+                    let start = partition.log.log_start();
+                    partition.offset_for(query, reader, epoch).map(|found| (found, start))
+                });
+                visit.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower))
+            }
+        }
+    };
+    match found {
+        Err(error) => response.error_code = error_codes::list_offsets(error, version).code(),
+        Ok((Some(found), start)) if version.answers_old_style() => {
+            response.old_style_offsets = vec![found.offset.0];
+            // The oldest version lists ends downwards, the log start last, as many as were asked for.
+            if found.offset > start && asked.timestamp == LATEST {
+                response.old_style_offsets.push(start.0);
+            }
+            response.old_style_offsets.truncate(asked.max_num_offsets.max(0) as usize);
+        }
+        Ok((Some(found), _)) => {
+            response.timestamp = found.timestamp.0;
+            response.offset = found.offset.0;
+            response.leader_epoch = found.leader_epoch.0;
+        }
+        Ok((None, _)) => {}
+    }
+    response
+}
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+fn query(timestamp: i64, version: wire::Version) -> Result<OffsetQuery, ErrorCode> {
+    Ok(match timestamp {
+        LATEST => OffsetQuery::Latest,
+        EARLIEST => OffsetQuery::Earliest,
+        MAX_TIMESTAMP if version.allows_max_timestamp() => OffsetQuery::MaxTimestamp,
+        EARLIEST_LOCAL if version.allows_earliest_local() => OffsetQuery::EarliestLocal,
+        LATEST_TIERED if version.allows_latest_tiered() => OffsetQuery::LatestTiered,
+        ..0 => return Err(ErrorCode::UnsupportedVersion),
+        time => OffsetQuery::At(WallMillis(time)),
+    })
+}

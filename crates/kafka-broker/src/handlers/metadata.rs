@@ -1,0 +1,147 @@
+//! Metadata: brokers, topics, leaders; topics that are missing may be created on the way.
+
+use std::sync::Arc;
+
+use kafka_metadata::{MetadataImage, PartitionImage, TopicImage, topic_name};
+use kafka_types::{BrokerId, ErrorCode, Uuid};
+use kafka_wire::metadata::{self as wire, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
+
+use super::{Context, authorized};
+use crate::topics::Creation;
+
+/// What may be done with a topic while there is no authorizer: read, write, create, delete, alter, describe, and both
+/// for its configs.
+const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+/// The same for the cluster: create, alter, describe, cluster action, both for configs, idempotent write.
+pub(crate) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let version = wire::Version(context.version);
+    let wants_all = version.wants_all(&request);
+    let may_create = !version.may_forbid_auto_creation() || request.allow_auto_topic_creation;
+    let mut answers = Answers {
+        context,
+        version,
+        image: context.broker.metadata.image(),
+        with_operations: request.include_topic_authorized_operations,
+    };
+    let mut topics = Vec::new();
+    if wants_all {
+        let all: Vec<Arc<TopicImage>> = answers.image.topics().cloned().collect();
+        topics.extend(all.iter().map(|topic| answers.describe(topic)));
+    } else {
+        for asked in request.topics.unwrap_or_default() {
+            topics.push(match asked.name {
+                Some(name) => answers.by_name(name, may_create).await,
+                None => answers.by_id(asked.topic_id),
+            });
+        }
+    }
+    let image = answers.image;
+    let cluster_operations = request.include_cluster_authorized_operations && version.allows_cluster_operations();
+    wire::Response {
+        throttle_time_ms: 0,
+        brokers: brokers(&image, &context.listener.name),
+        cluster_id: Some(context.broker.cluster_id.clone()),
+        controller_id: image.controller().unwrap_or(BrokerId::NONE).0,
+        topics,
+        cluster_authorized_operations: authorized(cluster_operations, CLUSTER_OPERATIONS),
+    }
+}
+
+fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker> {
+    let reachable = image.brokers().values().filter_map(|broker| Some((broker, broker.endpoint(listener)?)));
+    let broker = |(broker, endpoint): (&kafka_metadata::Broker, &kafka_metadata::Endpoint)| MetadataResponseBroker {
+        node_id: broker.id.0,
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+        rack: broker.rack.clone(),
+    };
+    reachable.map(broker).collect()
+}
+
+struct Answers<'c> {
+    context: &'c Context,
+    version: wire::Version,
+    image: Arc<MetadataImage>,
+    with_operations: bool,
+}
+
+impl Answers<'_> {
+    async fn by_name(&mut self, name: String, may_create: bool) -> MetadataResponseTopic {
+        if let Some(topic) = self.image.topic(&name) {
+            return self.describe(&Arc::clone(topic));
+        }
+        if topic_name::validate(&name).is_err() {
+            return refused(Some(name), ErrorCode::InvalidTopicException);
+        }
+        if !may_create || !self.context.broker.config.auto_create_topics() {
+            return refused(Some(name), ErrorCode::UnknownTopicOrPartition);
+        }
+        let topics = self.context.broker.topics();
+        let created = if topic_name::is_internal(&name) {
+            topics.create_internal(&name, Creation::wait_briefly()).await
+        } else {
+            topics.create_automatically(&name, Creation::wait_briefly()).await
+        };
+        self.image = self.context.broker.metadata.image();
+        match (created, self.image.topic(&name)) {
+            (_, Some(topic)) => self.describe(&Arc::clone(topic)),
+            (Ok(()), None) => refused(Some(name), ErrorCode::LeaderNotAvailable),
+            (Err(error), None) => refused(Some(name), error),
+        }
+    }
+
+    fn by_id(&self, id: Uuid) -> MetadataResponseTopic {
+        match self.image.topic_by_id(id) {
+            Some(topic) => self.describe(topic),
+            None => MetadataResponseTopic { topic_id: id, name: None, ..refused(None, ErrorCode::UnknownTopicId) },
+        }
+    }
+
+    fn describe(&self, topic: &TopicImage) -> MetadataResponseTopic {
+        MetadataResponseTopic {
+            error_code: 0,
+            name: Some(topic.name.to_string()),
+            topic_id: topic.id,
+            is_internal: topic_name::is_internal(&topic.name),
+            partitions: topic.partitions.iter().map(|(index, image)| self.partition(*index, image)).collect(),
+            topic_authorized_operations: authorized(self.with_operations, TOPIC_OPERATIONS),
+        }
+    }
+
+    fn partition(&self, index: i32, image: &PartitionImage) -> MetadataResponsePartition {
+        let alive = |id: &BrokerId| self.image.is_alive(*id);
+        let old = self.version.leaves_out_dead_replicas();
+        let listed =
+            |ids: &[BrokerId]| -> Vec<i32> { ids.iter().filter(|id| !old || alive(id)).map(|id| id.0).collect() };
+        let reachable = self.image.endpoint(image.leader, &self.context.listener.name).is_some();
+        let error = if image.leader == BrokerId::NONE || !self.image.is_alive(image.leader) {
+            ErrorCode::LeaderNotAvailable
+        } else if !reachable {
+            if self.version.knows_listener_not_found() {
+                ErrorCode::ListenerNotFound
+            } else {
+                ErrorCode::LeaderNotAvailable
+            }
+        } else if old && (!image.replicas.iter().all(alive) || !image.isr.iter().all(alive)) {
+            ErrorCode::ReplicaNotAvailable
+        } else {
+            ErrorCode::None
+        };
+        MetadataResponsePartition {
+            error_code: error.code(),
+            partition_index: index,
+            leader_id: if reachable { image.leader.0 } else { BrokerId::NONE.0 },
+            leader_epoch: image.leader_epoch.0,
+            replica_nodes: listed(&image.replicas),
+            isr_nodes: listed(&image.isr),
+            offline_replicas: image.offline.iter().map(|id| id.0).collect(),
+        }
+    }
+}
+
+fn refused(name: Option<String>, error: ErrorCode) -> MetadataResponseTopic {
+    let is_internal = name.as_deref().is_some_and(topic_name::is_internal);
+    MetadataResponseTopic { error_code: error.code(), name, is_internal, ..Default::default() }
+}

@@ -1,0 +1,85 @@
+//! One file per request: wire structs to domain calls and back. Rules live in the cores; versions in `kafka-wire`.
+
+pub(crate) mod allocate_producer_ids;
+pub(crate) mod alter_partition;
+pub(crate) mod api_versions;
+pub(crate) mod controlled_shutdown;
+pub(crate) mod create_partitions;
+pub(crate) mod create_topics;
+pub(crate) mod delete_topics;
+pub(crate) mod describe_cluster;
+pub(crate) mod describe_configs;
+pub(crate) mod describe_groups;
+pub(crate) mod error_codes;
+pub(crate) mod fetch;
+pub(crate) mod find_coordinator;
+pub(crate) mod heartbeat;
+pub(crate) mod init_producer_id;
+pub(crate) mod join_group;
+pub(crate) mod leader_and_isr;
+pub(crate) mod leave_group;
+pub(crate) mod list_groups;
+pub(crate) mod list_offsets;
+pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_fetch;
+pub(crate) mod produce;
+pub(crate) mod stop_replica;
+pub(crate) mod sync_group;
+pub(crate) mod update_metadata;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use kafka_wire::{ApiKey, RequestHeader};
+
+use crate::broker::{Broker, ListenerInfo};
+
+/// "Nobody asked what is allowed": the smallest number, as the protocol says it.
+pub(crate) const NO_AUTHORIZED_OPERATIONS: i32 = i32::MIN;
+
+/// Who asks, where, and in which version.
+pub(crate) struct Context {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) listener: Arc<ListenerInfo>,
+    pub(crate) key: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    peer: SocketAddr,
+    client_id: Option<String>,
+}
+
+impl Context {
+    /// From what the connection knows.
+    pub(crate) fn new(
+        broker: &Arc<Broker>,
+        listener: &Arc<ListenerInfo>,
+        peer: SocketAddr,
+        header: RequestHeader,
+    ) -> Context {
+        Context {
+            broker: Arc::clone(broker),
+            listener: Arc::clone(listener),
+            key: header.api_key,
+            version: header.api_version,
+            correlation_id: header.correlation_id,
+            peer,
+            client_id: header.client_id,
+        }
+    }
+
+    /// The name the client gave itself; empty if none.
+    pub(crate) fn client_id(&self) -> &str {
+        self.client_id.as_deref().unwrap_or_default()
+    }
+
+    /// The client's address as Java prints an `InetAddress`: with a slash before it.
+    pub(crate) fn client_host(&self) -> String {
+        format!("/{}", self.peer.ip())
+    }
+}
+
+/// What may be done, if it was asked for. There is no authorizer yet: everything may be done.
+pub(crate) fn authorized(asked: bool, operations: i32) -> i32 {
+    if asked { operations } else { NO_AUTHORIZED_OPERATIONS }
+}

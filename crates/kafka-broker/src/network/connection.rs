@@ -1,0 +1,92 @@
+//! One client: frames in, replies out, in order.
+//!
+//! One request is in flight at a time (Apache mutes the channel likewise); what the client sends meanwhile stays in the
+//! socket's buffer. So the memory that a connection holds is one request and one reply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::{Admission, FrameReader, Piece, Stream};
+use tracing::{debug, info, warn};
+
+use super::dispatch::{self, Outcome};
+use crate::broker::{Broker, ListenerInfo};
+
+/// Serves a connection until either side closes it.
+pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc<ListenerInfo>, admission: Admission) {
+    let peer = stream.peer();
+    let mut reader = FrameReader::new(broker.config.request_max_bytes());
+    let idle = broker.config.connections_max_idle();
+    let shutdown = broker.shutdown.clone();
+    loop {
+        let next = tokio::select! {
+            next = tokio::time::timeout(idle, reader.next(&mut stream)) => next,
+            () = shutdown.begun() => break,
+        };
+        let frame = match next {
+            Ok(Ok(Some(frame))) => frame,
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => {
+                log_frame_error(&error, peer);
+                break;
+            }
+            Err(_) => {
+                debug!(target: "org.apache.kafka.common.network.Selector", "About to close the idle connection from {peer} after {idle:?} without a request");
+                break;
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = dispatch::dispatch(&broker, &listener, peer, frame) => outcome,
+            () = drained(&shutdown) => break,
+        };
+        match outcome {
+            Outcome::Reply(pieces) => {
+                if !send(&mut stream, &pieces, idle, peer).await {
+                    break;
+                }
+            }
+            Outcome::Nothing => {}
+            Outcome::Close => break,
+        }
+    }
+    drop(admission);
+}
+
+/// A client that does not read its reply is closed like one that does not send: the reply's memory is ours.
+async fn send(stream: &mut Stream, pieces: &[Piece], idle: Duration, peer: std::net::SocketAddr) -> bool {
+    match tokio::time::timeout(idle, stream.send_all(pieces)).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            debug!(target: "kafka.network.Processor", "Reply to {peer} not sent: {error}");
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// Ends a while after shutdown has begun, so that requests in flight can be answered and parked ones do not hold it up.
+async fn drained(shutdown: &net::Shutdown) {
+    shutdown.begun().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+fn log_frame_error(error: &net::FrameError, peer: std::net::SocketAddr) {
+    match error {
+        net::FrameError::Length { announced, max } => {
+            warn!(
+                target: "org.apache.kafka.common.network.Selector",
+                "[SocketServer listenerType=ZK_BROKER] Unexpected error from {peer}; closing connection\n\
+                 org.apache.kafka.common.network.InvalidReceiveException: Invalid receive (size = {announced} larger than {max})"
+            );
+            if announced.to_be_bytes().iter().all(u8::is_ascii_graphic) {
+                info!(
+                    target: "org.apache.kafka.common.network.Selector",
+                    "What {peer} sent looks like text: this port speaks Kafka's protocol, neither HTTP nor ZooKeeper's commands"
+                );
+            }
+        }
+        other => {
+            debug!(target: "org.apache.kafka.common.network.Selector", "Connection with {peer} disconnected: {other}");
+        }
+    }
+}

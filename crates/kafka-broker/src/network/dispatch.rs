@@ -1,0 +1,212 @@
+//! The table of requests: which are served, and by whom.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_log::Slice;
+use kafka_wire::{ApiKey, Decoder, Message, Piece as WirePiece, RequestHeader, api_versions, encode_response};
+use net::Piece;
+use tracing::{debug, error, info};
+
+use crate::broker::{Broker, ListenerInfo};
+use crate::handlers::{self, Context};
+
+/// What this broker serves; ApiVersions tells exactly this.
+pub(crate) const SERVED: &[ApiKey] = &[
+    ApiKey::Produce,
+    ApiKey::Fetch,
+    ApiKey::ListOffsets,
+    ApiKey::Metadata,
+    ApiKey::LeaderAndIsr,
+    ApiKey::StopReplica,
+    ApiKey::UpdateMetadata,
+    ApiKey::ControlledShutdown,
+    ApiKey::OffsetCommit,
+    ApiKey::OffsetFetch,
+    ApiKey::FindCoordinator,
+    ApiKey::JoinGroup,
+    ApiKey::Heartbeat,
+    ApiKey::LeaveGroup,
+    ApiKey::SyncGroup,
+    ApiKey::DescribeGroups,
+    ApiKey::ListGroups,
+    ApiKey::ApiVersions,
+    ApiKey::CreateTopics,
+    ApiKey::DeleteTopics,
+    ApiKey::InitProducerId,
+    ApiKey::DescribeConfigs,
+    ApiKey::CreatePartitions,
+    ApiKey::AlterPartition,
+    ApiKey::DescribeCluster,
+    ApiKey::AllocateProducerIds,
+];
+
+/// What becomes of a request.
+pub(crate) enum Outcome {
+    /// Send this.
+    Reply(Vec<Piece>),
+    /// There is no reply (produce with acks=0).
+    Nothing,
+    /// The client cannot be helped: close.
+    Close,
+}
+
+/// Reads one request and has it answered.
+pub(crate) async fn dispatch(
+    broker: &Arc<Broker>,
+    listener: &Arc<ListenerInfo>,
+    peer: SocketAddr,
+    frame: Bytes,
+) -> Outcome {
+    let mut decoder = Decoder::new(frame);
+    let header = match RequestHeader::decode(&mut decoder) {
+        Ok(header) => header,
+        Err(error) => {
+            info!(target: "kafka.network.Processor", "Closing the connection with {peer}: {error}");
+            return Outcome::Close;
+        }
+    };
+    if !SERVED.contains(&header.api_key) {
+        info!(
+            target: "kafka.network.Processor",
+            "Closing the connection with {peer}: {} is not served by this broker yet", header.api_key
+        );
+        return Outcome::Close;
+    }
+    let key = header.api_key;
+    if key == ApiKey::ApiVersions && !key.serves(header.api_version) {
+        return encode(&handlers::api_versions::unsupported(), 0, key, header.correlation_id);
+    }
+    let context = Context::new(broker, listener, peer, header);
+    match answer(&context, &mut decoder).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            info!(target: "kafka.network.Processor", "Closing the connection with {peer}: {error}");
+            Outcome::Close
+        }
+    }
+}
+
+/// Decodes the request, calls its handler, encodes the response.
+macro_rules! reply {
+    ($api:ident, $context:expr, $decoder:expr) => {{
+        let request = decode::<kafka_wire::$api::Request>($context, $decoder)?;
+        let response = handlers::$api::handle($context, request).await;
+        encode(&response, $context.version, $context.key, $context.correlation_id)
+    }};
+}
+
+async fn answer(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kafka_wire::DecodeError> {
+    Ok(match context.key {
+        ApiKey::Produce => {
+            let request = decode::<kafka_wire::produce::Request>(context, decoder)?;
+            match handlers::produce::handle(context, request).await {
+                handlers::produce::Produced::Reply(response) => {
+                    encode(&response, context.version, context.key, context.correlation_id)
+                }
+                handlers::produce::Produced::Silent => Outcome::Nothing,
+                handlers::produce::Produced::SilentFailure => Outcome::Close,
+            }
+        }
+        ApiKey::Fetch => {
+            let request = decode::<kafka_wire::fetch::Request>(context, decoder)?;
+            let (response, slices) = handlers::fetch::handle(context, request).await;
+            encode_with_slices(&response, slices, context)
+        }
+        ApiKey::ListOffsets => reply!(list_offsets, context, decoder),
+        ApiKey::Metadata => reply!(metadata, context, decoder),
+        ApiKey::LeaderAndIsr => reply!(leader_and_isr, context, decoder),
+        ApiKey::StopReplica => reply!(stop_replica, context, decoder),
+        ApiKey::UpdateMetadata => reply!(update_metadata, context, decoder),
+        ApiKey::ControlledShutdown => reply!(controlled_shutdown, context, decoder),
+        ApiKey::OffsetCommit => reply!(offset_commit, context, decoder),
+        ApiKey::OffsetFetch => reply!(offset_fetch, context, decoder),
+        ApiKey::FindCoordinator => reply!(find_coordinator, context, decoder),
+        ApiKey::JoinGroup => reply!(join_group, context, decoder),
+        ApiKey::Heartbeat => reply!(heartbeat, context, decoder),
+        ApiKey::LeaveGroup => reply!(leave_group, context, decoder),
+        ApiKey::SyncGroup => reply!(sync_group, context, decoder),
+        ApiKey::DescribeGroups => reply!(describe_groups, context, decoder),
+        ApiKey::ListGroups => reply!(list_groups, context, decoder),
+        ApiKey::ApiVersions => reply!(api_versions, context, decoder),
+        ApiKey::CreateTopics => reply!(create_topics, context, decoder),
+        ApiKey::DeleteTopics => reply!(delete_topics, context, decoder),
+        ApiKey::InitProducerId => reply!(init_producer_id, context, decoder),
+        ApiKey::DescribeConfigs => reply!(describe_configs, context, decoder),
+        ApiKey::CreatePartitions => reply!(create_partitions, context, decoder),
+        ApiKey::AlterPartition => reply!(alter_partition, context, decoder),
+        ApiKey::DescribeCluster => reply!(describe_cluster, context, decoder),
+        ApiKey::AllocateProducerIds => reply!(allocate_producer_ids, context, decoder),
+        other => unreachable_key(other),
+    })
+}
+
+/// Only what stands in [`SERVED`] comes here; a key without an arm above is a mistake in this file.
+fn unreachable_key(key: ApiKey) -> Outcome {
+    error!(target: "kafka.network.Processor", "{key} is announced and has no handler");
+    Outcome::Close
+}
+
+fn decode<M: Message>(context: &Context, decoder: &mut Decoder) -> Result<M, kafka_wire::DecodeError> {
+    let request = M::decode(decoder, context.version)?;
+    if decoder.remaining() > 0 {
+        debug!(target: "kafka.network.Processor", "{} bytes after a {} request are ignored", decoder.remaining(), context.key);
+    }
+    Ok(request)
+}
+
+fn encode<M: Message>(response: &M, version: i16, key: ApiKey, correlation_id: i32) -> Outcome {
+    match encode_response(key, version, correlation_id, response) {
+        Ok(pieces) => Outcome::Reply(pieces.into_iter().filter_map(without_hole).collect()),
+        Err(error) => {
+            error!(target: "kafka.server.KafkaApis", "The answer to {key} v{version} cannot be told: {error}");
+            Outcome::Close
+        }
+    }
+}
+
+fn without_hole(piece: WirePiece) -> Option<Piece> {
+    match piece {
+        WirePiece::Bytes(bytes) => Some(Piece::Bytes(bytes)),
+        WirePiece::Hole(_) => None,
+    }
+}
+
+/// Fills each hole of the encoded response with the slice whose turn it is.
+fn encode_with_slices(response: &kafka_wire::fetch::Response, slices: Vec<Slice>, context: &Context) -> Outcome {
+    let encoded = encode_response(context.key, context.version, context.correlation_id, response);
+    let pieces = match encoded {
+        Ok(pieces) => pieces,
+        Err(error) => {
+            error!(target: "kafka.server.KafkaApis", "The answer to {} cannot be told: {error}", context.key);
+            return Outcome::Close;
+        }
+    };
+    let mut slices = slices.into_iter();
+    let mut filled = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        match piece {
+            WirePiece::Bytes(bytes) => filled.push(Piece::Bytes(bytes)),
+            WirePiece::Hole(0) => {}
+            WirePiece::Hole(len) => {
+                let Some(slice) = slices.next().filter(|slice| slice.len == len as u64) else {
+                    error!(target: "kafka.server.KafkaApis", "A fetch reply has a hole of {len} bytes and no slice for it");
+                    return Outcome::Close;
+                };
+                filled.push(Piece::File { file: slice.file, offset: slice.position, len: slice.len });
+            }
+        }
+    }
+    Outcome::Reply(filled)
+}
+
+/// Every key that is served, with its versions.
+pub(crate) fn served_versions() -> Vec<api_versions::ApiVersion> {
+    let entry = |key: &ApiKey| api_versions::ApiVersion {
+        api_key: key.code(),
+        min_version: *key.served_versions().start(),
+        max_version: *key.served_versions().end(),
+    };
+    SERVED.iter().map(entry).collect()
+}

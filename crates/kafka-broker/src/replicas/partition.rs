@@ -1,0 +1,332 @@
+//! One partition on its shard: a log and a role, and those who wait for it to move.
+//!
+//! The only place where bytes (`kafka-log`) and arithmetic (`kafka-replication`) meet.
+
+use bytes::Bytes;
+use kafka_log::{AbortedTransaction, AppendError, AppendOrigin, Appended, Found, Log, OffsetQuery, Slice};
+use kafka_replication::{
+    Effect, Fencing, Isr, IsrAnswer, IsrRefusal, Leadership, Progress, Replica, Settings, check_epoch,
+};
+use kafka_types::{Acks, BrokerEpoch, BrokerId, ErrorCode, IsolationLevel, LeaderEpoch, Offset, TopicPartition, Uuid};
+use time_types::Now;
+
+use crate::waiters::{Waiter, Waiters};
+
+/// A replica of this broker.
+#[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "a topic partition is the field's name for it")]
+pub(crate) struct Partition {
+    pub(crate) topic_partition: TopicPartition,
+    pub(crate) topic_id: Option<Uuid>,
+    pub(crate) log: Log,
+    pub(crate) replica: Replica,
+    waiters: Waiters,
+    /// The disk failed under it: nothing is served any more.
+    failed: bool,
+}
+
+/// A produce as far as it has come when the call returns.
+#[derive(Debug)]
+pub(crate) struct Produced {
+    pub(crate) appended: Appended,
+    /// With acks=all: has it to wait until this offset is committed?
+    pub(crate) wait_for: Option<Offset>,
+}
+
+/// Why nothing was appended: the code, and the text for the client if there is one.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Option<String>,
+    pub(crate) records: Vec<kafka_record::validate::RecordError>,
+}
+
+impl From<ErrorCode> for Refused {
+    fn from(code: ErrorCode) -> Refused {
+        Refused { code, message: None, records: Vec::new() }
+    }
+}
+
+impl From<AppendError> for Refused {
+    fn from(error: AppendError) -> Refused {
+        let code = error.code();
+        match error {
+            AppendError::Rejected(rejected) => Refused {
+                code,
+                message: rejected.response_message().map(str::to_owned),
+                records: rejected.record_errors,
+            },
+            _ => code.into(),
+        }
+    }
+}
+
+/// Who reads, which decides up to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A consumer: up to the high watermark or the last stable offset.
+    Consumer(IsolationLevel),
+    /// A follower: up to the log end.
+    Follower(BrokerId, BrokerEpoch),
+}
+
+/// What a read wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadRequest {
+    pub(crate) reader: Reader,
+    pub(crate) offset: Offset,
+    pub(crate) max_bytes: u64,
+    pub(crate) min_one: bool,
+    /// The leader epoch that the reader believes in.
+    pub(crate) current_epoch: LeaderEpoch,
+    /// The epoch of the follower's last record; `NONE` if it does not say.
+    pub(crate) last_fetched_epoch: LeaderEpoch,
+}
+
+/// What a read found.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadResult {
+    pub(crate) slice: Option<Slice>,
+    pub(crate) high_watermark: Offset,
+    pub(crate) last_stable_offset: Offset,
+    pub(crate) log_start: Offset,
+    pub(crate) aborted: Option<Vec<AbortedTransaction>>,
+    /// The follower's log has left ours: epoch and end of what agrees.
+    pub(crate) diverging: Option<(LeaderEpoch, Offset)>,
+}
+
+impl Partition {
+    /// A replica without a role.
+    pub(crate) fn new(topic_id: Option<Uuid>, log: Log) -> Partition {
+        Partition {
+            topic_partition: log.partition().clone(),
+            topic_id,
+            log,
+            replica: Replica::new(),
+            waiters: Waiters::default(),
+            failed: false,
+        }
+    }
+
+    /// This broker leads from now on. Returns what is to be done besides.
+    pub(crate) fn lead(
+        &mut self,
+        now: Now,
+        leadership: Leadership,
+        settings: Settings,
+    ) -> kafka_replication::Transition {
+        let epoch = leadership.epoch;
+        let transition = self.replica.lead(now.tick, leadership, settings);
+        if transition != kafka_replication::Transition::Stale {
+            self.log.assign_epoch(now, epoch, self.log.log_end());
+            // Alone in the ISR everything that is there is committed.
+            self.on_log_end(now);
+        }
+        transition
+    }
+
+    /// Another broker leads from now on.
+    pub(crate) fn follow(&mut self, leader: BrokerId, epoch: LeaderEpoch) -> kafka_replication::Transition {
+        let transition = self.replica.follow(leader, epoch);
+        // Whoever waits here has to ask elsewhere.
+        self.waiters.wake();
+        transition
+    }
+
+    /// Appends what a client or a coordinator of this broker sends.
+    pub(crate) fn append(
+        &mut self,
+        now: Now,
+        records: &Bytes,
+        acks: Acks,
+        origin: AppendOrigin,
+    ) -> Result<Produced, Refused> {
+        if self.failed {
+            return Err(ErrorCode::KafkaStorageError.into());
+        }
+        let leader = self.replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
+        if acks == Acks::All && !leader.has_enough_in_sync() {
+            return Err(ErrorCode::NotEnoughReplicas.into());
+        }
+        let epoch = leader.epoch();
+        let appended = match self.log.append_as_leader(now, records, epoch, origin) {
+            Ok(appended) => appended,
+            Err(AppendError::Storage(error)) => return Err(self.fail(&error).into()),
+            Err(error) => return Err(error.into()),
+        };
+        self.on_log_end(now);
+        let end = appended.last_offset + 1;
+        let waits = acks == Acks::All && self.progress(end) == Some(Progress::Waiting);
+        Ok(Produced { appended, wait_for: waits.then_some(end) })
+    }
+
+    /// How far records below `end` have come; `None` if this broker does not lead any more.
+    pub(crate) fn progress(&self, end: Offset) -> Option<Progress> {
+        self.replica.leader().map(|leader| leader.progress(end))
+    }
+
+    /// Reads for a consumer or a follower.
+    pub(crate) fn read(&mut self, now: Now, request: ReadRequest) -> Result<ReadResult, ErrorCode> {
+        self.check_may_read(request.current_epoch)?;
+        if let Some(diverging) = self.divergence(request)? {
+            return Ok(ReadResult { diverging: Some(diverging), ..self.empty_result() });
+        }
+        let bound = match request.reader {
+            Reader::Follower(..) => self.log.log_end(),
+            Reader::Consumer(IsolationLevel::ReadUncommitted) => self.log.high_watermark(),
+            Reader::Consumer(IsolationLevel::ReadCommitted) => self.log.last_stable_offset(),
+        };
+        let read = match self.log.read(request.offset, request.max_bytes, bound, request.min_one) {
+            Ok(read) => read,
+            Err(kafka_log::ReadError::Storage(error)) => return Err(self.fail(&error)),
+            Err(error) => return Err(error.code()),
+        };
+        let aborted = match request.reader {
+            Reader::Consumer(IsolationLevel::ReadCommitted) => {
+                Some(self.log.aborted_transactions(request.offset, &read).map_err(|error| error.code())?)
+            }
+            _ => None,
+        };
+        if let Reader::Follower(from, life) = request.reader {
+            self.on_follower(now, from, request.offset, life)?;
+        }
+        Ok(ReadResult { slice: read.slice, aborted, ..self.empty_result() })
+    }
+
+    /// Parks somebody who looks again when the partition moves.
+    pub(crate) fn park(&mut self, waiter: &Waiter) {
+        self.waiters.park(waiter);
+    }
+
+    /// Answers ListOffsets.
+    pub(crate) fn offset_for(
+        &mut self,
+        query: OffsetQuery,
+        reader: Reader,
+        current_epoch: LeaderEpoch,
+    ) -> Result<Found, ErrorCode> {
+        self.check_may_read(current_epoch)?;
+        let bound = match reader {
+            Reader::Follower(..) => self.log.log_end(),
+            Reader::Consumer(IsolationLevel::ReadUncommitted) => self.log.high_watermark(),
+            Reader::Consumer(IsolationLevel::ReadCommitted) => self.log.last_stable_offset(),
+        };
+        match self.log.offset_for(query, bound) {
+            Ok(found) => Ok(found),
+            Err(kafka_log::ReadError::Storage(error)) => Err(self.fail(&error)),
+            Err(error) => Err(error.code()),
+        }
+    }
+
+    /// Time passes: lagging followers are proposed out of the ISR.
+    pub(crate) fn tick(&mut self, now: Now) -> Option<Isr> {
+        let mut effects = Vec::new();
+        self.replica.leader_mut()?.on_tick(now.tick, &mut effects);
+        self.perform(effects)
+    }
+
+    /// The controller answered a proposal, or refused it.
+    pub(crate) fn on_isr(&mut self, now: Now, answer: Result<IsrAnswer, IsrRefusal>) -> Option<Isr> {
+        let mut effects = Vec::new();
+        let leader = self.replica.leader_mut()?;
+        match answer {
+            Ok(answer) => leader.on_isr(now.tick, answer, &mut effects),
+            Err(refusal) => leader.on_isr_refused(refusal, &mut effects),
+        }
+        self.perform(effects)
+    }
+
+    /// Nothing is served any more: the role ends, whoever waits looks elsewhere.
+    pub(crate) fn stop(mut self) -> Log {
+        self.replica.stop();
+        self.waiters.wake();
+        self.log
+    }
+
+    /// The disk failed: from here on everything is refused, nothing is acknowledged.
+    pub(crate) fn fail(&mut self, error: &dyn std::error::Error) -> ErrorCode {
+        if !self.failed {
+            self.failed = true;
+            tracing::error!(
+                target: "kafka.server.LogDirFailureChannel",
+                "Error while using the log of {}: it is taken offline\n{error}", self.topic_partition
+            );
+            self.waiters.wake();
+        }
+        ErrorCode::KafkaStorageError
+    }
+
+    /// Has the disk failed under it?
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    fn check_may_read(&self, current_epoch: LeaderEpoch) -> Result<(), ErrorCode> {
+        if self.failed {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        let leader = self.replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
+        match check_epoch(leader.epoch(), current_epoch) {
+            Fencing::Current => Ok(()),
+            Fencing::Fenced => Err(ErrorCode::FencedLeaderEpoch),
+            Fencing::Unknown => Err(ErrorCode::UnknownLeaderEpoch),
+        }
+    }
+
+    /// Does the reader's log agree with ours (KIP-595)? Followers say the epoch of their last record.
+    fn divergence(&self, request: ReadRequest) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
+        if request.last_fetched_epoch < LeaderEpoch(0) {
+            return Ok(None);
+        }
+        let (epoch, end) = self.log.end_of_epoch(request.last_fetched_epoch).ok_or(ErrorCode::OffsetOutOfRange)?;
+        let diverges = epoch < request.last_fetched_epoch || end < request.offset;
+        Ok(diverges.then_some((epoch, end)))
+    }
+
+    fn on_follower(&mut self, now: Now, from: BrokerId, offset: Offset, life: BrokerEpoch) -> Result<(), ErrorCode> {
+        let leader = self.replica.leader_mut().ok_or(ErrorCode::NotLeaderOrFollower)?;
+        if !leader.replicas().contains(&from) {
+            return Err(ErrorCode::UnknownLeaderEpoch);
+        }
+        let mut effects = Vec::new();
+        leader.on_fetch(now.tick, from, offset, life, &mut effects);
+        self.perform(effects);
+        Ok(())
+    }
+
+    fn on_log_end(&mut self, now: Now) {
+        let mut effects = Vec::new();
+        let end = self.log.log_end();
+        if let Some(leader) = self.replica.leader_mut() {
+            leader.on_append(now.tick, end, &mut effects);
+        }
+        self.perform(effects);
+        // Followers wait for the log end, not for the high watermark.
+        self.waiters.wake();
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) -> Option<Isr> {
+        let mut proposal = None;
+        for effect in effects {
+            match effect {
+                Effect::Commit(offset) => {
+                    self.log.set_high_watermark(offset);
+                    self.waiters.wake();
+                }
+                Effect::ProposeIsr(isr) => proposal = Some(isr),
+            }
+        }
+        proposal
+    }
+
+    fn empty_result(&self) -> ReadResult {
+        ReadResult {
+            slice: None,
+            high_watermark: self.log.high_watermark(),
+            last_stable_offset: self.log.last_stable_offset(),
+            log_start: self.log.log_start(),
+            aborted: None,
+            diverging: None,
+        }
+    }
+}

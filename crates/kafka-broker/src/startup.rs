@@ -1,0 +1,466 @@
+//! Start and stop, in order, on one page.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use kafka_log::{CleanShutdown, Log, LogDir, MetaProperties, UnrecoveredLog};
+use kafka_metadata::znodes::brokers::BrokerRegistration;
+use kafka_metadata::znodes::config::EntityType;
+use kafka_metadata::{BrokerConfig, Endpoint};
+use kafka_types::{BrokerId, TopicName};
+use net::{Limits, Listener, Shutdown};
+use tracing::{error, info, warn};
+use vfs::{OsVfs, Vfs};
+use zk_client::{Client, EventReceiver, Options};
+
+use crate::background::Background;
+use crate::broker::{Broker, ListenerInfo};
+use crate::clock::{Clock, random_bytes, random_uuid};
+use crate::config::{Config, TopicSettings, TopicSettingsCache};
+use crate::metadata::MetadataCache;
+use crate::network::acceptor;
+use crate::producer_ids::ProducerIds;
+use crate::replicas::{Owned, Shared};
+use crate::shard::Shards;
+use crate::zookeeper::{self, ZooKeeper};
+use crate::{advertised, controller, housekeeping, session_file, watches};
+
+/// Before the user is told that the coordination server does not answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long "started" may wait for the first news of the controller.
+const FIRST_NEWS: Duration = Duration::from_secs(3);
+/// Threads for long work.
+const BACKGROUND_THREADS: usize = 2;
+
+/// A broker that runs, with what its end needs.
+pub(crate) struct Running {
+    broker: Arc<Broker>,
+    shared: Arc<Shared>,
+    session_dir: std::path::PathBuf,
+}
+
+/// Starts everything; returns when the broker serves.
+pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running> {
+    info!(target: "kafka.server.KafkaServer", "starting");
+    let vfs: Arc<dyn Vfs> = Arc::new(OsVfs);
+    let config = Arc::new(Config::new(config));
+    let options = zookeeper_options(&config)?;
+    info!(target: "kafka.server.KafkaServer", "Connecting to zookeeper on {}", config.broker().zookeeper_connect);
+    let (client, events) = connect(&config, &options).await?;
+    let zookeeper = Arc::new(ZooKeeper::new(client));
+    zookeeper.create_top_paths().await?;
+
+    let dirs = open_dirs(&vfs, &config)?;
+    let session_dir = dirs[0].path().to_owned();
+    // Holding the locks proves that the last run is over, so its session may be ended: its registration goes at once.
+    if let Some(old) = session_file::read(&*vfs, &session_dir) {
+        zookeeper::end_session(options.clone(), old, session_timeout(&config)).await;
+    }
+    let (cluster_id, id) = identity(&config, &zookeeper, &dirs, clock).await?;
+    let shared = Arc::new(Shared { clock, config: Arc::clone(&config), dirs });
+    let (background, _threads) = Background::start(BACKGROUND_THREADS);
+    let topic_settings = TopicSettingsCache::default();
+    let logs = load_logs(&shared, &zookeeper, &topic_settings, &background).await?;
+
+    let for_shards = Arc::clone(&shared);
+    let (shards, _threads) = Shards::start(config.shards(), move |_| Owned::new(Arc::clone(&for_shards)));
+    for log in logs {
+        let owner = shards.owner(log.partition());
+        shards.on(owner, move |owned| owned.add(log)).await?;
+    }
+    let listeners = bind(&config)?;
+    let inter_broker = config.broker().inter_broker_listener.clone();
+    let core = kafka_controller::Controller::new(id, controller_settings(&config));
+    let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, inter_broker);
+    let broker = Arc::new(Broker {
+        id,
+        cluster_id,
+        clock,
+        config,
+        shards,
+        background,
+        metadata: MetadataCache::new(),
+        zookeeper,
+        controller,
+        topic_settings,
+        producer_ids: ProducerIds::default(),
+        shutdown: Shutdown::new(),
+        epoch: AtomicI64::new(-1),
+        controller_epoch: AtomicI32::new(0),
+        features_epoch: AtomicI64::new(-1),
+    });
+    for shard in 0..broker.shards.count() {
+        let for_shard = Arc::clone(&broker);
+        broker.shards.spawn_on(shard, move || async move { housekeeping::start_on_shard(&for_shard) }).await?;
+    }
+    let registration = registration(&broker, &listeners)?;
+    let running = Running { broker: Arc::clone(&broker), shared: Arc::clone(&shared), session_dir };
+    register(&running, &registration).await?;
+    tokio::spawn(runner.run());
+    tokio::spawn(watches::run(Arc::clone(&broker), events, registration, running.session_dir.clone()));
+    watches::start(&broker).await?;
+    tokio::spawn(housekeeping::checkpoints(Arc::clone(&broker), shared));
+    open_ports(&broker, listeners);
+    wait_for_news(&broker).await;
+    Ok(running)
+}
+
+/// Makes a session; says once that it waits if that takes long.
+async fn connect(config: &Config, options: &Options) -> Result<(Client, EventReceiver)> {
+    let connect = &config.broker().zookeeper_connect;
+    let patience = Duration::from_millis(config.broker().zookeeper_connection_timeout_ms.max(1) as u64);
+    if let Some(chroot) = options.hosts.chroot.clone().filter(|chroot| chroot != "/") {
+        create_chroot(options, &chroot, patience).await?;
+    }
+    info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Initializing a new session to {connect}.");
+    info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Waiting until connected.");
+    let connecting = zookeeper::connect(options.clone(), patience);
+    tokio::pin!(connecting);
+    let connected = tokio::select! {
+        connected = &mut connecting => connected,
+        () = tokio::time::sleep(PATIENCE) => {
+            warn!(
+                target: "kafka.zookeeper.ZooKeeperClient",
+                "No ZooKeeper answers at {connect}; waiting for it for up to {} s. Start it with: ./zookeeper-server-start.sh ../config/zookeeper.properties",
+                patience.as_secs()
+            );
+            connecting.await
+        }
+    };
+    if connected.is_ok() {
+        info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connected.");
+    }
+    connected
+}
+
+/// Makes the path that all others lie under, component by component.
+async fn create_chroot(options: &Options, chroot: &str, patience: Duration) -> Result<()> {
+    let mut rooted = options.clone();
+    rooted.hosts.chroot = None;
+    let (client, _events) = zookeeper::connect(rooted, patience).await?;
+    let at_root = ZooKeeper::new(client.clone());
+    for (at, _) in chroot.match_indices('/').skip(1).chain([(chroot.len(), "")]) {
+        at_root.create(&chroot[..at], None).await?;
+    }
+    client.close().await?;
+    Ok(())
+}
+
+fn zookeeper_options(config: &Config) -> Result<Options> {
+    let broker = config.broker();
+    let mut options = Options::new(&broker.zookeeper_connect)
+        .map_err(|error| anyhow!("java.lang.IllegalArgumentException: {error}"))?;
+    options.session_timeout_ms = broker.zookeeper_session_timeout_ms.max(1) as u32;
+    options.seed = u64::from_be_bytes(random_bytes()[..8].try_into().expect("eight of sixteen bytes"));
+    Ok(options)
+}
+
+fn session_timeout(config: &Config) -> Duration {
+    Duration::from_millis(config.broker().zookeeper_session_timeout_ms.max(1) as u64)
+}
+
+fn open_dirs(vfs: &Arc<dyn Vfs>, config: &Config) -> Result<Vec<LogDir>> {
+    let mut dirs = Vec::new();
+    for path in &config.broker().log_dirs {
+        let dir = LogDir::open(Arc::clone(vfs), Path::new(path)).map_err(|error| match error {
+            locked @ kafka_log::DirError::Locked(_) => anyhow!(
+                "org.apache.kafka.common.KafkaException: {locked}\n\
+                 Another broker uses this directory: stop it, or give this one another log.dirs."
+            ),
+            other => anyhow!("org.apache.kafka.common.KafkaException: {other}"),
+        })?;
+        dirs.push(dir);
+    }
+    Ok(dirs)
+}
+
+/// Cluster id and broker id: what the cluster, the settings and the directories say must agree.
+async fn identity(config: &Config, zookeeper: &ZooKeeper, dirs: &[LogDir], clock: Clock) -> Result<(String, BrokerId)> {
+    let mut stored = Vec::new();
+    for dir in dirs {
+        stored.push(dir.read_meta().map_err(|error| anyhow!("java.lang.RuntimeException: {error}"))?);
+    }
+    let fresh = zookeeper.cluster_id().await?.is_none();
+    let cluster_id = zookeeper.create_cluster_id(&random_uuid().to_string()).await?;
+    info!(target: "kafka.server.KafkaServer", "Cluster ID = {cluster_id}");
+    for (dir, meta) in dirs.iter().zip(&stored) {
+        let read = meta.as_ref().and_then(|meta| meta.cluster_id.as_ref());
+        if let Some(read) = read.filter(|read| **read != cluster_id) {
+            let reason = if fresh {
+                "ZooKeeper has just got its first cluster: its data directory was wiped, or it is another ZooKeeper. \
+                 Put that data back, or wipe both sides (./restart.sh --wipe; all topics are lost)."
+            } else {
+                "The log directory belongs to another cluster: point zookeeper.connect or log.dirs to the right one, \
+                 or wipe both sides (./restart.sh --wipe; all topics are lost)."
+            };
+            bail!(
+                "java.lang.RuntimeException: Invalid cluster.id in: {}/meta.properties. Expected {cluster_id}, but read {read}\n{reason}",
+                dir.path().display()
+            );
+        }
+    }
+    let id = broker_id(config, zookeeper, dirs, &stored).await?;
+    for (dir, meta) in dirs.iter().zip(&stored) {
+        let wanted = MetaProperties {
+            broker_id: Some(id),
+            cluster_id: Some(cluster_id.clone()),
+            directory_id: meta.as_ref().and_then(|meta| meta.directory_id.clone()),
+        };
+        if meta.as_ref() != Some(&wanted) {
+            info!(target: "kafka.server.KafkaServer", "[KafkaServer id={id}] Rewriting {}/meta.properties", dir.path().display());
+            dir.write_meta(&wanted, &java_date(clock))?;
+        }
+    }
+    Ok((cluster_id, id))
+}
+
+async fn broker_id(
+    config: &Config,
+    zookeeper: &ZooKeeper,
+    dirs: &[LogDir],
+    stored: &[Option<MetaProperties>],
+) -> Result<BrokerId> {
+    let mut known: Option<BrokerId> = None;
+    for (dir, meta) in dirs.iter().zip(stored) {
+        let Some(id) = meta.as_ref().and_then(|meta| meta.broker_id) else { continue };
+        let expected = config.broker().broker_id.or(known);
+        if let Some(expected) = expected.filter(|expected| *expected != id) {
+            bail!(
+                "java.lang.RuntimeException: Stored node id {id} doesn't match previous node id {expected} in {}/meta.properties. \
+                 If you moved your data, make sure your configured node id matches. If you intend to create a new node, \
+                 you should remove all data in your data directories.",
+                dir.path().display()
+            );
+        }
+        known = Some(id);
+    }
+    match config.broker().broker_id.or(known) {
+        Some(id) => Ok(id),
+        None => Ok(zookeeper.generate_broker_id(config.positive("reserved.broker.max.id") as i32).await?),
+    }
+}
+
+/// `java.util.Date`'s text, as Java writes it into `meta.properties`.
+fn java_date(clock: Clock) -> String {
+    let moment = jiff::Timestamp::from_millisecond(clock.wall().0).unwrap_or_default();
+    let zone = logging::local_zone();
+    let name = zone.to_offset_info(moment).abbreviation().to_owned();
+    zone.to_datetime(moment).strftime(&format!("%a %b %d %H:%M:%S {name} %Y")).to_string()
+}
+
+/// Recovers every log of every directory, several at a time.
+async fn load_logs(
+    shared: &Shared,
+    zookeeper: &ZooKeeper,
+    cache: &TopicSettingsCache,
+    background: &Background,
+) -> Result<Vec<Log>> {
+    let started = shared.clock.tick();
+    let names: Vec<String> = shared.dirs.iter().map(|dir| dir.path().display().to_string()).collect();
+    info!(target: "kafka.log.LogManager", "Loading logs from log dirs ArrayBuffer({})", names.join(", "));
+    let mut loading = Vec::new();
+    for dir in &shared.dirs {
+        let shutdown = dir.take_clean_marker()?;
+        let contents =
+            dir.contents(shutdown).map_err(|error| anyhow!("org.apache.kafka.common.KafkaException: {error}"))?;
+        say_what_is_loaded(dir, contents.logs.len(), shutdown);
+        for removal in contents.removals {
+            drop(background.run(move || removal.run()));
+        }
+        for log in contents.logs {
+            let settings = settings_at_start(shared, zookeeper, cache, &log).await?;
+            let (now, config) = (shared.clock.now(), settings.log.clone());
+            loading.push(background.run(move || log.recover(config, now)));
+        }
+    }
+    let mut logs = Vec::with_capacity(loading.len());
+    for log in loading {
+        let log = log.await.context("the background threads have ended")?;
+        logs.push(log.map_err(|error| anyhow!("org.apache.kafka.common.KafkaException: {error}"))?);
+    }
+    info!(target: "kafka.log.LogManager", "Loaded {} logs in {}ms", logs.len(), shared.clock.tick().since(started));
+    Ok(logs)
+}
+
+fn say_what_is_loaded(dir: &LogDir, logs: usize, shutdown: CleanShutdown) {
+    let path = dir.path().display();
+    match (logs, shutdown) {
+        (0, _) => info!(target: "kafka.log.LogManager", "No logs found to be loaded in {path}"),
+        (_, CleanShutdown::Yes) => {
+            info!(target: "kafka.log.LogManager", "Skipping recovery of {logs} logs from {path} since clean shutdown file was found");
+        }
+        (_, CleanShutdown::No) => {
+            info!(target: "kafka.log.LogManager", "Recovering {logs} logs from {path} since no clean shutdown file was found");
+        }
+    }
+}
+
+async fn settings_at_start(
+    shared: &Shared,
+    zookeeper: &ZooKeeper,
+    cache: &TopicSettingsCache,
+    log: &UnrecoveredLog,
+) -> Result<Arc<TopicSettings>> {
+    let topic: TopicName = log.partition().topic.clone();
+    if let Some(known) = cache.get(&topic) {
+        return Ok(known);
+    }
+    let stored = zookeeper.settings(EntityType::Topics, &topic).await?;
+    let settings = shared.config.topic(stored).or_else(|error| {
+        warn!(target: "kafka.log.LogManager", "The settings of topic {topic} are not legal and ignored: {error}");
+        shared.config.topic(BTreeMap::new())
+    });
+    let settings = Arc::new(settings.map_err(|error| anyhow!("{error}"))?);
+    cache.put(topic, Arc::clone(&settings));
+    Ok(settings)
+}
+
+fn controller_settings(config: &Config) -> kafka_controller::ControllerSettings {
+    let values = config.broker().values();
+    kafka_controller::ControllerSettings {
+        inter_broker_listener: config.broker().inter_broker_listener.clone(),
+        delete_topics: config.delete_topics(),
+        unclean_leader_election: values.boolean("unclean.leader.election.enable"),
+        rebalance_leaders: values.boolean("auto.leader.rebalance.enable"),
+        rebalance_interval_ms: config.positive("leader.imbalance.check.interval.seconds") * 1000,
+        imbalance_percentage: config.positive("leader.imbalance.per.broker.percentage") as u32,
+    }
+}
+
+/// Opens every port, so that a taken one is an error now and clients that come early wait in the queue.
+fn bind(config: &Config) -> Result<Vec<(Endpoint, Listener)>> {
+    let limits = Limits::none();
+    let connections = config.positive("max.connections.per.ip") as usize;
+    limits.set_per_address(Some(connections), std::collections::HashMap::new());
+    limits.set_total(Some(config.positive("max.connections") as usize), net::listener::WhenFull::Wait);
+    let backlog = config.positive("socket.listen.backlog.size") as u32;
+    let mut listeners = Vec::new();
+    for endpoint in &config.broker().listeners {
+        if endpoint.protocol != kafka_metadata::SecurityProtocol::Plaintext {
+            bail!(
+                "org.apache.kafka.common.config.ConfigException: Listener {} asks for {}, which this broker does not speak yet: only PLAINTEXT listeners are served",
+                endpoint.listener,
+                endpoint.protocol
+            );
+        }
+        info!(
+            target: "kafka.network.SocketServer",
+            "[SocketServer listenerType=ZK_BROKER, nodeId={}] Created data-plane acceptor and processors for endpoint : ListenerName({})",
+            config.broker().broker_id.map_or(-1, |id| id.0), endpoint.listener
+        );
+        let (address, port) = advertised::bind_address(endpoint)?;
+        let listener = Listener::bind(address, port, backlog, limits.clone())
+            .map_err(|error| advertised::bind_error(endpoint, &error))?;
+        listeners.push((endpoint.clone(), listener));
+    }
+    Ok(listeners)
+}
+
+fn registration(broker: &Broker, listeners: &[(Endpoint, Listener)]) -> Result<BrokerRegistration> {
+    let config = broker.config.broker();
+    let mut endpoints = Vec::new();
+    for endpoint in &config.advertised_listeners {
+        let mut endpoint = endpoint.clone();
+        if endpoint.host.is_empty() {
+            endpoint.host = advertised::host_name();
+        }
+        if endpoint.port == 0 {
+            let bound = listeners.iter().find(|(listener, _)| listener.listener == endpoint.listener);
+            endpoint.port =
+                bound.map_or(Ok(0), |(_, listener)| listener.local().map(|local| i32::from(local.port())))?;
+        }
+        endpoints.push(endpoint);
+    }
+    Ok(BrokerRegistration {
+        id: broker.id,
+        endpoints,
+        rack: config.rack.clone(),
+        jmx_port: -1,
+        timestamp: broker.clock.wall(),
+    })
+}
+
+/// Registers this life of the broker, and remembers its session for the next one.
+async fn register(running: &Running, registration: &BrokerRegistration) -> Result<()> {
+    let broker = &running.broker;
+    // An older life's session runs out within its timeout, rounded up to the server's ticks.
+    let patience = session_timeout(&broker.config) * 2;
+    let epoch = broker.zookeeper.register(registration, patience).await?;
+    broker.epoch.store(epoch.0, Ordering::Release);
+    if let Some(key) = broker.zookeeper.client().session()
+        && let Err(error) = session_file::write(&*running.shared.dirs[0].vfs().clone(), &running.session_dir, key)
+    {
+        warn!(target: "kafka.server.KafkaServer", "The session cannot be remembered for the next start: {error}");
+    }
+    Ok(())
+}
+
+fn open_ports(broker: &Arc<Broker>, listeners: Vec<(Endpoint, Listener)>) {
+    info!(target: "kafka.network.SocketServer", "[SocketServer listenerType=ZK_BROKER, nodeId={}] Enabling request processing.", broker.id);
+    for (endpoint, listener) in listeners {
+        let host = if endpoint.host.is_empty() { "0.0.0.0" } else { endpoint.host.as_str() };
+        let port = listener.local().map_or(endpoint.port, |local| i32::from(local.port()));
+        info!(target: "kafka.network.DataPlaneAcceptor", "Awaiting socket connections on {host}:{port}.");
+        let info = Arc::new(ListenerInfo { name: endpoint.listener.clone() });
+        tokio::spawn(acceptor::run(Arc::clone(broker), listener, info));
+    }
+}
+
+/// Whoever reads "started" may ask for topics: the first news of the controller should be there.
+async fn wait_for_news(broker: &Broker) {
+    let id = broker.id;
+    broker.metadata.wait_for(FIRST_NEWS, |image| image.is_alive(id) && image.controller().is_some()).await;
+    info!(target: "org.apache.kafka.common.utils.AppInfoParser", "Kafka version: {}", crate::KAFKA_VERSION);
+    info!(target: "org.apache.kafka.common.utils.AppInfoParser", "Kafka startTimeMs: {}", broker.clock.wall().0);
+    info!(target: "kafka.server.KafkaServer", "[KafkaServer id={id}] started");
+}
+
+impl Running {
+    /// Stops in order: leaderships moved, connections drained, logs closed, session ended.
+    pub(crate) async fn stop(self) {
+        let broker = &self.broker;
+        info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] shutting down", broker.id);
+        self.controlled_shutdown().await;
+        broker.shutdown.begin();
+        // Requests in flight get their answers.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let clean = housekeeping::close_all(broker, &self.shared).await;
+        broker.controller.tell(kafka_controller::Event::SessionLost).await;
+        let close = broker.zookeeper.client().close();
+        if let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(2), close).await {
+            session_file::remove(&**self.shared.dirs[0].vfs(), &self.session_dir);
+        } else {
+            warn!(target: "kafka.server.KafkaServer", "The session could not be closed; it ends by itself");
+        }
+        if !clean {
+            error!(target: "kafka.server.KafkaServer", "Not every log could be closed in order; the next start recovers them");
+        }
+        info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] shut down completed", broker.id);
+    }
+
+    async fn controlled_shutdown(&self) {
+        let broker = &self.broker;
+        if !broker.config.broker().values().boolean("controlled.shutdown.enable") {
+            return;
+        }
+        info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Starting controlled shutdown", broker.id);
+        let started = broker.clock.tick();
+        let asked = tokio::time::timeout(Duration::from_secs(5), crate::peers::controlled_shutdown(broker)).await;
+        let took = broker.clock.tick().since(started);
+        match asked {
+            Ok(Ok(0)) => {
+                info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Controlled shutdown request returned successfully after {took}ms", broker.id);
+            }
+            Ok(Ok(remaining)) => {
+                warn!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] {remaining} partitions have no other leader", broker.id);
+            }
+            _ => {
+                warn!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", broker.id);
+            }
+        }
+    }
+}

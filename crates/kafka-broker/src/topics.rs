@@ -1,0 +1,373 @@
+//! Creates, deletes and grows topics: plans and checks, writes the znodes, waits until the controller has done its part.
+//!
+//! The way of a request is the same for an administrator's CreateTopics and for a topic that a producer or a group
+//! makes by asking for it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kafka_metadata::placement::{Candidate, Placement, place, start_for_added};
+use kafka_metadata::znodes::topics::{ReplicaAssignment, TopicAssignment};
+use kafka_metadata::{MetadataImage, topic_config, topic_name};
+use kafka_types::{BrokerId, ErrorCode, TopicName, Uuid};
+use tracing::{error, info, warn};
+
+use crate::broker::Broker;
+
+/// How long the reply to a request that makes a topic on the way waits for its leaders.
+const BRIEFLY: Duration = Duration::from_secs(2);
+
+/// Why a topic was not made or changed: code and text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicError {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl TopicError {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> TopicError {
+        TopicError { code, message: message.into() }
+    }
+
+    fn storage(error: &dyn std::fmt::Display) -> TopicError {
+        TopicError::new(ErrorCode::UnknownServerError, error.to_string())
+    }
+}
+
+/// A topic as it is asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NewTopic {
+    pub(crate) name: String,
+    /// `None`: the broker's default.
+    pub(crate) partitions: Option<i32>,
+    /// `None`: the broker's default.
+    pub(crate) replication_factor: Option<i32>,
+    /// Replicas by partition; empty: the broker chooses.
+    pub(crate) assignment: BTreeMap<i32, Vec<BrokerId>>,
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// A topic as it will be.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedTopic {
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+    pub(crate) replicas: BTreeMap<i32, Vec<BrokerId>>,
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// How long to wait until a new topic has leaders.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Creation {
+    wait: Duration,
+}
+
+impl Creation {
+    /// As long as a client of today waits without noticing.
+    pub(crate) fn wait_briefly() -> Creation {
+        Creation { wait: BRIEFLY }
+    }
+}
+
+/// Topic administration on one broker.
+pub(crate) struct Topics<'b> {
+    broker: &'b Broker,
+}
+
+impl<'b> Topics<'b> {
+    pub(crate) fn new(broker: &'b Broker) -> Topics<'b> {
+        Topics { broker }
+    }
+
+    /// Checks a wish and chooses what it leaves open; writes nothing.
+    pub(crate) fn plan(&self, wish: NewTopic) -> Result<PlannedTopic, TopicError> {
+        let image = self.broker.metadata.image();
+        topic_name::validate(&wish.name)
+            .map_err(|error| TopicError::new(ErrorCode::InvalidTopicException, error.to_string()))?;
+        if image.topic(&wish.name).is_some() {
+            return Err(already_exists(&wish.name));
+        }
+        let colliding: Vec<&str> =
+            image.topics().map(|topic| &*topic.name).filter(|name| topic_name::collide(name, &wish.name)).collect();
+        if !colliding.is_empty() {
+            let message = format!("Topic '{}' collides with existing topics: {}", wish.name, colliding.join(", "));
+            return Err(TopicError::new(ErrorCode::InvalidTopicException, message));
+        }
+        topic_config::validate(&self.broker.config.broker().topic_defaults(), &wish.settings)
+            .map_err(|error| TopicError::new(ErrorCode::InvalidConfig, error.to_string()))?;
+        let replicas = self.replicas(&wish, &image)?;
+        Ok(PlannedTopic { name: wish.name, id: crate::clock::random_uuid(), replicas, settings: wish.settings })
+    }
+
+    fn replicas(&self, wish: &NewTopic, image: &MetadataImage) -> Result<BTreeMap<i32, Vec<BrokerId>>, TopicError> {
+        if !wish.assignment.is_empty() {
+            check_assignment(&wish.assignment, image)?;
+            return Ok(wish.assignment.clone());
+        }
+        let partitions = wish.partitions.unwrap_or_else(|| self.broker.config.default_partitions());
+        let factor = wish.replication_factor.unwrap_or_else(|| self.broker.config.default_replication_factor());
+        if partitions <= 0 {
+            return Err(TopicError::new(ErrorCode::InvalidPartitions, "Number of partitions must be larger than 0."));
+        }
+        if factor <= 0 {
+            return Err(TopicError::new(
+                ErrorCode::InvalidReplicationFactor,
+                "Replication factor must be larger than 0.",
+            ));
+        }
+        let candidates = candidates(image);
+        let random = |below: usize| {
+            let bytes = crate::clock::random_bytes();
+            usize::from(u16::from_be_bytes([bytes[0], bytes[1]])) % below.max(1)
+        };
+        let wanted = Placement {
+            partitions,
+            replication_factor: factor,
+            first_partition: 0,
+            start: random(candidates.len()),
+            shift: random(candidates.len()),
+        };
+        place(&candidates, wanted)
+            .map_err(|error| TopicError::new(ErrorCode::InvalidReplicationFactor, error.to_string()))
+    }
+
+    /// Writes a planned topic; the controller sees it and does the rest.
+    pub(crate) async fn create(&self, topic: &PlannedTopic) -> Result<(), TopicError> {
+        info!(
+            target: "kafka.zk.AdminZkClient",
+            "Creating topic {} with configuration {{{}}} and initial partition assignment HashMap({})",
+            topic.name,
+            topic.settings.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", "),
+            topic.replicas.iter().map(|(partition, replicas)| {
+                let replicas: Vec<String> = replicas.iter().map(ToString::to_string).collect();
+                format!("{partition} -> ArrayBuffer({})", replicas.join(", "))
+            }).collect::<Vec<_>>().join(", ")
+        );
+        let partitions =
+            topic.replicas.iter().map(|(index, replicas)| (*index, ReplicaAssignment::of(replicas.clone())));
+        let assignment = TopicAssignment { id: Some(topic.id), partitions: partitions.collect() };
+        match self.broker.zookeeper.create_topic(&topic.name, &assignment, &topic.settings).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(already_exists(&topic.name)),
+            Err(error) => Err(TopicError::storage(&error)),
+        }
+    }
+
+    /// Waits until every partition of a topic has a leader here; `false` if it took too long.
+    pub(crate) async fn wait_for_leaders(&self, name: &str, partitions: usize, at_most: Duration) -> bool {
+        let ready = |image: &MetadataImage| {
+            image.topic(name).is_some_and(|topic| {
+                topic.partitions.len() >= partitions
+                    && topic.partitions.values().all(|partition| partition.leader >= BrokerId(0))
+            })
+        };
+        self.broker.metadata.wait_for(at_most, ready).await
+    }
+
+    /// Makes a topic that somebody asked for by its name, with the broker's defaults.
+    pub(crate) async fn create_automatically(&self, name: &str, creation: Creation) -> Result<(), ErrorCode> {
+        self.create_on_the_way(NewTopic { name: name.to_owned(), ..NewTopic::default() }, creation).await
+    }
+
+    /// Makes one of Kafka's own topics.
+    pub(crate) async fn create_internal(&self, name: &str, creation: Creation) -> Result<(), ErrorCode> {
+        let config = &self.broker.config;
+        let settings = |pairs: &[(&str, String)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect::<BTreeMap<_, _>>()
+        };
+        let wish = if name == topic_name::GROUP_METADATA {
+            NewTopic {
+                name: name.to_owned(),
+                partitions: Some(config.positive("offsets.topic.num.partitions") as i32),
+                replication_factor: Some(config.positive("offsets.topic.replication.factor") as i32),
+                settings: settings(&[
+                    ("cleanup.policy", "compact".to_owned()),
+                    ("compression.type", "producer".to_owned()),
+                    ("segment.bytes", config.positive("offsets.topic.segment.bytes").to_string()),
+                ]),
+                ..NewTopic::default()
+            }
+        } else {
+            // Nobody coordinates transactions yet, so there is nothing to keep.
+            return Err(ErrorCode::CoordinatorNotAvailable);
+        };
+        let wanted = wish.replication_factor.unwrap_or_default();
+        let alive = self.broker.metadata.image().brokers().len();
+        if wanted as usize > alive {
+            error!(
+                target: "kafka.server.DefaultAutoTopicCreationManager",
+                "Number of alive brokers '{alive}' does not meet the required replication factor '{wanted}' for the \
+                 offsets topic (configured via 'offsets.topic.replication.factor'). This error can be ignored if the \
+                 cluster is starting up and not all brokers are up yet."
+            );
+            return Err(ErrorCode::CoordinatorNotAvailable);
+        }
+        self.create_on_the_way(wish, creation).await
+    }
+
+    async fn create_on_the_way(&self, wish: NewTopic, creation: Creation) -> Result<(), ErrorCode> {
+        let name = wish.name.clone();
+        let partitions = match self.plan(wish) {
+            Ok(planned) => match self.create(&planned).await {
+                Ok(()) => planned.replicas.len(),
+                // Somebody else was faster; wait for theirs.
+                Err(error) if error.code == ErrorCode::TopicAlreadyExists => 1,
+                Err(error) => return Err(report(&name, &error)),
+            },
+            Err(error) if error.code == ErrorCode::TopicAlreadyExists => 1,
+            Err(error) => return Err(report(&name, &error)),
+        };
+        if self.wait_for_leaders(&name, partitions, creation.wait).await {
+            Ok(())
+        } else {
+            Err(ErrorCode::LeaderNotAvailable)
+        }
+    }
+
+    /// Marks a topic for deletion and waits until it is gone from the metadata.
+    pub(crate) async fn delete(&self, name: &TopicName, at_most: Duration) -> Result<(), TopicError> {
+        match self.broker.zookeeper.delete_topic(name).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let message = format!("topic {name} is already marked for deletion");
+                return Err(TopicError::new(ErrorCode::UnknownTopicOrPartition, message));
+            }
+            Err(error) => return Err(TopicError::storage(&error)),
+        }
+        if self.broker.metadata.wait_for(at_most, |image| image.topic(name).is_none()).await {
+            Ok(())
+        } else {
+            Err(TopicError::new(ErrorCode::RequestTimedOut, "The topic is marked for deletion and not gone yet."))
+        }
+    }
+
+    /// Adds partitions to a topic until it has `count`; `validate_only` only checks.
+    pub(crate) async fn grow(
+        &self,
+        name: &str,
+        count: i32,
+        assignment: Option<Vec<Vec<BrokerId>>>,
+        validate_only: bool,
+    ) -> Result<usize, TopicError> {
+        let stored = self.broker.zookeeper.topic(name).await.map_err(|error| TopicError::storage(&error))?;
+        let Some((mut topic, version)) = stored else {
+            return Err(TopicError::new(
+                ErrorCode::UnknownTopicOrPartition,
+                format!("The topic '{name}' does not exist."),
+            ));
+        };
+        if topic.partitions.values().any(ReplicaAssignment::is_reassigning) {
+            let message = format!("A partition reassignment is in progress for the topic '{name}'.");
+            return Err(TopicError::new(ErrorCode::ReassignmentInProgress, message));
+        }
+        let added = added_partitions(name, &topic, count, assignment, &self.broker.metadata.image())?;
+        let total = topic.partitions.len() + added.len();
+        if validate_only {
+            return Ok(total);
+        }
+        info!(
+            target: "kafka.zk.AdminZkClient",
+            "Creating {} partitions for '{name}' with the following replica assignment: {added:?}.", added.len()
+        );
+        topic.partitions.extend(added.into_iter().map(|(index, replicas)| (index, ReplicaAssignment::of(replicas))));
+        let path = kafka_metadata::znodes::topics::path(name);
+        let data = bytes::Bytes::from(topic.encode());
+        let set = self.broker.zookeeper.retry(|client| {
+            let (path, data) = (path.clone(), data.clone());
+            async move { client.set(&path, Some(data), version).await }
+        });
+        set.await.map_err(|error| TopicError::storage(&error))?;
+        Ok(total)
+    }
+}
+
+fn report(name: &str, error: &TopicError) -> ErrorCode {
+    warn!(target: "kafka.server.DefaultAutoTopicCreationManager", "Topic {name} cannot be created automatically: {}", error.message);
+    error.code
+}
+
+fn already_exists(name: &str) -> TopicError {
+    TopicError::new(ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists."))
+}
+
+fn candidates(image: &MetadataImage) -> Vec<Candidate> {
+    image.brokers().values().map(|broker| Candidate { id: broker.id, rack: broker.rack.clone() }).collect()
+}
+
+fn check_assignment(assignment: &BTreeMap<i32, Vec<BrokerId>>, image: &MetadataImage) -> Result<(), TopicError> {
+    let invalid = |message: String| Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
+    let factor = assignment.values().next().map_or(0, Vec::len);
+    for (expected, (partition, replicas)) in (0..).zip(assignment) {
+        if *partition != expected {
+            return invalid("partitions should be a consecutive 0-based integer sequence".to_owned());
+        }
+        if replicas.is_empty() || replicas.len() != factor {
+            return invalid("All partitions should have the same number of replicas.".to_owned());
+        }
+        check_replicas(replicas, image)?;
+    }
+    Ok(())
+}
+
+fn check_replicas(replicas: &[BrokerId], image: &MetadataImage) -> Result<(), TopicError> {
+    let mut seen = std::collections::BTreeSet::new();
+    for id in replicas {
+        if !seen.insert(*id) {
+            let message = format!("Duplicate replica assignment found: broker {id} is named twice.");
+            return Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
+        }
+        if !image.is_alive(*id) {
+            let message = format!("Unknown broker(s) in replica assignment: {id}.");
+            return Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
+        }
+    }
+    Ok(())
+}
+
+fn added_partitions(
+    name: &str,
+    topic: &TopicAssignment,
+    count: i32,
+    assignment: Option<Vec<Vec<BrokerId>>>,
+    image: &MetadataImage,
+) -> Result<BTreeMap<i32, Vec<BrokerId>>, TopicError> {
+    let existing = topic.partitions.len() as i32;
+    if count <= existing {
+        let message = if count == existing {
+            format!("Topic already has {existing} partitions.")
+        } else {
+            format!("The topic {name} currently has {existing} partition(s); {count} would not be an increase.")
+        };
+        return Err(TopicError::new(ErrorCode::InvalidPartitions, message));
+    }
+    let first: Vec<BrokerId> = topic.partitions.values().next().map(|first| first.replicas.clone()).unwrap_or_default();
+    if let Some(assignment) = assignment {
+        if assignment.len() as i32 != count - existing {
+            let message = format!(
+                "Increasing the number of partitions by {} but {} assignments provided.",
+                count - existing,
+                assignment.len()
+            );
+            return Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
+        }
+        for replicas in &assignment {
+            check_replicas(replicas, image)?;
+            if replicas.len() != first.len() {
+                let message =
+                    format!("Inconsistent replication factor: existing partitions have {} replicas.", first.len());
+                return Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
+            }
+        }
+        return Ok((existing..).zip(assignment).collect());
+    }
+    let candidates = candidates(image);
+    let start = start_for_added(&candidates, &first);
+    let wanted = Placement {
+        partitions: count - existing,
+        replication_factor: first.len() as i32,
+        first_partition: existing,
+        start,
+        shift: start,
+    };
+    place(&candidates, wanted).map_err(|error| TopicError::new(ErrorCode::InvalidReplicaAssignment, error.to_string()))
+}

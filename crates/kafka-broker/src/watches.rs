@@ -1,0 +1,150 @@
+//! Events of the coordination session: to the controller what is its, to this broker what concerns every broker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Result;
+use kafka_controller::Event;
+use kafka_metadata::znodes::brokers::BrokerRegistration;
+use kafka_metadata::znodes::config::{self, EntityType};
+use kafka_metadata::znodes::feature;
+use tracing::{error, info, warn};
+use vfs::OsVfs;
+use zk_client::{Event as Session, EventReceiver};
+
+use crate::broker::Broker;
+use crate::{session_file, zookeeper};
+
+/// Between attempts to come back after an expired session.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Sets the watches of every broker and takes part in elections.
+pub(crate) async fn start(broker: &Arc<Broker>) -> Result<()> {
+    broker.zookeeper.children(config::CHANGES, true).await?;
+    read_features(broker).await?;
+    broker.controller.tell(Event::SessionStarted).await;
+    Ok(())
+}
+
+/// Follows the session; after it expired, a new one takes its place.
+pub(crate) async fn run(
+    broker: Arc<Broker>,
+    mut events: EventReceiver,
+    registration: BrokerRegistration,
+    session_dir: PathBuf,
+) {
+    loop {
+        match events.recv().await {
+            Some(Session::Watch(event)) => changed(&broker, event.path).await,
+            Some(Session::Connected) => {}
+            Some(Session::Disconnected) => {
+                info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connection lost; looking for a server");
+            }
+            Some(Session::Expired | Session::AuthFailed) | None => {
+                if broker.shutdown.has_begun() {
+                    return;
+                }
+                info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Session expired.");
+                broker.controller.tell(Event::SessionLost).await;
+                events = come_back(&broker, &registration, &session_dir).await;
+            }
+        }
+    }
+}
+
+async fn changed(broker: &Arc<Broker>, path: String) {
+    let done = match path.as_str() {
+        config::CHANGES => settings_changed(broker).await,
+        feature::FEATURE => {
+            let read = read_features(broker).await;
+            broker.controller.tell(Event::Changed { path }).await;
+            read
+        }
+        _ => {
+            broker.controller.tell(Event::Changed { path }).await;
+            Ok(())
+        }
+    };
+    if let Err(error) = done {
+        warn!(target: "kafka.server.KafkaServer", "A change in ZooKeeper could not be followed: {error:#}");
+    }
+}
+
+async fn read_features(broker: &Broker) -> Result<()> {
+    // `exists` leaves a watch also where nothing is yet.
+    if let Some(stat) = broker.zookeeper.exists(feature::FEATURE, true).await? {
+        broker.features_epoch.store(i64::from(stat.version), Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Somebody changed settings: those of every topic that has partitions here are read again.
+async fn settings_changed(broker: &Arc<Broker>) -> Result<()> {
+    broker.zookeeper.children(config::CHANGES, true).await?;
+    for topic in broker.topic_settings.names() {
+        let stored = broker.zookeeper.settings(EntityType::Topics, &topic).await?;
+        let Some(known) = broker.topic_settings.get(&topic) else { continue };
+        if known.own == stored {
+            continue;
+        }
+        let settings = match broker.config.topic(stored) {
+            Ok(settings) => Arc::new(settings),
+            Err(error) => {
+                error!(target: "kafka.server.TopicConfigHandler", "The new settings of topic {topic} are not legal and ignored: {error}");
+                continue;
+            }
+        };
+        info!(target: "kafka.server.TopicConfigHandler", "New settings of topic {topic}: {}", settings.overrides_text());
+        broker.topic_settings.put(topic.clone(), Arc::clone(&settings));
+        broker
+            .shards
+            .on_all(move |owned| {
+                let replica = owned.shared.config.replica_settings(&settings);
+                for partition in owned.partitions.values_mut().filter(|one| one.topic_partition.topic == topic) {
+                    partition.log.set_config(settings.log.clone());
+                    if let Some(leader) = partition.replica.leader_mut() {
+                        leader.set_settings(replica);
+                    }
+                }
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// A new session, registered; tries until it works, for the broker serves on meanwhile.
+async fn come_back(
+    broker: &Arc<Broker>,
+    registration: &BrokerRegistration,
+    session_dir: &std::path::Path,
+) -> EventReceiver {
+    let timeout = Duration::from_millis(broker.config.broker().zookeeper_session_timeout_ms.max(1) as u64);
+    loop {
+        match new_session(broker, registration, session_dir, timeout).await {
+            Ok(events) => return events,
+            Err(error) => warn!(target: "kafka.zookeeper.ZooKeeperClient", "No new session yet: {error:#}"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn new_session(
+    broker: &Arc<Broker>,
+    registration: &BrokerRegistration,
+    session_dir: &std::path::Path,
+    timeout: Duration,
+) -> Result<EventReceiver> {
+    let mut options = zk_client::Options::new(&broker.config.broker().zookeeper_connect)?;
+    options.session_timeout_ms = timeout.as_millis() as u32;
+    let (client, events) = zookeeper::connect(options, timeout).await?;
+    broker.zookeeper.replace(client);
+    let epoch = broker.zookeeper.register(registration, timeout * 2).await?;
+    broker.epoch.store(epoch.0, Ordering::Release);
+    if let Some(key) = broker.zookeeper.client().session() {
+        session_file::write(&OsVfs, session_dir, key)?;
+    }
+    start(broker).await?;
+    Ok(events)
+}
