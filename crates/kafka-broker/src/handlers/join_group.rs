@@ -26,20 +26,22 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     };
     let group = join.group_id.clone();
     match context.broker.ask_group(&group, Request::Join(join)).await {
-        Ok(Reply::Join(reply)) => response(reply),
+        Ok(Reply::Join(reply)) => response(reply, version),
         Ok(_) => refused(ErrorCode::UnknownServerError, member_id),
         Err(error) => refused(error, member_id),
     }
 }
 
-fn response(reply: JoinReply) -> wire::Response {
+fn response(reply: JoinReply, version: wire::Version) -> wire::Response {
     wire::Response {
         throttle_time_ms: 0,
         error_code: reply.error.code(),
         generation_id: reply.generation,
         protocol_type: reply.protocol_type,
-        // Versions below 7 know no null here.
-        protocol_name: Some(reply.protocol.unwrap_or_default()),
+        protocol_name: match reply.protocol {
+            None if !version.allows_null_protocol() => Some(String::new()),
+            protocol => protocol,
+        },
         leader: reply.leader,
         skip_assignment: reply.skip_assignment,
         member_id: reply.member_id,

@@ -68,7 +68,9 @@ async fn look_up(
         Ok((Some(found), _)) => {
             response.timestamp = found.timestamp.0;
             response.offset = found.offset.0;
-            response.leader_epoch = found.leader_epoch.0;
+            if version.carries_leader_epoch() {
+                response.leader_epoch = found.leader_epoch.0;
+            }
         }
         Ok((None, _)) => {}
     }
