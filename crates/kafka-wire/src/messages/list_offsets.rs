@@ -56,6 +56,8 @@ pub const FOLLOWER_VERSION: i16 = 9;
 questions! {
     /// The answer is a list of offsets at segment bases, without timestamps.
     answers_old_style: 0..=0;
+    /// The reader's isolation level is there; before, the end is the high watermark.
+    carries_isolation_level: 2..;
     /// The answer has the epoch of the offset found.
     carries_leader_epoch: 4..;
     /// The client understands OFFSET_NOT_AVAILABLE; older ones are told LEADER_NOT_AVAILABLE.
