@@ -6,8 +6,26 @@
 //! Every write begins with a check of `/controller_epoch`, so that a controller that was replaced changes nothing.
 #![deny(missing_docs)]
 
+mod batch;
+mod brokers;
+mod context;
+mod controller;
+mod deletion;
 mod effect;
+pub mod election;
 mod event;
+mod isr;
+mod job;
+mod leaders;
+mod notifications;
+mod partition_states;
+mod producer_ids;
+mod replica_states;
+mod shutdown;
+mod startup;
+mod topics;
+
+pub use controller::{Controller, ControllerSettings};
 
 pub use effect::{
     Answer, BrokerNode, Effect, ElectedPartition, LeaderAndIsr, LeaderAndIsrPartition, LiveLeader, Notice, NoticeLevel,

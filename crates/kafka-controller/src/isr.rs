@@ -1,0 +1,165 @@
+//! AlterPartition: what a leader may change about who is in sync (KIP-497, KIP-841).
+
+use kafka_metadata::znodes::partition_state::PartitionState;
+use kafka_types::{BrokerEpoch, ErrorCode, PartitionEpoch, TopicPartition, Uuid};
+
+use crate::context::Leadership;
+use crate::controller::Controller;
+use crate::effect::{Answer, Effect, Write};
+use crate::event::{
+    AlterPartitionRequest, AlteredPartition, AlteredState, IsrProposal, ReplyToken, WriteError, WriteResult,
+};
+use crate::job::{Io, Job, Next};
+
+/// Steps of one request.
+#[derive(Debug)]
+pub(crate) enum AlterStep {
+    Check(ReplyToken, AlterPartitionRequest),
+    Written(ReplyToken, Vec<Pending>),
+}
+
+/// One partition of a request.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    topic_id: Uuid,
+    topic: String,
+    partition: i32,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Known(Result<Leadership, ErrorCode>),
+    /// This state is being written.
+    Writing(PartitionState),
+}
+
+impl AlterStep {
+    pub(crate) fn token(&self) -> ReplyToken {
+        match self {
+            AlterStep::Check(token, _) | AlterStep::Written(token, _) => *token,
+        }
+    }
+
+    pub(crate) fn step(self, controller: &mut Controller, io: Io, effects: &mut Vec<Effect>) -> Next {
+        match self {
+            AlterStep::Check(token, request) => check(controller, token, request, effects),
+            AlterStep::Written(token, pending) => written(controller, token, pending, io.writes(), effects),
+        }
+    }
+}
+
+fn check(
+    controller: &mut Controller,
+    token: ReplyToken,
+    request: AlterPartitionRequest,
+    effects: &mut Vec<Effect>,
+) -> Next {
+    if controller.context.broker_epoch(request.broker) != Some(request.broker_epoch) {
+        let answer = Answer::AlterPartition(Err(ErrorCode::StaleBrokerEpoch));
+        effects.push(Effect::Answer { token, answer });
+        return Next::Done;
+    }
+    let mut writes: Vec<Write> = Vec::new();
+    let mut pending = Vec::new();
+    for proposal in request.proposals {
+        let (topic, outcome) = decide(controller, &proposal, request.by_topic_id);
+        if let (Some(partition), Outcome::Writing(state)) = (&topic, &outcome) {
+            let version = controller.context.leaderships[partition].version;
+            writes.push(controller.set_state(partition, state, version));
+        }
+        let topic = topic.map_or(proposal.topic, |partition| partition.topic.to_string());
+        pending.push(Pending { topic_id: proposal.topic_id, topic, partition: proposal.partition, outcome });
+    }
+    let job = Job::Alter(AlterStep::Written(token, pending));
+    if writes.is_empty() { Next::Jobs(vec![job]) } else { Next::Write(writes, job) }
+}
+
+/// Which partition is meant, as far as known, and what is to be done.
+fn decide(controller: &Controller, proposal: &IsrProposal, by_id: bool) -> (Option<TopicPartition>, Outcome) {
+    let context = &controller.context;
+    let refuse = |error| Outcome::Known(Err(error));
+    let name =
+        if by_id { context.names.get(&proposal.topic_id).cloned() } else { Some(proposal.topic.as_str().into()) };
+    let Some(name) = name else { return (None, refuse(ErrorCode::UnknownTopicId)) };
+    let partition = TopicPartition::new(name, proposal.partition);
+    let Some(known) = context.leaderships.get(&partition) else {
+        return (Some(partition), refuse(ErrorCode::UnknownTopicOrPartition));
+    };
+    let isr: Vec<_> = proposal.isr.iter().map(|(id, _)| *id).collect();
+    let is_current = proposal.leader_epoch == known.state.leader_epoch
+        && isr == known.state.isr
+        && proposal.recovering == known.state.recovering;
+    let outcome = if proposal.leader_epoch > known.state.leader_epoch || proposal.partition_epoch > known.version {
+        // The leader knows more than we do: another controller told it.
+        refuse(ErrorCode::NotController)
+    } else if proposal.leader_epoch < known.state.leader_epoch {
+        refuse(ErrorCode::FencedLeaderEpoch)
+    } else if is_current {
+        // Its answer to the same question was lost.
+        Outcome::Known(Ok(known.clone()))
+    } else if proposal.partition_epoch < known.version {
+        refuse(ErrorCode::InvalidUpdateVersion)
+    } else if proposal.recovering && (isr.len() > 1 || !known.state.recovering) {
+        refuse(ErrorCode::InvalidRequest)
+    } else if !proposal.isr.iter().all(|(id, epoch)| is_eligible(controller, *id, *epoch)) {
+        // Versions without topic ids do not know INELIGIBLE_REPLICA.
+        refuse(if by_id { ErrorCode::IneligibleReplica } else { ErrorCode::OperationNotAttempted })
+    } else {
+        let (controller_epoch, recovering) = (context.epoch, proposal.recovering);
+        let (leader, leader_epoch) = (known.state.leader, known.state.leader_epoch);
+        Outcome::Writing(PartitionState { controller_epoch, leader, leader_epoch, isr, recovering })
+    };
+    (Some(partition), outcome)
+}
+
+/// May the broker come into sync: it lives, does not stop, and is in the life in which it fetched.
+fn is_eligible(controller: &Controller, id: kafka_types::BrokerId, epoch: BrokerEpoch) -> bool {
+    controller.context.is_live(id) && (epoch == BrokerEpoch::NONE || controller.context.broker_epoch(id) == Some(epoch))
+}
+
+fn written(
+    controller: &mut Controller,
+    token: ReplyToken,
+    pending: Vec<Pending>,
+    results: Vec<WriteResult>,
+    effects: &mut Vec<Effect>,
+) -> Next {
+    let mut results = results.into_iter();
+    let mut altered = Vec::new();
+    let mut changed = Vec::new();
+    for one in pending {
+        let result = match one.outcome {
+            Outcome::Known(known) => known,
+            Outcome::Writing(state) => match results.next() {
+                Some(WriteResult::Done(versions)) => {
+                    let version = PartitionEpoch(versions.last().copied().unwrap_or(0));
+                    let known = Leadership { state, version };
+                    let partition = TopicPartition::new(one.topic.as_str(), one.partition);
+                    controller.context.leaderships.insert(partition.clone(), known.clone());
+                    changed.push(partition);
+                    Ok(known)
+                }
+                Some(WriteResult::Refused { error: WriteError::BadVersion, .. }) => {
+                    Err(ErrorCode::InvalidUpdateVersion)
+                }
+                _ => Err(ErrorCode::UnknownServerError),
+            },
+        };
+        let result = result.map(|known| AlteredState {
+            leader: known.state.leader,
+            leader_epoch: known.state.leader_epoch,
+            isr: known.state.isr,
+            recovering: known.state.recovering,
+            partition_epoch: known.version,
+            controller_epoch: known.state.controller_epoch,
+        });
+        altered.push(AlteredPartition { topic_id: one.topic_id, topic: one.topic, partition: one.partition, result });
+    }
+    effects.push(Effect::Answer { token, answer: Answer::AlterPartition(Ok(altered)) });
+    if !changed.is_empty() {
+        controller.batch.tell_all(&controller.context, changed);
+        controller.send_batch(effects);
+    }
+    Next::Done
+}
