@@ -2,6 +2,8 @@
 
 use crate::Invocation;
 
+pub mod console_consumer;
+pub mod console_producer;
 pub mod topics;
 pub mod zookeeper_shell;
 

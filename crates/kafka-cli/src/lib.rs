@@ -7,6 +7,7 @@ pub mod commands;
 pub mod exit;
 pub mod options;
 pub mod output;
+pub mod settings;
 
 use output::Console;
 
