@@ -35,6 +35,7 @@ impl Whitelist {
 
 /// The settings of a standalone server.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that are switches")]
 pub struct ServerConfig {
     /// Port of the clients; `None`: nobody can connect. 0 takes a free one.
     pub client_port: Option<u16>,

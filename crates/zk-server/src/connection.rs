@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use zk_state::WatcherId;
 
 use crate::client::java_address;
-use crate::four_letter;
+use crate::four_letter::{self, Word};
 use crate::pipeline::Pipeline;
 
 /// How long a connection may take to show its session (`zookeeper.nio.sessionlessCnxnTimeout`).
@@ -82,7 +82,7 @@ impl Connection {
         if !self.frames.fill(&mut self.read, 4).await? {
             return Ok(false);
         }
-        if let Some(word) = self.frames.buffered().first_chunk::<4>().and_then(four_letter::Word::recognize) {
+        if let Some(word) = self.frames.buffered().first_chunk::<4>().and_then(|bytes| Word::recognize(*bytes)) {
             let answer = four_letter::answer(&mut self.pipeline.borrow_mut(), self.id, word);
             self.write.write_all(answer.as_bytes()).await?;
             return Ok(false);
@@ -127,14 +127,12 @@ impl Connection {
     fn take_frames(&mut self, sending: usize) -> Result<bool, FrameError> {
         let mut pipeline = self.pipeline.borrow_mut();
         while pipeline.may_ask(self.id, sending) {
-            match self.frames.next_buffered()? {
-                Some(frame) => pipeline.on_frame(self.id, frame),
-                None => {
-                    // An idle connection holds no buffer but the one for its next read.
-                    self.frames.release();
-                    return Ok(true);
-                }
-            }
+            let Some(frame) = self.frames.next_buffered()? else {
+                // An idle connection holds no buffer but the one for its next read.
+                self.frames.release();
+                return Ok(true);
+            };
+            pipeline.on_frame(self.id, frame);
         }
         Ok(false)
     }

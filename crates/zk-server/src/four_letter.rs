@@ -20,7 +20,7 @@ const WORDS: [&str; 18] = [
 ];
 
 impl Word {
-    pub(crate) fn recognize(bytes: &[u8; 4]) -> Option<Word> {
+    pub(crate) fn recognize(bytes: [u8; 4]) -> Option<Word> {
         WORDS.into_iter().find(|word| word.as_bytes() == bytes).map(Word)
     }
 }
@@ -253,8 +253,8 @@ mod tests {
 
     #[test]
     fn words_are_exact() {
-        assert_eq!(Word::recognize(b"ruok"), Some(Word("ruok")));
-        for bytes in [b"RUOK", b"nope", b"\0\0\0\x2d"] {
+        assert_eq!(Word::recognize(*b"ruok"), Some(Word("ruok")));
+        for bytes in [*b"RUOK", *b"nope", *b"\0\0\0\x2d"] {
             assert_eq!(Word::recognize(bytes), None);
         }
     }

@@ -31,7 +31,7 @@ const BACKLOG: u32 = 50;
 /// Time for the connections to end.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Between two looks for containers and expired znodes, and how many of them go at most each time.
-const REAP_EVERY: Duration = Duration::from_secs(60);
+const REAP_EVERY: Duration = Duration::from_mins(1);
 const REAP_MAX: usize = 10_000;
 
 /// Why a server does not start or ends by itself.
@@ -372,3 +372,6 @@ fn reapable(state: &ZkState, now: i64) -> Vec<String> {
     });
     containers.chain(expired).take(REAP_MAX).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests;
