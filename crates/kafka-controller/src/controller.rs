@@ -186,7 +186,7 @@ impl Controller {
             Event::Changed { path } if path == znodes::controller::CONTROLLER => {
                 self.jobs.push_back(Job::Elect(Elect::Look));
             }
-            event if !self.active => refuse(event, effects),
+            event if !self.active => refuse(&event, effects),
             Event::Changed { path } => self.jobs.extend(Job::for_path(&path)),
             Event::LeaderAndIsrAnswered { broker, errors } => self.on_leader_and_isr_answer(broker, errors, effects),
             Event::StopReplicaAnswered { broker, deleted } => self.on_stop_replica_answer(broker, deleted),
@@ -243,7 +243,7 @@ impl Controller {
         self.jobs.clear();
         // What was said before the loss is about a life that is over; a new session begins behind it.
         for event in self.inbox.drain(..) {
-            refuse(event, effects);
+            refuse(&event, effects);
         }
         if effects.last() != Some(&Effect::Role(Role::Other(None))) {
             effects.push(Effect::Role(Role::Other(None)));
@@ -260,22 +260,22 @@ impl Controller {
         Write { ops: vec![check, op] }
     }
 
-    pub(crate) fn notice(&self, level: NoticeLevel, text: String, effects: &mut Vec<Effect>) {
-        let text = format!("[Controller id={}] {text}", self.id);
+    pub(crate) fn notice(&self, level: NoticeLevel, mut text: String, effects: &mut Vec<Effect>) {
+        text.insert_str(0, &format!("[Controller id={}] ", self.id));
         effects.push(Effect::Notice(Notice { level, logger: "kafka.controller.KafkaController", text }));
     }
 }
 
 /// Who asks one that does not control is told so; all else is forgotten.
-fn refuse(event: Event, effects: &mut Vec<Effect>) {
-    let (token, answer): (ReplyToken, Answer) = match event {
+fn refuse(event: &Event, effects: &mut Vec<Effect>) {
+    let (token, answer): (&ReplyToken, Answer) = match event {
         Event::AlterPartition { token, .. } => (token, Answer::AlterPartition(Err(ErrorCode::NotController))),
         Event::ControlledShutdown { token, .. } => (token, Answer::ControlledShutdown(Err(ErrorCode::NotController))),
         Event::AllocateProducerIds { token, .. } => (token, Answer::AllocateProducerIds(Err(ErrorCode::NotController))),
         Event::ElectLeaders { token, .. } => (token, Answer::ElectLeaders(Err(ErrorCode::NotController))),
         _ => return,
     };
-    effects.push(Effect::Answer { token, answer });
+    effects.push(Effect::Answer { token: *token, answer });
 }
 
 impl Io {

@@ -243,7 +243,7 @@ impl TreeRemoval {
     }
 }
 
-fn deletion_notice(controller: &Controller, text: String) -> Effect {
-    let text = format!("[Topic Deletion Manager {}] {text}", controller.id);
+fn deletion_notice(controller: &Controller, mut text: String) -> Effect {
+    text.insert_str(0, &format!("[Topic Deletion Manager {}] ", controller.id));
     Effect::Notice(Notice { level: NoticeLevel::Info, logger: "kafka.controller.TopicDeletionManager", text })
 }

@@ -104,8 +104,8 @@ impl ReplicaChange {
             self.leaving = by_broker.into_iter().collect();
             return self.leave(controller, effects);
         }
-        for (partition, broker) in self.replicas {
-            enter(controller, partition, broker, to);
+        for replica in self.replicas {
+            enter(controller, replica, to);
         }
         controller.send_batch(effects);
         Next::Done
@@ -197,20 +197,20 @@ fn went_offline(controller: &mut Controller, partition: &TopicPartition, broker:
 }
 
 /// Every other state is entered without a write.
-fn enter(controller: &mut Controller, partition: TopicPartition, broker: BrokerId, to: ReplicaStatus) {
-    let replica = (partition.clone(), broker);
-    let is_led = controller.context.leaderships.contains_key(&partition);
+fn enter(controller: &mut Controller, replica: PartitionReplica, to: ReplicaStatus) {
+    let (partition, broker) = (&replica.0, replica.1);
+    let is_led = controller.context.leaderships.contains_key(partition);
     match to {
         ReplicaStatus::New if is_led => {
-            controller.batch.lead_or_follow(&controller.context, [broker], &partition, true);
+            controller.batch.lead_or_follow(&controller.context, [broker], partition, true);
         }
         // A new replica was told its role when the partition got its leader.
         ReplicaStatus::Online
             if is_led && controller.context.replica_states.get(&replica) != Some(&ReplicaStatus::New) =>
         {
-            controller.batch.lead_or_follow(&controller.context, [broker], &partition, false);
+            controller.batch.lead_or_follow(&controller.context, [broker], partition, false);
         }
-        ReplicaStatus::DeletionStarted => controller.batch.stop(broker, &partition, true),
+        ReplicaStatus::DeletionStarted => controller.batch.stop(broker, partition, true),
         _ => {}
     }
     if to == ReplicaStatus::NonExistent {

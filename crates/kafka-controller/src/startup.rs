@@ -47,36 +47,21 @@ impl Elect {
                 let reads = vec![Read::Exists { path: path.clone(), watch: true }, Read::Data { path, watch: false }];
                 Next::Read(reads, Job::Elect(Elect::Looked))
             }
-            Elect::Looked => looked(controller, io.reads().pop(), effects),
-            Elect::EpochRead => match io.reads().pop() {
-                Some(ReadResult::Data { data, stat }) => match controller_znode::decode_epoch(&data) {
-                    Ok(epoch) => claim(controller, epoch.next(), stat.version),
-                    Err(error) => {
-                        controller.notice(NoticeLevel::Error, error.to_string(), effects);
-                        Next::Done
-                    }
-                },
-                _ => {
-                    let data = Some(controller_znode::encode_epoch(controller_znode::INITIAL_EPOCH));
-                    let op = WriteOp::Create { path: controller_znode::EPOCH.to_owned(), data, ephemeral: false };
-                    Next::Write(vec![Write { ops: vec![op] }], Job::Elect(Elect::EpochMade))
-                }
-            },
+            Elect::Looked => looked(controller, &io.reads(), effects),
+            Elect::EpochRead => epoch_read(controller, &io.reads(), effects),
             Elect::EpochMade => match io.writes().pop() {
                 Some(WriteResult::Done(_)) => claim(controller, controller_znode::INITIAL_EPOCH.next(), 0),
                 // Another broker made it at the same moment.
                 _ => read_epoch(),
             },
-            Elect::Claimed(epoch) => match io.writes().pop() {
-                Some(WriteResult::Done(versions)) => {
-                    won(controller, epoch, versions.last().copied().unwrap_or(0), effects)
+            Elect::Claimed(epoch) => {
+                if let Some(WriteResult::Done(versions)) = io.writes().pop() {
+                    return won(controller, epoch, versions.last().copied().unwrap_or(0), effects);
                 }
-                _ => {
-                    let data = |path: &str| Read::Data { path: path.to_owned(), watch: false };
-                    let reads = vec![data(controller_znode::CONTROLLER), data(controller_znode::EPOCH)];
-                    Next::Read(reads, Job::Elect(Elect::Doubted(epoch)))
-                }
-            },
+                let data = |path: &str| Read::Data { path: path.to_owned(), watch: false };
+                let reads = vec![data(controller_znode::CONTROLLER), data(controller_znode::EPOCH)];
+                Next::Read(reads, Job::Elect(Elect::Doubted(epoch)))
+            }
             Elect::Doubted(epoch) => doubted(controller, epoch, &io.reads(), effects),
         }
     }
@@ -87,8 +72,8 @@ fn read_epoch() -> Next {
     Next::Read(vec![Read::Data { path, watch: false }], Job::Elect(Elect::EpochRead))
 }
 
-fn looked(controller: &mut Controller, result: Option<ReadResult>, effects: &mut Vec<Effect>) -> Next {
-    let named = match &result {
+fn looked(controller: &mut Controller, results: &[ReadResult], effects: &mut Vec<Effect>) -> Next {
+    let named = match results.last() {
         Some(ReadResult::Data { data, .. }) => controller_znode::decode(data).ok(),
         _ => None,
     };
@@ -107,6 +92,21 @@ fn looked(controller: &mut Controller, result: Option<ReadResult>, effects: &mut
         None => {
             controller.resign(effects);
             read_epoch()
+        }
+    }
+}
+
+fn epoch_read(controller: &Controller, results: &[ReadResult], effects: &mut Vec<Effect>) -> Next {
+    let [ReadResult::Data { data, stat }] = results else {
+        let data = Some(controller_znode::encode_epoch(controller_znode::INITIAL_EPOCH));
+        let op = WriteOp::Create { path: controller_znode::EPOCH.to_owned(), data, ephemeral: false };
+        return Next::Write(vec![Write { ops: vec![op] }], Job::Elect(Elect::EpochMade));
+    };
+    match controller_znode::decode_epoch(data) {
+        Ok(epoch) => claim(controller, epoch.next(), stat.version),
+        Err(error) => {
+            controller.notice(NoticeLevel::Error, error.to_string(), effects);
+            Next::Done
         }
     }
 }

@@ -105,7 +105,7 @@ impl TopicStep {
 fn found_topic(
     controller: &mut Controller,
     name: &TopicName,
-    found: crate::context::Topic,
+    mut found: crate::context::Topic,
     effects: &mut Vec<Effect>,
 ) -> Next {
     let Some(known) = controller.context.topics.get_mut(name) else { return Next::Done };
@@ -124,8 +124,8 @@ fn found_topic(
     }
     let mut partitions = Vec::new();
     for partition in added {
-        if let Some(replicas) = found.partitions.get(&partition) {
-            known.partitions.insert(partition, replicas.clone());
+        if let Some(replicas) = found.partitions.remove(&partition) {
+            known.partitions.insert(partition, replicas);
             partitions.push(TopicPartition::new(name.clone(), partition));
         }
     }

@@ -41,7 +41,7 @@ fn parent(path: &str) -> &str {
 impl Znodes {
     fn create(&mut self, path: &str, data: Option<Vec<u8>>, owner: i64) {
         if parent(path) != "/" && !self.nodes.contains_key(parent(path)) {
-            self.create(&parent(path).to_owned(), None, 0);
+            self.create(parent(path), None, 0);
         }
         self.zxid += 1;
         self.nodes.insert(path.to_owned(), Node { data, version: 0, created: self.zxid, owner });
