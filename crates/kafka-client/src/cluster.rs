@@ -35,6 +35,8 @@ pub struct ClusterOptions {
     pub reconnect_backoff_ms: u64,
     /// `reconnect.backoff.max.ms`.
     pub reconnect_backoff_max_ms: u64,
+    /// Go back to the bootstrap addresses when no known broker can be reached?
+    pub rebootstrap: bool,
     /// What stands before each log line: `[AdminClient clientId=adminclient-1] `.
     pub log_prefix: String,
     /// Say `Bootstrap broker .. disconnected`, as producers and consumers do and admin clients do not?
@@ -49,6 +51,7 @@ impl ClusterOptions {
             connection: ConnectionOptions { client_id: client_id.into(), ..ConnectionOptions::default() },
             reconnect_backoff_ms: 50,
             reconnect_backoff_max_ms: 1000,
+            rebootstrap: false,
             log_prefix: String::new(),
             warns_of_bootstrap: true,
         }

@@ -8,6 +8,7 @@
 mod bootstrap;
 mod clock;
 mod cluster;
+pub mod config;
 mod connection;
 mod error;
 mod metadata;

@@ -57,6 +57,9 @@ impl Cluster {
         let start = jitter() as usize % nodes.len();
         nodes.rotate_left(start);
         nodes.sort_by_key(|node| self.inner.lock().links.get(&(node.id, Lane::Data)).map(|link| link.not_before));
+        if self.inner.options.rebootstrap && !metadata.brokers.is_empty() {
+            nodes.extend(self.inner.bootstrap.iter().cloned());
+        }
         let mut last = ConnectionError::ClosedHere;
         for node in nodes {
             match self.connection_to(&node, Lane::Data).await {
