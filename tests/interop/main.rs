@@ -3,4 +3,5 @@
 
 mod clients;
 mod data_dirs;
+mod frames;
 mod tutorial;

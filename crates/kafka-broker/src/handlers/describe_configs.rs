@@ -16,6 +16,7 @@ const BROKER: i8 = 4;
 const BROKER_LOGGER: i8 = 8;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let version = wire::Version(context.version);
     let mut results = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
         let described = describe(context, &resource).await;
@@ -34,7 +35,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
                 result.configs = entries
                     .into_iter()
                     .filter(wanted)
-                    .map(|entry| told(entry, request.include_synonyms, request.include_documentation))
+                    .map(|entry| told(entry, version, request.include_synonyms, request.include_documentation))
                     .collect();
                 result.error_message = Some(String::new());
             }
@@ -79,13 +80,18 @@ async fn describe(context: &Context, resource: &DescribeConfigsResource) -> Resu
     }
 }
 
-fn told(entry: ConfigEntry, synonyms: bool, documentation: bool) -> DescribeConfigsResourceResult {
+fn told(
+    entry: ConfigEntry,
+    version: wire::Version,
+    synonyms: bool,
+    documentation: bool,
+) -> DescribeConfigsResourceResult {
     // Values that must not be read are told as null.
     let visible = |value: Option<String>| if entry.sensitive { None } else { value };
     DescribeConfigsResourceResult {
         value: visible(entry.value.clone()),
         read_only: entry.read_only,
-        is_default: entry.source == ConfigSource::Default,
+        is_default: !version.carries_sources() && entry.source == ConfigSource::Default,
         config_source: entry.source as i8,
         is_sensitive: entry.sensitive,
         synonyms: if synonyms {

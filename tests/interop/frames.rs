@@ -1,0 +1,117 @@
+//! Requests as real clients and Apache's brokers sent them: ours refuses none that it announces.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use tests::{Broker, Kind, TempDir, ZooKeeper, repository};
+
+/// Replies that wait for other members of a group; on the wire nothing may come for a while.
+const PARKED: &[i16] = &[11, 14];
+
+/// Orders of another cluster's controller: obeying them is what a broker must do, and it would forget its own cluster.
+const ORDERS: &[i16] = &[4, 5, 6];
+
+struct Recorded {
+    api: i16,
+    version: i16,
+    request: Vec<u8>,
+    answered: bool,
+}
+
+#[test]
+fn recorded_requests_are_answered() {
+    let dir = TempDir::new("frames");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let broker = Broker::start(Kind::Ours, &dir.join("kafka"), &zookeeper.address());
+    let served = served(broker.port());
+    assert!(served.len() > 20, "{served:?}");
+    let (mut asked, mut refused) = (0, Vec::new());
+    for recorded in recordings() {
+        if !served.contains(&recorded.api) || ORDERS.contains(&recorded.api) {
+            continue;
+        }
+        asked += 1;
+        match ask(broker.port(), &recorded.request) {
+            Answer::Frame(frame) => {
+                assert_eq!(frame.get(..4), recorded.request.get(4..8), "another correlation id came back");
+            }
+            Answer::Nothing if PARKED.contains(&recorded.api) || !recorded.answered => {}
+            Answer::Closed if !recorded.answered => {}
+            other => refused.push(format!("api {} v{}: {other:?}", recorded.api, recorded.version)),
+        }
+    }
+    assert!(asked > 100, "only {asked} recordings were tried");
+    assert!(refused.is_empty(), "{} of {asked} requests got no answer:\n{}", refused.len(), refused.join("\n"));
+    let log = fs::read_to_string(broker.log()).unwrap_or_default();
+    assert!(!log.contains("panicked") && !log.contains("cannot be told"), "{log}");
+}
+
+#[derive(Debug)]
+enum Answer {
+    Frame(Vec<u8>),
+    Nothing,
+    Closed,
+}
+
+fn ask(port: u16, request: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
+    stream.set_read_timeout(Some(Duration::from_secs(3))).expect("a timeout can be set");
+    stream.write_all(&(request.len() as u32).to_be_bytes()).expect("sent");
+    stream.write_all(request).expect("sent");
+    let mut len = [0; 4];
+    match stream.read_exact(&mut len) {
+        Ok(()) => {
+            let mut frame = vec![0; u32::from_be_bytes(len) as usize];
+            stream.read_exact(&mut frame).expect("the whole frame comes");
+            Answer::Frame(frame)
+        }
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+            Answer::Nothing
+        }
+        Err(_) => Answer::Closed,
+    }
+}
+
+/// The keys in the broker's answer to ApiVersions version 0.
+fn served(port: u16) -> BTreeSet<i16> {
+    let request = [0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    let Answer::Frame(frame) = ask(port, &request) else { panic!("no answer to ApiVersions") };
+    assert_eq!(frame[4..6], [0, 0], "an error");
+    frame[10..].chunks_exact(6).map(|entry| i16::from_be_bytes([entry[0], entry[1]])).collect()
+}
+
+fn recordings() -> Vec<Recorded> {
+    let mut found = Vec::new();
+    let frames = repository().join("tests/golden/frames");
+    let mut files: Vec<_> = fs::read_dir(frames).expect("the recordings").flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    for path in files {
+        let numbered = path.file_name().is_some_and(|name| name.to_string_lossy().as_bytes()[0].is_ascii_digit());
+        if !numbered {
+            continue;
+        }
+        for line in fs::read_to_string(&path).expect("text").lines() {
+            let text = |key: &str| {
+                let from = line.find(&format!("\"{key}\": ")).map(|at| at + key.len() + 4)?;
+                let rest = line[from..].trim_start_matches('"');
+                Some(rest[..rest.find(['"', ',', '}']).unwrap_or(rest.len())].to_owned())
+            };
+            let number = |key: &str| text(key).and_then(|text| text.parse().ok()).expect("a number");
+            found.push(Recorded {
+                api: number("api"),
+                version: number("version"),
+                request: hex(&text("request").expect("a request")),
+                answered: text("response").is_some_and(|response| response != "null"),
+            });
+        }
+    }
+    found
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digit = |byte: u8| (byte as char).to_digit(16).expect("hexadecimal") as u8;
+    text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}
