@@ -1,13 +1,13 @@
 //! AlterPartition: what a leader may change about who is in sync (KIP-497, KIP-841).
 
-use kafka_metadata::znodes::partition_state::PartitionState;
+use kafka_metadata::znodes::partition_state::{self, PartitionState};
 use kafka_types::{BrokerEpoch, ErrorCode, PartitionEpoch, TopicPartition, Uuid};
 
 use crate::context::Leadership;
 use crate::controller::Controller;
-use crate::effect::{Answer, Effect, Write};
+use crate::effect::{Answer, Effect, Read, Write};
 use crate::event::{
-    AlterPartitionRequest, AlteredPartition, AlteredState, IsrProposal, ReplyToken, WriteError, WriteResult,
+    AlterPartitionRequest, AlteredPartition, AlteredState, IsrProposal, ReadResult, ReplyToken, WriteError, WriteResult,
 };
 use crate::job::{Io, Job, Next};
 
@@ -16,6 +16,8 @@ use crate::job::{Io, Job, Next};
 pub(crate) enum AlterStep {
     Check(ReplyToken, AlterPartitionRequest),
     Written(ReplyToken, Vec<Pending>),
+    /// States that had changed were read again; perhaps by our own write, whose answer was lost.
+    Reread(ReplyToken, Vec<Pending>),
 }
 
 /// One partition of a request.
@@ -32,12 +34,14 @@ enum Outcome {
     Known(Result<Leadership, ErrorCode>),
     /// This state is being written.
     Writing(PartitionState),
+    /// It was written: everybody must hear of it.
+    Changed(Leadership),
 }
 
 impl AlterStep {
     pub(crate) fn token(&self) -> ReplyToken {
         match self {
-            AlterStep::Check(token, _) | AlterStep::Written(token, _) => *token,
+            AlterStep::Check(token, _) | AlterStep::Written(token, _) | AlterStep::Reread(token, _) => *token,
         }
     }
 
@@ -45,6 +49,7 @@ impl AlterStep {
         match self {
             AlterStep::Check(token, request) => check(controller, token, request, effects),
             AlterStep::Written(token, pending) => written(controller, token, pending, io.writes(), effects),
+            AlterStep::Reread(token, pending) => reread(controller, token, pending, io.reads(), effects),
         }
     }
 }
@@ -121,30 +126,71 @@ fn is_eligible(controller: &Controller, id: kafka_types::BrokerId, epoch: Broker
 fn written(
     controller: &mut Controller,
     token: ReplyToken,
-    pending: Vec<Pending>,
+    mut pending: Vec<Pending>,
     results: Vec<WriteResult>,
     effects: &mut Vec<Effect>,
 ) -> Next {
     let mut results = results.into_iter();
-    let mut altered = Vec::new();
-    let mut changed = Vec::new();
-    for one in pending {
-        let result = match one.outcome {
+    let mut reads = Vec::new();
+    for one in &mut pending {
+        let Outcome::Writing(state) = &one.outcome else { continue };
+        match results.next() {
+            Some(WriteResult::Done(versions)) => {
+                let version = PartitionEpoch(versions.last().copied().unwrap_or(0));
+                let known = Leadership { state: state.clone(), version };
+                controller.context.leaderships.insert(one.partition(), known.clone());
+                one.outcome = Outcome::Changed(known);
+            }
+            Some(WriteResult::Refused { error: WriteError::BadVersion, .. }) => {
+                reads.push(Read::Data { path: partition_state::path(&one.partition()), watch: false });
+            }
+            _ => one.outcome = Outcome::Known(Err(ErrorCode::UnknownServerError)),
+        }
+    }
+    let job = Job::Alter(AlterStep::Reread(token, pending));
+    if reads.is_empty() { job.step(controller, Io::None, effects) } else { Next::Read(reads, job) }
+}
+
+fn reread(
+    controller: &mut Controller,
+    token: ReplyToken,
+    mut pending: Vec<Pending>,
+    results: Vec<ReadResult>,
+    effects: &mut Vec<Effect>,
+) -> Next {
+    let mut results = results.into_iter();
+    for one in &mut pending {
+        let Outcome::Writing(wanted) = &one.outcome else { continue };
+        if let Some(result) = results.next() {
+            controller.adopt_state(&one.partition(), result, effects);
+        }
+        let known = controller.context.leaderships.get(&one.partition());
+        one.outcome = match known.filter(|known| known.state == *wanted) {
+            Some(known) => Outcome::Changed(known.clone()),
+            None => Outcome::Known(Err(ErrorCode::InvalidUpdateVersion)),
+        };
+    }
+    let changed: Vec<TopicPartition> =
+        pending.iter().filter(|one| matches!(one.outcome, Outcome::Changed(_))).map(Pending::partition).collect();
+    let altered = pending.into_iter().map(Pending::into_answer).collect();
+    effects.push(Effect::Answer { token, answer: Answer::AlterPartition(Ok(altered)) });
+    if !changed.is_empty() {
+        controller.batch.tell_all(&controller.context, changed);
+        controller.send_batch(effects);
+    }
+    Next::Done
+}
+
+impl Pending {
+    fn partition(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+
+    fn into_answer(self) -> AlteredPartition {
+        let result = match self.outcome {
             Outcome::Known(known) => known,
-            Outcome::Writing(state) => match results.next() {
-                Some(WriteResult::Done(versions)) => {
-                    let version = PartitionEpoch(versions.last().copied().unwrap_or(0));
-                    let known = Leadership { state, version };
-                    let partition = TopicPartition::new(one.topic.as_str(), one.partition);
-                    controller.context.leaderships.insert(partition.clone(), known.clone());
-                    changed.push(partition);
-                    Ok(known)
-                }
-                Some(WriteResult::Refused { error: WriteError::BadVersion, .. }) => {
-                    Err(ErrorCode::InvalidUpdateVersion)
-                }
-                _ => Err(ErrorCode::UnknownServerError),
-            },
+            Outcome::Changed(known) => Ok(known),
+            Outcome::Writing(_) => Err(ErrorCode::UnknownServerError),
         };
         let result = result.map(|known| AlteredState {
             leader: known.state.leader,
@@ -154,12 +200,6 @@ fn written(
             partition_epoch: known.version,
             controller_epoch: known.state.controller_epoch,
         });
-        altered.push(AlteredPartition { topic_id: one.topic_id, topic: one.topic, partition: one.partition, result });
+        AlteredPartition { topic_id: self.topic_id, topic: self.topic, partition: self.partition, result }
     }
-    effects.push(Effect::Answer { token, answer: Answer::AlterPartition(Ok(altered)) });
-    if !changed.is_empty() {
-        controller.batch.tell_all(&controller.context, changed);
-        controller.send_batch(effects);
-    }
-    Next::Done
 }

@@ -71,8 +71,8 @@ enum Step {
     Asked(Vec<TopicName>),
     /// New leaders were written.
     Elected(Vec<(TopicPartition, PartitionState)>),
-    /// States that had changed were read again.
-    Reread(Vec<TopicPartition>),
+    /// States that had changed were read again; perhaps by our own write, whose answer was lost.
+    Reread(Vec<(TopicPartition, PartitionState)>),
 }
 
 impl PartitionChange {
@@ -104,11 +104,15 @@ impl PartitionChange {
                 self.vote(controller, &allowed, effects)
             }
             Step::Elected(plan) => self.elected(controller, plan, io.writes(), effects),
-            Step::Reread(partitions) => {
-                for (partition, result) in partitions.iter().zip(io.reads()) {
-                    controller.adopt_state(partition, result, effects);
+            Step::Reread(plan) => {
+                for ((partition, wanted), result) in plan.into_iter().zip(io.reads()) {
+                    controller.adopt_state(&partition, result, effects);
+                    if controller.context.leaderships.get(&partition).is_some_and(|known| known.state == wanted) {
+                        self.announce(controller, partition);
+                    } else {
+                        self.partitions.push(partition);
+                    }
                 }
-                self.partitions = partitions;
                 self.ask(controller, effects)
             }
         }
@@ -275,15 +279,9 @@ impl PartitionChange {
                 WriteResult::Done(versions) => {
                     let version = PartitionEpoch(versions.last().copied().unwrap_or(0));
                     controller.context.leaderships.insert(partition.clone(), Leadership { state, version });
-                    let context = &controller.context;
-                    let stopping_too = self.rule == Rule::Stopping;
-                    let replicas = context.replicas(&partition).iter().copied();
-                    let live: Vec<BrokerId> =
-                        replicas.filter(|&id| context.is_online(&partition, id, stopping_too)).collect();
-                    controller.batch.lead_or_follow(context, live, &partition, false);
-                    controller.context.partition_states.insert(partition, PartitionStatus::Online);
+                    self.announce(controller, partition);
                 }
-                WriteResult::Refused { error: WriteError::BadVersion, .. } => again.push(partition),
+                WriteResult::Refused { error: WriteError::BadVersion, .. } => again.push((partition, state)),
                 WriteResult::Refused { error, .. } => {
                     let text = format!("the new leader of partition {partition} could not be written: {error:?}");
                     effects.push(state_change(controller, NoticeLevel::Error, &text));
@@ -295,9 +293,19 @@ impl PartitionChange {
             return Next::Done;
         }
         let read = |partition| Read::Data { path: partition_state::path(partition), watch: false };
-        let reads = again.iter().map(read).collect();
+        let reads = again.iter().map(|(partition, _)| read(partition)).collect();
         self.step = Step::Reread(again);
         Next::Read(reads, Job::Partitions(self))
+    }
+
+    /// Everybody who holds the partition is told of its new leader.
+    fn announce(&self, controller: &mut Controller, partition: TopicPartition) {
+        let context = &controller.context;
+        let stopping_too = self.rule == Rule::Stopping;
+        let replicas = context.replicas(&partition).iter().copied();
+        let live: Vec<BrokerId> = replicas.filter(|&id| context.is_online(&partition, id, stopping_too)).collect();
+        controller.batch.lead_or_follow(context, live, &partition, false);
+        controller.context.partition_states.insert(partition, PartitionStatus::Online);
     }
 }
 

@@ -60,8 +60,8 @@ enum Step {
     Start,
     /// In-sync replicas without this broker were written.
     Removed(BrokerId, Vec<(TopicPartition, PartitionState)>),
-    /// States that had changed were read again.
-    Reread(BrokerId, Vec<TopicPartition>),
+    /// States that had changed were read again; perhaps by our own write, whose answer was lost.
+    Reread(BrokerId, Vec<(TopicPartition, PartitionState)>),
 }
 
 impl ReplicaChange {
@@ -73,11 +73,17 @@ impl ReplicaChange {
         match std::mem::replace(&mut self.step, Step::Start) {
             Step::Start => self.start(controller, effects),
             Step::Removed(broker, plan) => self.removed(controller, broker, plan, io.writes(), effects),
-            Step::Reread(broker, partitions) => {
-                for (partition, result) in partitions.iter().zip(io.reads()) {
-                    controller.adopt_state(partition, result, effects);
+            Step::Reread(broker, plan) => {
+                let mut again = Vec::new();
+                for ((partition, wanted), result) in plan.into_iter().zip(io.reads()) {
+                    controller.adopt_state(&partition, result, effects);
+                    if controller.context.leaderships.get(&partition).is_some_and(|known| known.state == wanted) {
+                        left(controller, &partition, broker);
+                    } else {
+                        again.push(partition);
+                    }
                 }
-                self.leaving.push_front((broker, partitions));
+                self.leaving.push_front((broker, again));
                 self.leave(controller, effects)
             }
         }
@@ -150,14 +156,9 @@ impl ReplicaChange {
                 WriteResult::Done(versions) => {
                     let version = PartitionEpoch(versions.last().copied().unwrap_or(0));
                     controller.context.leaderships.insert(partition.clone(), Leadership { state, version });
-                    if !controller.context.deleting.contains(&partition.topic) {
-                        let others = controller.context.replicas(&partition).iter().copied();
-                        let others: Vec<BrokerId> = others.filter(|id| *id != broker).collect();
-                        controller.batch.lead_or_follow(&controller.context, others, &partition, false);
-                    }
-                    went_offline(controller, &partition, broker);
+                    left(controller, &partition, broker);
                 }
-                WriteResult::Refused { error: WriteError::BadVersion, .. } => again.push(partition),
+                WriteResult::Refused { error: WriteError::BadVersion, .. } => again.push((partition, state)),
                 WriteResult::Refused { error, .. } => {
                     let text = format!("replica {broker} of {partition} could not be taken out of sync: {error:?}");
                     effects.push(state_change(controller, NoticeLevel::Error, &text));
@@ -169,7 +170,7 @@ impl ReplicaChange {
             return self.leave(controller, effects);
         }
         let read = |partition| Read::Data { path: partition_state::path(partition), watch: false };
-        let reads = again.iter().map(read).collect();
+        let reads = again.iter().map(|(partition, _)| read(partition)).collect();
         self.step = Step::Reread(broker, again);
         Next::Read(reads, Job::Replicas(self))
     }
@@ -189,6 +190,16 @@ fn without(state: &PartitionState, broker: BrokerId, controller_epoch: kafka_typ
         isr,
         recovering: state.recovering,
     }
+}
+
+/// The replica is out of sync: the others are told, unless the topic is on its way out.
+fn left(controller: &mut Controller, partition: &TopicPartition, broker: BrokerId) {
+    if !controller.context.deleting.contains(&partition.topic) {
+        let others = controller.context.replicas(partition).iter().copied();
+        let others: Vec<BrokerId> = others.filter(|id| *id != broker).collect();
+        controller.batch.lead_or_follow(&controller.context, others, partition, false);
+    }
+    went_offline(controller, partition, broker);
 }
 
 fn went_offline(controller: &mut Controller, partition: &TopicPartition, broker: BrokerId) {

@@ -162,6 +162,9 @@ struct World {
     answers: Vec<Answer>,
     /// Do brokers answer orders to delete replicas?
     deletes: bool,
+    /// Every so many-th batch of writes is carried out, its answer is lost, and it is made again; 0 for never.
+    lose_every: usize,
+    batches: usize,
 }
 
 fn settings() -> ControllerSettings {
@@ -192,6 +195,8 @@ impl World {
             lines: Vec::new(),
             answers: Vec::new(),
             deletes: true,
+            lose_every: 0,
+            batches: 0,
         }
     }
 
@@ -263,6 +268,12 @@ impl World {
                 }
                 Effect::Write { token, writes } => {
                     let owner = i64::from(id) + 1;
+                    self.batches += 1;
+                    if self.lose_every > 0 && self.batches.is_multiple_of(self.lose_every) {
+                        for write in &writes {
+                            self.znodes.write(write, owner);
+                        }
+                    }
                     let results = writes.iter().map(|write| self.znodes.write(write, owner)).collect();
                     Event::Written { token, results }
                 }
@@ -832,8 +843,20 @@ fn catch_up(world: &mut World, capture: &Capture) {
 
 #[test]
 fn what_apaches_controller_did_with_the_same_events() {
+    replay(0);
+}
+
+#[test]
+fn the_same_when_answers_are_lost() {
+    for lose_every in 1..12 {
+        replay(lose_every);
+    }
+}
+
+fn replay(lose_every: usize) {
     let started = Capture::step("01-broker-0-started");
     let mut world = World::new();
+    world.lose_every = lose_every;
     let time = started.text("/controller").split('"').nth(7).expect("timestamp").parse().expect("number");
     world.now.wall = WallMillis(time);
     world.start(0);
