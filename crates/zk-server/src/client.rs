@@ -89,7 +89,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(peer: SocketAddr, now: Now, wake: Rc<Notify>) -> Client {
         Client {
-            ids: vec![Id::new("ip", &peer.ip().to_string())],
+            ids: vec![Id::new("ip", &java_host(peer.ip()))],
             peer,
             stage: Stage::New,
             session: SessionId::NONE,
@@ -167,13 +167,54 @@ impl Client {
     }
 }
 
-/// An address as Java prints it.
+/// An address with its port as Java prints it.
 pub(crate) fn java_address(peer: SocketAddr) -> String {
-    match peer.ip() {
-        IpAddr::V4(ip) => format!("/{ip}:{}", peer.port()),
-        IpAddr::V6(ip) => {
-            let parts: Vec<String> = ip.segments().iter().map(|segment| format!("{segment:x}")).collect();
-            format!("/{}:{}", parts.join(":"), peer.port())
+    format!("/{}:{}", java_host(peer.ip()), peer.port())
+}
+
+/// An address as Java prints it: IPv6 in full.
+pub(crate) fn java_host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => address.segments().map(|segment| format!("{segment:x}")).join(":"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_java_prints_them() {
+        assert_eq!(java_address("127.0.0.1:80".parse().unwrap()), "/127.0.0.1:80");
+        assert_eq!(java_address("[::1]:80".parse().unwrap()), "/0:0:0:0:0:0:0:1:80");
+    }
+
+    #[test]
+    fn a_client_with_enough_to_wait_for_is_not_asked_for_more() {
+        let peer = "127.0.0.1:80".parse().unwrap();
+        let client = || {
+            let mut client = Client::new(peer, Now::default(), Rc::new(Notify::new()));
+            client.stage = Stage::Open;
+            client
+        };
+        let queued =
+            |bytes| Slot::Read(Queued { xid: 1, ask: Ask::Unknown, received: Tick(0), bytes, not_before: Zxid(0) });
+        assert!(client().may_ask(0, true));
+        assert!(!client().may_ask(UNSENT_MAX, false));
+        let mut waiting = client();
+        waiting.push(Slot::Write);
+        assert!(waiting.may_ask(0, false) && !waiting.may_ask(0, true));
+        waiting.push(queued(QUEUED_BYTES_MAX));
+        assert!(!waiting.may_ask(0, false));
+        assert!(waiting.pop_ready(Zxid(9)).is_none(), "a write is before it");
+        waiting.queue.pop_front();
+        assert!(waiting.pop_ready(Zxid(9)).is_some());
+        assert!(waiting.may_ask(0, false));
+        for stop in [|client: &mut Client| client.deaf = true, |client: &mut Client| client.stage = Stage::Opening] {
+            let mut client = client();
+            stop(&mut client);
+            assert!(!client.may_ask(0, false));
         }
     }
 }

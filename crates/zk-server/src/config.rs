@@ -305,6 +305,10 @@ impl Parser {
                 "{second}: more than one server: an ensemble is not served, only a standalone server"
             )));
         }
+        if self.servers.len() == 1 {
+            let warning = "Invalid configuration, only one server specified (ignoring)";
+            self.config.warnings.push(warning.to_owned());
+        }
         if self.config.client_port.is_none() && self.address.is_some() {
             return Err(ConfigError::Illegal("clientPortAddress is set but clientPort is not set".into()));
         }
@@ -441,7 +445,7 @@ mod tests {
     #[test]
     fn what_is_unknown_or_not_served_is_said() {
         let config = parsed("dataDir=/d\nno.such.key=1\nsecureClientPort=1\ninitLimit=5\nserver.1=a:1:2\n").unwrap();
-        assert_eq!(config.warnings.len(), 2);
+        assert_eq!(config.warnings.len(), 3);
         assert!(config.warnings[0].contains("line 2: no.such.key=1: unknown setting"), "{:?}", config.warnings);
     }
 

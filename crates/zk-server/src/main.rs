@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Err(code) => code,
     };
     if code == UNEXPECTED || code == BAD_INVOCATION || code == NO_DATA_DIR {
-        tracing::error!(target: "org.apache.zookeeper.util.ServiceUtils", "Exiting with code {code}");
+        tracing::error!(target: "org.apache.zookeeper.util.ServiceUtils", "Exiting JVM with code {code}");
     }
     ExitCode::from(code)
 }

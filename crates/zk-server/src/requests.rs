@@ -14,7 +14,7 @@ use zk_proto::{
 use zk_state::read::Reader as View;
 use zk_state::{WatchKinds, WatcherId, Write, auth, is_write};
 
-use crate::client::{Ask, Queued, Slot, java_address};
+use crate::client::{Ask, Queued, Slot, java_address, java_host};
 use crate::pipeline::{Pipeline, SERVER, op_name};
 use crate::reply::Replies;
 
@@ -142,7 +142,7 @@ impl Pipeline {
         let scheme = packet.scheme.as_deref().unwrap_or_default();
         let proof = packet.auth.as_deref().unwrap_or_default();
         let superuser = self.config.superuser.as_deref();
-        match auth::authenticate(scheme, proof, &client.peer.ip().to_string(), superuser) {
+        match auth::authenticate(scheme, proof, &java_host(client.peer.ip()), superuser) {
             Ok(ids) => {
                 for id in ids {
                     if !client.ids.contains(&id) {

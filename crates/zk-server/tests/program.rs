@@ -1,0 +1,233 @@
+//! The program as a user starts it: texts, exit codes, signals, the note for the stop scripts.
+#![expect(clippy::disallowed_methods, reason = "tests use files and time directly")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A directory of its own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let dir = std::env::temp_dir().join(format!("zk-server-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        Scratch(dir)
+    }
+
+    fn config(&self, text: &str) -> PathBuf {
+        let path = self.0.join("zoo.cfg");
+        fs::write(&path, text.replace("DIR", self.0.to_str().unwrap())).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zookeeper-server-start"));
+    command.env_remove("KAFKA_PID_DIR").env_remove("KAFKA_LOG_LEVEL").env_remove("RUST_LOG");
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = program().args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// Stdout without the time in front of each line.
+fn without_times(stdout: &str) -> Vec<&str> {
+    stdout
+        .lines()
+        .map(|line| if line.starts_with('[') { line.split_once("] ").map_or(line, |(_, rest)| rest) } else { line })
+        .collect()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+struct Running(Child);
+
+impl Running {
+    /// Starts and waits until it answers `srvr`.
+    fn start(command: &mut Command, port: u16) -> Running {
+        let running = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !word(port, "srvr").contains("Mode: standalone") {
+            assert!(Instant::now() < deadline, "does not serve");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        running
+    }
+
+    fn signal(&self, signal: &str) {
+        let killed = Command::new("kill").args(["-s", signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    fn end(mut self) -> (i32, String) {
+        let code = self.0.wait().unwrap().code().unwrap();
+        let mut stdout = String::new();
+        BufReader::new(self.0.stdout.take().unwrap()).read_to_string(&mut stdout).unwrap();
+        (code, stdout)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn word(port: u16, word: &str) -> String {
+    let mut answer = String::new();
+    if let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) {
+        let _ = socket.write_all(word.as_bytes());
+        let _ = socket.read_to_string(&mut answer);
+    }
+    answer
+}
+
+#[test]
+fn mistakes_in_the_file_end_with_two_and_apaches_words() {
+    let scratch = Scratch::new("mistakes");
+    for (text, cause) in [
+        ("dataDir=DIR/d\nclientPort=abc\n", "Caused by: java.lang.NumberFormatException: For input string: \"abc\""),
+        ("dataDir=DIR/d\nclientPort=99999\n", "Caused by: java.lang.IllegalArgumentException: port out of range:99999"),
+        (
+            "dataDir=DIR/d\nclientPort=1\ntickTime=abc\n",
+            "Caused by: java.lang.NumberFormatException: For input string: \"abc\"",
+        ),
+        ("clientPort=2181\n", "Caused by: java.lang.IllegalArgumentException: dataDir is not set"),
+        (
+            "dataDir=DIR/d\nclientPort=1\nminSessionTimeout=9000\nmaxSessionTimeout=5000\n",
+            "Caused by: java.lang.IllegalArgumentException: minSessionTimeout must not be larger than maxSessionTimeout",
+        ),
+    ] {
+        let path = scratch.config(text);
+        let (code, stdout, stderr) = run(&[path.to_str().unwrap()]);
+        let lines = without_times(&stdout);
+        let error = "ERROR Invalid config, exiting abnormally (org.apache.zookeeper.server.quorum.QuorumPeerMain)";
+        let at = lines.iter().position(|line| *line == error).unwrap_or_else(|| panic!("{stdout}"));
+        let processing = format!(
+            "org.apache.zookeeper.server.quorum.QuorumPeerConfig$ConfigException: Error processing {}",
+            path.display()
+        );
+        assert_eq!(lines[at + 1..at + 3], [processing.as_str(), cause]);
+        assert_eq!(*lines.last().unwrap(), "ERROR Exiting JVM with code 2 (org.apache.zookeeper.util.ServiceUtils)");
+        assert_eq!((code, stderr.as_str()), (2, "Invalid config, exiting abnormally\n"));
+    }
+}
+
+#[test]
+fn wrong_arguments_end_with_two() {
+    let (code, stdout, stderr) = run(&["nofile.properties"]);
+    assert!(
+        stdout.contains("Caused by: java.lang.IllegalArgumentException: nofile.properties file is missing\n"),
+        "{stdout}"
+    );
+    assert_eq!((code, stderr.as_str()), (2, "Invalid config, exiting abnormally\n"));
+    let (code, stdout, stderr) = run(&["a", "b", "c", "d", "e", "f"]);
+    assert!(
+        stdout.contains("java.lang.IllegalArgumentException: Invalid number of arguments:[a, b, c, d, e, f]\n"),
+        "{stdout}"
+    );
+    let usage = "Usage: ZooKeeperServerMain configfile | port datadir [ticktime] [maxcnxns]\n";
+    assert_eq!((code, stderr.as_str()), (2, usage));
+}
+
+#[test]
+fn a_data_directory_that_is_a_file_ends_with_three() {
+    let scratch = Scratch::new("file");
+    fs::write(scratch.0.join("d"), b"").unwrap();
+    let path = scratch.config("dataDir=DIR/d\nclientPort=1\n");
+    let (code, stdout, stderr) = run(&[path.to_str().unwrap()]);
+    assert!(stdout.contains("DatadirException: Unable to create data directory"), "{stdout}");
+    assert_eq!((code, stderr.as_str()), (3, "Unable to access datadir, exiting abnormally\n"));
+}
+
+#[test]
+fn a_taken_port_ends_with_one_and_says_who_has_it() {
+    let scratch = Scratch::new("port");
+    let taken = TcpListener::bind(("0.0.0.0", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let path = scratch.config(&format!("dataDir=DIR/d\nclientPort={port}\n"));
+    let (code, stdout, _) = run(&[path.to_str().unwrap()]);
+    let lines = without_times(&stdout);
+    let at = lines.iter().position(|line| *line == "java.net.BindException: Address already in use").unwrap();
+    assert_eq!(
+        lines[at - 1],
+        "ERROR Unexpected exception, exiting abnormally (org.apache.zookeeper.server.ZooKeeperServerMain)"
+    );
+    assert!(lines[at + 1].contains(&format!("process {}", std::process::id())), "{stdout}");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn it_serves_leaves_its_note_and_ends_by_signals() {
+    let scratch = Scratch::new("serve");
+    let port = free_port();
+    let path = scratch.config("dataDir=DIR/data\nclientPort=1\nno.such.key=1\nmaxClientCnxns=0\n");
+    let notes = scratch.0.join("pids");
+    for (signal, expected) in [("TERM", 143), ("INT", 130)] {
+        let mut command = program();
+        command.arg(&path).args(["--override", &format!("clientPort={port}")]).env("KAFKA_PID_DIR", &notes);
+        let server = Running::start(&mut command, port);
+        let note = fs::read_to_string(notes.join("zookeeper.pid")).unwrap();
+        let lines: Vec<&str> = note.lines().collect();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", server.0.id())).unwrap();
+        let started = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap();
+        let data = scratch.0.join("data");
+        assert_eq!(lines, [&server.0.id().to_string(), started, &port.to_string(), data.to_str().unwrap()]);
+        server.signal("HUP");
+        server.signal(signal);
+        let (code, stdout) = server.end();
+        assert_eq!(code, expected, "{stdout}");
+        assert!(!notes.join("zookeeper.pid").exists());
+        let lines = without_times(&stdout);
+        let ready =
+            format!("INFO binding to port 0.0.0.0/0.0.0.0:{port} (org.apache.zookeeper.server.NIOServerCnxnFactory)");
+        assert!(lines.contains(&ready.as_str()), "{stdout}");
+        assert!(
+            lines.iter().any(|line| line.starts_with("WARN") && line.contains("line 3: no.such.key=1")),
+            "{stdout}"
+        );
+    }
+}
+
+#[test]
+fn what_is_killed_starts_again_at_once() {
+    let scratch = Scratch::new("kill");
+    let port = free_port();
+    let path = scratch.config(&format!("dataDir=DIR/data\nclientPort={port}\n"));
+    for _ in 0..3 {
+        let server = Running::start(program().arg(&path), port);
+        server.signal("KILL");
+        drop(server);
+    }
+    assert!(holds_snapshot(&scratch.0.join("data/version-2")));
+}
+
+fn holds_snapshot(dir: &Path) -> bool {
+    fs::read_dir(dir).unwrap().any(|entry| entry.unwrap().file_name() == "snapshot.0")
+}
+
+#[test]
+fn log_lines_begin_with_a_time() {
+    let scratch = Scratch::new("lines");
+    let path = scratch.config("clientPort=1\n");
+    let Output { stdout, .. } = program().arg(&path).output().unwrap();
+    let first = BufReader::new(stdout.as_slice()).lines().next().unwrap().unwrap();
+    assert!(first.starts_with('[') && first.contains("] INFO Reading configuration from: "), "{first}");
+}
