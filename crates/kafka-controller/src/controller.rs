@@ -42,6 +42,8 @@ pub struct ControllerSettings {
 
 /// Milliseconds from becoming controller to the first look at the balance of leaders.
 const FIRST_REBALANCE_MS: u64 = 5_000;
+/// Milliseconds until a broker that could not take over tries again.
+const ELECT_AGAIN_MS: u64 = 1_000;
 
 /// A broker's part in controlling the cluster: one of all brokers' does, the others stand by.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub struct Controller {
     waiting: Option<(IoToken, Job)>,
     next_token: u64,
     rebalance_at: Option<Tick>,
+    /// When to try again after something that should not happen.
+    elect_at: Option<Tick>,
 }
 
 impl Controller {
@@ -76,6 +80,7 @@ impl Controller {
             waiting: None,
             next_token: 0,
             rebalance_at: None,
+            elect_at: None,
         }
     }
 
@@ -98,7 +103,7 @@ impl Controller {
 
     /// When to call [`Controller::on_tick`] at the latest.
     pub fn next_deadline(&self) -> Option<Tick> {
-        self.rebalance_at
+        [self.rebalance_at, self.elect_at].into_iter().flatten().min()
     }
 
     /// Time passes.
@@ -107,8 +112,11 @@ impl Controller {
         if self.rebalance_at.is_some_and(|at| at <= now.tick) {
             self.rebalance_at = Some(now.tick.after(self.settings.rebalance_interval_ms));
             self.jobs.push_back(Job::Rebalance);
-            self.run(effects);
         }
+        if self.elect_at.take_if(|at| *at <= now.tick).is_some() && self.has_session {
+            self.jobs.push_back(Job::Elect(Elect::Look));
+        }
+        self.run(effects);
     }
 
     /// Jobs, then events, until something has to be waited for.
@@ -130,9 +138,10 @@ impl Controller {
         let Some((_, job)) = self.waiting.take_if(|(waiting, _)| *waiting == token) else { return };
         let next = match io.fatal() {
             Some(reason) => {
+                self.notice(NoticeLevel::Error, format!("{}: {reason}", job.name()), effects);
+                let was_essential = job.is_essential();
                 job.abandon(effects);
-                self.notice(NoticeLevel::Error, format!("cannot go on as controller: {reason}"), effects);
-                Next::Resign
+                if was_essential { Next::GiveUp } else { Next::Done }
             }
             None if io.is_fenced() => {
                 job.abandon(effects);
@@ -165,6 +174,10 @@ impl Controller {
                 if self.has_session {
                     self.jobs.push_back(Job::Elect(Elect::Look));
                 }
+            }
+            Next::GiveUp => {
+                self.resign(effects);
+                self.elect_at = Some(self.now.tick.after(ELECT_AGAIN_MS));
             }
         }
     }
@@ -236,6 +249,7 @@ impl Controller {
 
     fn lose_session(&mut self, effects: &mut Vec<Effect>) {
         self.has_session = false;
+        self.elect_at = None;
         if let Some((_, job)) = self.waiting.take() {
             job.abandon(effects);
         }

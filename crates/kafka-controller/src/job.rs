@@ -59,6 +59,8 @@ pub(crate) enum Next {
     Write(Vec<Write>, Job),
     /// Another broker controls.
     Resign,
+    /// This broker cannot control: give the role up, and try again later.
+    GiveUp,
 }
 
 #[derive(Debug)]
@@ -165,6 +167,24 @@ impl Job {
             Job::Allocate(step) => step.step(controller, io, effects),
             Job::AnswerElection(answer) => controller.answer_election(answer, effects),
             Job::Rebalance => controller.rebalance(),
+        }
+    }
+
+    /// Can a controller not go on without it?
+    pub(crate) fn is_essential(&self) -> bool {
+        matches!(self, Job::Elect(_) | Job::Failover(_))
+    }
+
+    /// For errors.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Job::Elect(_) => "Error while electing or becoming controller",
+            Job::Failover(_) => "Error while taking over as controller",
+            Job::Topics(_) | Job::Topic(_) => "Error while handling a change of topics",
+            Job::Deletions(_) | Job::RemoveTopic(_) => "Error while deleting topics",
+            Job::Brokers(_) | Job::Broker(_) => "Error while handling a change of brokers",
+            Job::Partitions(_) | Job::Replicas(_) => "Error while changing the state of partitions",
+            _ => "Error processing an event",
         }
     }
 

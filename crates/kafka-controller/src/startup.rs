@@ -37,6 +37,8 @@ pub(crate) enum Elect {
     Claimed(ControllerEpoch),
     /// That was refused: perhaps it was our own write whose answer was lost.
     Doubted(ControllerEpoch),
+    /// `/controller` named this broker, which does not control; it was removed.
+    Cleared,
 }
 
 impl Elect {
@@ -62,6 +64,7 @@ impl Elect {
                 let reads = vec![data(controller_znode::CONTROLLER), data(controller_znode::EPOCH)];
                 Next::Read(reads, Job::Elect(Elect::Doubted(epoch)))
             }
+            Elect::Cleared => Next::Jobs(vec![Job::Elect(Elect::Look)]),
             Elect::Doubted(epoch) => doubted(controller, epoch, &io.reads(), effects),
         }
     }
@@ -79,6 +82,11 @@ fn looked(controller: &mut Controller, results: &[ReadResult], effects: &mut Vec
     };
     match named {
         Some(id) if id == controller.id && controller.is_active() => Next::Done,
+        // Left by a life of this broker that is over, or by a takeover that failed: nobody would control.
+        Some(id) if id == controller.id => {
+            let op = WriteOp::Delete { path: controller_znode::CONTROLLER.to_owned(), version: None };
+            Next::Write(vec![Write { ops: vec![op] }], Job::Elect(Elect::Cleared))
+        }
         Some(id) => {
             controller.resign(effects);
             effects.push(Effect::Role(Role::Other(Some(id))));

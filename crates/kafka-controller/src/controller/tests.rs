@@ -493,6 +493,8 @@ fn a_replaced_controller_changes_nothing() {
     let mut world = three_brokers();
     // Another controller was elected behind its back: the watch has not fired yet.
     world.znodes.set("/controller_epoch", b"7");
+    world.znodes.set("/controller", &znodes::controller::encode(BrokerId(1), WallMillis(0)));
+    world.znodes.fired.clear();
     world.create_topic("late", &ONE_OF_ONE.replace("bQ", "cQ"));
     assert!(!world.controllers[&0].is_active());
     assert!(!world.znodes.nodes.contains_key("/brokers/topics/late/partitions"));
@@ -768,6 +770,51 @@ fn a_session_that_ends_ends_the_role_and_its_questions() {
     effects.clear();
     controller.handle(world.now, Event::ReadDone { token: IoToken(9999), results: vec![] }, &mut effects);
     assert_eq!(effects, []);
+}
+
+#[test]
+fn a_takeover_that_fails_is_tried_again_later() {
+    let mut world = World::new();
+    world.start(0);
+    world.kill(0);
+    world.start(1);
+    let controller = world.controllers.get_mut(&1).expect("lives");
+    // The session is lost and a new one begins; then a znode cannot be read.
+    let mut effects = Vec::new();
+    controller.handle(world.now, Event::SessionLost, &mut effects);
+    world.znodes.delete("/controller");
+    world.znodes.fired.clear();
+    effects.clear();
+    let controller = world.controllers.get_mut(&1).expect("lives");
+    controller.handle(world.now, Event::SessionStarted, &mut effects);
+    let mut reads = 0;
+    while let Some(effect) = effects.pop() {
+        let event = match effect {
+            Effect::Read { token, reads: wanted } => {
+                reads += 1;
+                let failed = vec![ReadResult::Failed("NoAuth".to_owned())];
+                let results =
+                    if reads == 3 { failed } else { wanted.iter().map(|read| world.znodes.read(read)).collect() };
+                Event::ReadDone { token, results }
+            }
+            Effect::Write { token, writes } => {
+                let results = writes.iter().map(|write| world.znodes.write(write, 2)).collect();
+                Event::Written { token, results }
+            }
+            _ => continue,
+        };
+        world.controllers.get_mut(&1).expect("lives").handle(world.now, event, &mut effects);
+    }
+    let controller = world.controllers.get_mut(&1).expect("lives");
+    assert!(!controller.is_active());
+    let at = controller.next_deadline().expect("a timer");
+    world.now.tick = at;
+    let mut effects = Vec::new();
+    controller.on_tick(world.now, &mut effects);
+    world.perform(1, effects);
+    world.settle();
+    assert!(world.controllers[&1].is_active());
+    assert_eq!(world.znodes.text("/controller_epoch").as_deref(), Some("4"));
 }
 
 /// The captured scenario of Apache's brokers: their znodes, step by step.
