@@ -1,5 +1,5 @@
 //! The program as a user starts it: texts, exit codes, signals, the note for the stop scripts.
-#![expect(clippy::disallowed_methods, reason = "tests use files and time directly")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests use files directly, and fail by panics")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
