@@ -26,6 +26,9 @@ pub enum IsrRefusal {
     /// The proposal builds on a state that is gone or names a broker that may not be in it; what holds arrives by
     /// LeaderAndIsr or a later answer. The proposal is dropped.
     Drop,
+    /// Our view is outdated (`INVALID_UPDATE_VERSION`, `FENCED_LEADER_EPOCH`, `NEW_LEADER_ELECTED`, an unknown topic):
+    /// the proposal stays pending, so that nothing more is proposed before the next LeaderAndIsr.
+    Outdated,
 }
 
 /// The committed ISR and the one that is proposed.

@@ -48,6 +48,19 @@ struct Follower {
     last_fetch: Option<(Tick, Offset)>,
     /// The life of the broker that fetched.
     broker_epoch: BrokerEpoch,
+    /// May it come into sync: the controller counts it among the living, and it is not about to stop.
+    eligible: bool,
+}
+
+impl Follower {
+    fn new(caught_up_at: Option<Tick>) -> Follower {
+        let (fetched_to, broker_epoch) = (Offset::NONE, BrokerEpoch::NONE);
+        Follower { fetched_to, caught_up_at, last_fetch: None, broker_epoch, eligible: true }
+    }
+
+    fn is_caught_up(&self, now: Tick, log_end: Offset, settings: Settings) -> bool {
+        self.fetched_to == log_end || self.caught_up_at.is_some_and(|at| now.since(at) <= settings.lag_time_max_ms)
+    }
 }
 
 /// The leader's side of a partition.
@@ -67,12 +80,7 @@ pub struct Leader {
 impl Leader {
     /// A leader at the beginning of its epoch. Members of the ISR count as caught up just now.
     pub fn new(now: Tick, leadership: Leadership, settings: Settings) -> Leader {
-        let follower = |id: &BrokerId| Follower {
-            fetched_to: Offset::NONE,
-            caught_up_at: leadership.isr.contains(id).then_some(now),
-            last_fetch: None,
-            broker_epoch: BrokerEpoch::NONE,
-        };
+        let follower = |id: &BrokerId| Follower::new(leadership.isr.contains(id).then_some(now));
         let others = leadership.replicas.iter().filter(|id| **id != leadership.me);
         Leader {
             me: leadership.me,
@@ -84,6 +92,20 @@ impl Leader {
             log_end: leadership.log_end,
             high_watermark: leadership.high_watermark,
             settings,
+        }
+    }
+
+    /// Goes on leading in a newer epoch: what is known of the followers stays, and who is in sync counts as caught up
+    /// just now.
+    pub fn renew(&mut self, now: Tick, leadership: Leadership, settings: Settings) {
+        let mut known = std::mem::take(&mut self.followers);
+        let high_watermark = self.high_watermark.max(leadership.high_watermark);
+        *self = Leader::new(now, leadership, settings);
+        self.high_watermark = high_watermark;
+        for (id, follower) in &mut self.followers {
+            if let Some(before) = known.remove(id) {
+                *follower = Follower { caught_up_at: follower.caught_up_at, last_fetch: None, ..before };
+            }
         }
     }
 
@@ -119,10 +141,24 @@ impl Leader {
 
     /// How far a produce with acks=all whose records end at `end` has come.
     pub fn progress(&self, end: Offset) -> Progress {
-        progress(end, self.high_watermark, self.isr.committed.len(), self.min_in_sync())
+        progress(end, self.high_watermark, self.isr.maximal().count(), self.min_in_sync())
     }
 
-    /// New settings.
+    /// Who may come into sync: brokers that the controller counts among the living and that are not about to stop. The
+    /// controller would refuse others; those that are in sync stay until they lag.
+    pub fn set_eligible(&mut self, is_eligible: impl Fn(BrokerId) -> bool) {
+        for (id, follower) in &mut self.followers {
+            follower.eligible = is_eligible(*id);
+        }
+    }
+
+    /// New settings, obeyed at once: a lower `min.insync.replicas` may commit what was held back.
+    pub fn on_settings(&mut self, now: Tick, settings: Settings, effects: &mut Vec<Effect>) {
+        self.settings = settings;
+        self.advance_high_watermark(now, effects);
+    }
+
+    /// New settings, obeyed from the next append, fetch or tick on.
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
     }
@@ -180,6 +216,9 @@ impl Leader {
 
     /// The controller said no, or nothing.
     pub fn on_isr_refused(&mut self, refusal: IsrRefusal, effects: &mut Vec<Effect>) {
+        if refusal == IsrRefusal::Outdated {
+            return;
+        }
         if let (IsrRefusal::Retry, Some(isr)) = (refusal, self.isr.proposed.take()) {
             self.propose(isr, effects);
         }
@@ -191,15 +230,14 @@ impl Leader {
 
     fn lags(&self, now: Tick, id: BrokerId) -> bool {
         let Some(follower) = self.followers.get(&id) else { return false };
-        let in_time = follower.caught_up_at.is_some_and(|at| now.since(at) <= self.settings.lag_time_max_ms);
-        follower.fetched_to != self.log_end && !in_time
+        !follower.is_caught_up(now, self.log_end, self.settings)
     }
 
     /// A follower outside of the ISR that has reached the high watermark, and all that this epoch began with, may join.
     fn expand(&mut self, from: BrokerId, effects: &mut Vec<Effect>) {
         let Some(follower) = self.followers.get(&from) else { return };
         let caught_up = follower.fetched_to >= self.high_watermark && follower.fetched_to >= self.epoch_start;
-        if caught_up && !self.isr.may_hold(from) && self.isr.proposed.is_none() {
+        if caught_up && follower.eligible && !self.isr.may_hold(from) && self.isr.proposed.is_none() {
             let mut isr = self.isr.committed.clone();
             isr.insert(from);
             self.propose(isr, effects);
@@ -226,7 +264,7 @@ impl Leader {
         let in_sync: BTreeSet<BrokerId> = self.isr.maximal().collect();
         let mut reached = self.log_end;
         for (id, follower) in &self.followers {
-            let joining = follower.caught_up_at.is_some_and(|at| now.since(at) <= self.settings.lag_time_max_ms);
+            let joining = follower.eligible && follower.is_caught_up(now, self.log_end, self.settings);
             if in_sync.contains(id) || joining {
                 reached = reached.min(follower.fetched_to);
             }

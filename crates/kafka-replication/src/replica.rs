@@ -82,9 +82,12 @@ impl Replica {
         if !takes_over(self.epoch(), leadership.epoch) {
             return Transition::Stale;
         }
-        let newly = !matches!(self, Replica::Leader(_));
+        if let Replica::Leader(leader) = self {
+            leader.renew(now, leadership, settings);
+            return Transition::Leads { newly: false };
+        }
         *self = Replica::Leader(Box::new(Leader::new(now, leadership, settings)));
-        Transition::Leads { newly }
+        Transition::Leads { newly: true }
     }
 
     /// The controller says that another broker leads.
@@ -107,3 +110,6 @@ impl Default for Replica {
         Replica::new()
     }
 }
+
+#[cfg(test)]
+mod simulation;

@@ -123,3 +123,61 @@ fn old_answers_change_nothing() {
     leader.on_isr(Tick(1), other, &mut effects);
     assert_eq!(leader.isr(), &ids(&[0, 1]));
 }
+
+#[test]
+fn a_leader_that_goes_on_remembers_its_followers() {
+    let (mut leader, mut effects) = (leader(&[0, 1, 2], 1), Vec::new());
+    leader.on_append(Tick(1), Offset(10), &mut effects);
+    leader.on_fetch(Tick(2), BrokerId(1), Offset(10), LIFE, &mut effects);
+    leader.on_fetch(Tick(2), BrokerId(2), Offset(10), LIFE, &mut effects);
+    assert_eq!(commits(&mut effects), [10]);
+    let leadership = Leadership {
+        me: BrokerId(0),
+        epoch: LeaderEpoch(4),
+        replicas: vec![BrokerId(0), BrokerId(1)],
+        isr: ids(&[0, 1]),
+        partition_epoch: PartitionEpoch(2),
+        log_end: Offset(10),
+        high_watermark: Offset(10),
+    };
+    leader.renew(Tick(3), leadership, Settings { lag_time_max_ms: LAG, min_in_sync: 1 });
+    assert_eq!((leader.epoch(), leader.high_watermark()), (LeaderEpoch(4), Offset(10)));
+    leader.on_tick(Tick(10 * LAG), &mut effects);
+    assert!(effects.is_empty(), "follower 1 holds everything, however long it is silent");
+}
+
+#[test]
+fn who_is_about_to_stop_does_not_come_into_sync() {
+    let (mut leader, mut effects) = (leader(&[0, 1], 1), Vec::new());
+    let answer = IsrAnswer { leader_epoch: LeaderEpoch(3), isr: ids(&[0]), partition_epoch: PartitionEpoch(2) };
+    leader.on_isr(Tick(1), answer, &mut effects);
+    leader.set_eligible(|id| id != BrokerId(1));
+    leader.on_fetch(Tick(2), BrokerId(1), Offset(0), LIFE, &mut effects);
+    assert_eq!(proposals(&mut effects), [], "not eligible");
+    leader.set_eligible(|_| true);
+    leader.on_fetch(Tick(3), BrokerId(1), Offset(0), LIFE, &mut effects);
+    assert_eq!(proposals(&mut effects), [ids(&[0, 1])]);
+}
+
+#[test]
+fn an_outdated_leader_proposes_nothing_more() {
+    let (mut leader, mut effects) = (leader(&[0, 1], 1), Vec::new());
+    leader.on_append(Tick(1), Offset(5), &mut effects);
+    leader.on_tick(Tick(LAG + 1), &mut effects);
+    assert_eq!(proposals(&mut effects), [ids(&[0])]);
+    leader.on_isr_refused(IsrRefusal::Outdated, &mut effects);
+    leader.on_tick(Tick(2 * LAG), &mut effects);
+    assert!(effects.is_empty());
+}
+
+#[test]
+fn a_lower_minimum_commits_what_was_held_back() {
+    let (mut leader, mut effects) = (leader(&[0, 1], 2), Vec::new());
+    let answer = IsrAnswer { leader_epoch: LeaderEpoch(3), isr: ids(&[0]), partition_epoch: PartitionEpoch(2) };
+    leader.on_isr(Tick(1), answer, &mut effects);
+    leader.on_append(Tick(LAG + 2), Offset(5), &mut effects);
+    assert_eq!(commits(&mut effects), []);
+    assert!(!leader.has_enough_in_sync());
+    leader.on_settings(Tick(LAG + 3), Settings { lag_time_max_ms: LAG, min_in_sync: 1 }, &mut effects);
+    assert_eq!(commits(&mut effects), [5]);
+}
