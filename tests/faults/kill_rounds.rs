@@ -93,7 +93,7 @@ fn produce(server: &str, over: &AtomicBool, records: &Acknowledged) {
         }
         producer.poll(Duration::from_millis(2));
     }
-    producer.flush(Duration::from_secs(60)).expect("all is delivered once the broker is back");
+    producer.flush(Duration::from_mins(1)).expect("all is delivered once the broker is back");
 }
 
 /// Creates one znode after the other; returns the names of those that were acknowledged.
@@ -137,7 +137,7 @@ fn check_records(server: &str, acknowledged: &[(i32, i64, u64)]) {
     consumer.assign(&assignment).expect("assigned");
     let mut read: HashMap<i32, Vec<(i64, u64)>> = HashMap::new();
     let total: i64 = ends.values().sum();
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while (read.values().map(Vec::len).sum::<usize>() as i64) < total {
         assert!(Instant::now() < deadline, "not all of {total} records could be read");
         if let Some(message) = consumer.poll(Duration::from_millis(500)) {

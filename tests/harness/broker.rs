@@ -64,7 +64,7 @@ impl Broker {
         let already = fs::metadata(self.log()).map_or(0, |metadata| metadata.len()) as usize;
         let mut running = Running::start(command, &self.log());
         let log = self.log();
-        running.wait_ready("the broker", Duration::from_secs(60), || {
+        running.wait_ready("the broker", Duration::from_mins(1), || {
             let output = fs::read(&log).unwrap_or_default();
             String::from_utf8_lossy(&output[already.min(output.len())..]).contains("started (kafka.server.KafkaServer)")
         });
@@ -102,7 +102,7 @@ impl Broker {
     /// Stops it with SIGTERM, if it runs.
     pub fn stop(&mut self) {
         if let Some((mut running, _permit)) = self.running.take() {
-            running.stop(Duration::from_secs(60));
+            running.stop(Duration::from_mins(1));
         }
     }
 

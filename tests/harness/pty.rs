@@ -20,7 +20,7 @@ impl Terminal {
     /// When it cannot be started.
     pub fn start(command: Command) -> Terminal {
         let mut session = Session::spawn(command).expect("the program starts");
-        session.set_expect_timeout(Some(Duration::from_secs(60)));
+        session.set_expect_timeout(Some(Duration::from_mins(1)));
         Terminal { session, screen: String::new() }
     }
 

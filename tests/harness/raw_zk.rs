@@ -71,6 +71,11 @@ impl RawZk {
         Ok(names)
     }
 
+    /// The connection itself, for requests made elsewhere. The session lives as long as it is used.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     fn call(&mut self, op: i32, body: &[u8]) -> io::Result<(i32, Vec<u8>)> {
         self.xid += 1;
         let mut request = Vec::with_capacity(8 + body.len());

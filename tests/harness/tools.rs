@@ -50,10 +50,11 @@ impl Tools {
 ///
 /// # Panics
 /// When it cannot be started.
+#[expect(clippy::needless_pass_by_value, reason = "callers make it for this one call")]
 pub fn run_command(command: Command, input: &str) -> Output {
     // `timeout` bounds a tool that hangs; its own code for that is 124.
     let mut bounded = Command::new("timeout");
-    bounded.arg(Duration::from_secs(120).as_secs().to_string()).arg(command.get_program()).args(command.get_args());
+    bounded.arg(Duration::from_mins(2).as_secs().to_string()).arg(command.get_program()).args(command.get_args());
     for (key, value) in command.get_envs() {
         match value {
             Some(value) => bounded.env(key, value),

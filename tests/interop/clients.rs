@@ -33,12 +33,13 @@ fn kcat_lists_produces_and_consumes() {
         output.stdout
     };
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
-        let lines: String = (0..500).map(|n| format!("key{n}:value {n} with {codec}\n")).collect();
+        let sent: Vec<String> = (0..500).map(|n| format!("key{n}:value {n} with {codec}")).collect();
+        let lines = sent.join("\n") + "\n";
         let topic = format!("kcat-{codec}");
         kcat(&format!("-P -t {topic} -K: -z {codec}"), &lines);
         let mut read: Vec<String> =
             kcat(&format!("-C -t {topic} -K: -e -q -o beginning"), "").lines().map(str::to_owned).collect();
-        let mut sent: Vec<String> = lines.lines().map(str::to_owned).collect();
+        let mut sent = sent;
         read.sort();
         sent.sort();
         assert_eq!(read, sent, "{codec}");

@@ -1,0 +1,138 @@
+//! The rows about the broker and the tools.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tests::{Kind, TempDir};
+
+use crate::bare_kafka::{self, BareClient};
+use crate::floor::Work;
+use crate::proc::{cpu_seconds, resident_mb};
+use crate::servers::{Server, command};
+use crate::table::{Goal, Who};
+use crate::{Options, Part, Tables, floor, kafka_load, settle};
+
+/// Value sizes, and how they are called.
+const SIZES: [(usize, &str); 2] = [(100, "100 B"), (1024, "1 KiB")];
+/// A batch of the bare client: what many producers under load send.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// Read, CRC-32C, write; and sendfile.
+pub(crate) fn floor(options: &Options, tables: &mut Tables) {
+    if !options.wants(Part::Produce) && !options.wants(Part::Consume) {
+        return;
+    }
+    let dir = TempDir::new("bench-floor");
+    settle();
+    for (size, name) in SIZES {
+        let (batch, _) = bare_kafka::batch(size, BATCH_BYTES);
+        let times = bytes_of(options, size) / batch.len();
+        floor::produce(dir.path(), &batch, times / 5 + 1);
+        let bytes = times * batch.len();
+        let work = floor::produce(dir.path(), &batch, times);
+        add(tables, options, Who::Floor, &format!("produce {name}, bare client"), bytes, work);
+        floor::fetch(dir.path(), batch.len());
+        let (work, read) = floor::fetch(dir.path(), batch.len());
+        add(tables, options, Who::Floor, &format!("consume {name}, bare client"), read, work);
+    }
+}
+
+/// Time until ready, idle memory, a tool call, load by two clients, memory after it.
+pub(crate) fn measure(kind: Kind, options: &Options, tables: &mut Tables) {
+    if options.only == [Part::ZooKeeper] {
+        return;
+    }
+    let dir = TempDir::new("bench-broker");
+    settle();
+    let zookeeper = Server::zookeeper(kind, dir.path());
+    let broker = Server::broker(kind, dir.path(), &zookeeper);
+    let who = Who::from(kind);
+    if options.wants(Part::Start) {
+        tables.start.add(who, "broker ready after, ms", Goal::Below(100.0), broker.ready.as_secs_f64() * 1e3);
+        std::thread::sleep(Duration::from_secs(1));
+        tables.start.add(who, "broker idle, MB", Goal::Below(40.0), resident_mb(broker.pid()));
+        for _ in 0..3 {
+            tables.start.add(who, "kafka-topics --list, ms", Goal::Below(20.0), list_topics(kind, &broker));
+        }
+    }
+    if options.wants(Part::Produce) || options.wants(Part::Consume) {
+        for (size, name) in SIZES {
+            with_librdkafka(who, options, tables, &broker, (size, name));
+            with_bare_client(who, options, tables, &broker, (size, name));
+        }
+        tables.start.add(who, "broker after load, MB", Goal::None, resident_mb(broker.pid()));
+    }
+    broker.stop();
+    zookeeper.stop();
+}
+
+fn list_topics(kind: Kind, broker: &Server) -> f64 {
+    let mut list = command(kind, "kafka-topics");
+    list.args(["--list", "--bootstrap-server", &broker.address()]).stdout(Stdio::null());
+    let begin = Instant::now();
+    let status = list.status().expect("the tool starts");
+    assert!(status.success(), "kafka-topics --list: {status}");
+    begin.elapsed().as_secs_f64() * 1e3
+}
+
+fn with_librdkafka(who: Who, options: &Options, tables: &mut Tables, broker: &Server, (size, name): (usize, &str)) {
+    let topic = format!("librdkafka-{size}");
+    let server = broker.address();
+    // Half of what the bare client sends: at 100 B the client is the slower side.
+    let records = bytes_of(options, size) / 2 / size;
+    let warm = records / 4;
+    kafka_load::produce(&server, &topic, size, warm);
+    let work = on(broker, || kafka_load::produce(&server, &topic, size, records));
+    add(tables, options, who, &format!("produce {name}, librdkafka"), records * size, work);
+    if options.wants(Part::Consume) {
+        kafka_load::consume(&server, &topic, warm);
+        let work = on(broker, || kafka_load::consume(&server, &topic, warm + records));
+        add(tables, options, who, &format!("consume {name}, librdkafka"), (warm + records) * size, work);
+    }
+}
+
+fn with_bare_client(who: Who, options: &Options, tables: &mut Tables, broker: &Server, (size, name): (usize, &str)) {
+    let topic = format!("bare-{size}");
+    let (batch, _) = bare_kafka::batch(size, BATCH_BYTES);
+    let times = bytes_of(options, size) / batch.len();
+    let mut client = BareClient::with_topic(broker.port, &topic).expect("the broker serves");
+    client.produce(&topic, &batch, times / 5 + 1).expect("acknowledged");
+    let work = on(broker, || {
+        let begin = Instant::now();
+        client.produce(&topic, &batch, times).expect("acknowledged");
+        begin.elapsed().as_secs_f64()
+    });
+    let bytes = times * batch.len();
+    add(tables, options, who, &format!("produce {name}, bare client"), bytes, work);
+    if options.wants(Part::Consume) {
+        client.fetch(&topic, bytes / 5).expect("read");
+        let work = on(broker, || {
+            let begin = Instant::now();
+            client.fetch(&topic, bytes).expect("read");
+            begin.elapsed().as_secs_f64()
+        });
+        add(tables, options, who, &format!("consume {name}, bare client"), bytes, work);
+    }
+}
+
+/// Runs a load and looks at the broker's processor time before and after.
+fn on(broker: &Server, load: impl FnOnce() -> f64) -> Work {
+    let before = cpu_seconds(broker.pid());
+    let seconds = load();
+    Work { seconds, cpu: cpu_seconds(broker.pid()) - before }
+}
+
+fn add(tables: &mut Tables, options: &Options, who: Who, what: &str, bytes: usize, work: Work) {
+    let part = if what.starts_with("produce") { Part::Produce } else { Part::Consume };
+    if !options.wants(part) {
+        return;
+    }
+    tables.records.add(who, &format!("{what}: MB/s"), Goal::AtLeast(1.0), bytes as f64 / 1e6 / work.seconds);
+    tables.records.add(who, &format!("{what}: CPU s per GB"), Goal::AtMost(0.5), work.cpu / (bytes as f64 / 1e9));
+}
+
+/// How much is sent with values of that size.
+fn bytes_of(options: &Options, size: usize) -> usize {
+    let full = if size < 1000 { 400_000_000 } else { 800_000_000 };
+    if options.quick { full / 4 } else { full }
+}

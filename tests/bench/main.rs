@@ -1,0 +1,131 @@
+//! Ours, Apache's and the floor side by side: `cargo xtask bench [--quick] [--only PART]... [--rounds N]`.
+//!
+//! Each round starts fresh servers of both on empty directories and measures the same work on both, ours first; the
+//! tables show the medians of all rounds. What is measured where, and what the floor is, stands in `tests/README.md`.
+#![expect(clippy::disallowed_methods, reason = "a bench reaches clocks and files itself")]
+
+mod bare_kafka;
+mod broker;
+mod floor;
+mod kafka_load;
+mod proc;
+mod servers;
+mod table;
+mod zk_load;
+mod zookeeper;
+
+use std::process::ExitCode;
+
+use tests::Kind;
+
+use crate::table::{Table, Who};
+
+const USAGE: &str = "\
+Usage: cargo xtask bench [OPTION ...]
+  --quick        one round of short measurements: for a look, not for a claim
+  --rounds N     so many rounds (3)
+  --only PART    only this part; may be given several times: start, produce, consume, zookeeper
+  --ours-only    without Apache's servers
+  --apache-only  without ours";
+
+/// Parts of the bench that `--only` may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Start,
+    Produce,
+    Consume,
+    ZooKeeper,
+}
+
+/// What to measure, and for how long.
+#[derive(Debug)]
+struct Options {
+    quick: bool,
+    rounds: usize,
+    only: Vec<Part>,
+    kinds: Vec<Kind>,
+}
+
+impl Options {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+        let mut options = Options { quick: false, rounds: 3, only: Vec::new(), kinds: vec![Kind::Ours, Kind::Apache] };
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--quick" => (options.quick, options.rounds) = (true, 1),
+                "--ours-only" => options.kinds = vec![Kind::Ours],
+                "--apache-only" => options.kinds = vec![Kind::Apache],
+                "--rounds" => {
+                    let number = words.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
+                    options.rounds = number.ok_or("--rounds needs a number")?;
+                }
+                "--only" => options.only.push(match words.next().as_deref() {
+                    Some("start") => Part::Start,
+                    Some("produce") => Part::Produce,
+                    Some("consume") => Part::Consume,
+                    Some("zookeeper") => Part::ZooKeeper,
+                    other => return Err(format!("no part `{}`", other.unwrap_or_default())),
+                }),
+                other => return Err(format!("no option `{other}`")),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
+/// The tables that come out.
+struct Tables {
+    start: Table,
+    records: Table,
+    zookeeper: Table,
+}
+
+#[expect(clippy::print_stdout, reason = "the tables are what it is for")]
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("bench: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut tables = Tables {
+        start: Table::new("start, memory, tools"),
+        records: Table::new("records"),
+        zookeeper: Table::new("ZooKeeper"),
+    };
+    for round in 1..=options.rounds {
+        eprintln!("round {round} of {}", options.rounds);
+        for kind in &options.kinds {
+            zookeeper::measure(*kind, &options, &mut tables);
+            broker::measure(*kind, &options, &mut tables);
+        }
+        zookeeper::floor(&options, &mut tables);
+        broker::floor(&options, &mut tables);
+    }
+    for table in [&tables.start, &tables.records, &tables.zookeeper] {
+        let text = table.markdown();
+        if !text.is_empty() {
+            println!("{text}");
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+impl From<Kind> for Who {
+    fn from(kind: Kind) -> Who {
+        match kind {
+            Kind::Ours => Who::Ours,
+            Kind::Apache => Who::Apache,
+        }
+    }
+}
+
+/// Lets the disk finish what the measurement before has left to it.
+fn settle() {
+    rustix::fs::sync();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+}

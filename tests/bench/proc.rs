@@ -1,0 +1,28 @@
+//! What the kernel says about a process: processor time and memory.
+
+use std::fs;
+
+/// Processor time that a process has used so far, all its threads together, in seconds.
+///
+/// The kernel counts in hundredths: measure what lasts a second or more.
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    // The name stands in brackets and may hold anything; the fields behind it begin with the third, the state.
+    let fields: Vec<&str> = stat[stat.rfind(')').expect("a name in brackets") + 1..].split_whitespace().collect();
+    let ticks = |field: usize| fields[field - 3].parse::<u64>().expect("a number");
+    (ticks(14) + ticks(15)) as f64 / 100.0
+}
+
+/// Resident memory of a process in MB.
+pub(crate) fn resident_mb(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a running process has memory");
+    let kib: f64 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of KiB");
+    kib * 1024.0 / 1e6
+}
+
+/// Processor time of the calling thread in seconds.
+pub(crate) fn thread_cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}

@@ -1,0 +1,79 @@
+//! The rows about the coordination server.
+
+use std::time::Duration;
+
+use tests::{Kind, TempDir};
+
+use crate::floor::append_and_sync;
+use crate::proc::resident_mb;
+use crate::servers::Server;
+use crate::table::{Goal, Who};
+use crate::zk_load::{self, Operation, Shape};
+use crate::{Options, Part, Tables, settle};
+
+const SHAPES: [(Shape, &str); 3] = [
+    (Shape { clients: 1, window: 1 }, "1 client"),
+    (Shape { clients: 64, window: 1 }, "64 clients"),
+    (Shape { clients: 8, window: 100 }, "8 clients, 100 in flight"),
+];
+
+const OPERATIONS: [(Operation, &str); 3] =
+    [(Operation::Create, "create"), (Operation::Set, "set"), (Operation::Get, "get")];
+
+/// Append and fdatasync of as many transactions at a time as there can be requests under way.
+pub(crate) fn floor(options: &Options, tables: &mut Tables) {
+    if !options.wants(Part::ZooKeeper) {
+        return;
+    }
+    let dir = TempDir::new("bench-floor");
+    settle();
+    for (shape, who) in SHAPES {
+        let synced = append_and_sync(dir.path(), shape.clients * shape.window, times(options).1);
+        for what in ["create", "set"] {
+            add(tables, Who::Floor, &format!("{what}, {who}"), (synced.rate, synced.per_cpu, synced.p99_ms));
+        }
+    }
+}
+
+/// Time until ready, idle memory, load, memory after it.
+pub(crate) fn measure(kind: Kind, options: &Options, tables: &mut Tables) {
+    if !options.wants(Part::ZooKeeper) && !options.wants(Part::Start) {
+        return;
+    }
+    let dir = TempDir::new("bench-zookeeper");
+    settle();
+    let server = Server::zookeeper(kind, dir.path());
+    let who = Who::from(kind);
+    if options.wants(Part::Start) {
+        let ready = server.ready.as_secs_f64() * 1e3;
+        tables.start.add(who, "ZooKeeper ready after, ms", Goal::Below(50.0), ready);
+        std::thread::sleep(Duration::from_secs(1));
+        tables.start.add(who, "ZooKeeper idle, MB", Goal::Below(40.0), resident_mb(server.pid()));
+    }
+    if options.wants(Part::ZooKeeper) {
+        for (operation, what) in OPERATIONS {
+            for (shape, clients) in SHAPES {
+                let outcome = zk_load::run(server.port, server.pid(), operation, shape, times(options));
+                let figures = (outcome.rate, outcome.per_cpu, outcome.p99_ms);
+                add(tables, who, &format!("{what}, {clients}"), figures);
+            }
+        }
+        tables.start.add(who, "ZooKeeper after load, MB", Goal::None, resident_mb(server.pid()));
+    }
+    server.stop();
+}
+
+fn add(tables: &mut Tables, who: Who, what: &str, (rate, per_cpu, p99_ms): (f64, f64, f64)) {
+    tables.zookeeper.add(who, &format!("{what}: per s"), Goal::None, rate);
+    tables.zookeeper.add(who, &format!("{what}: per CPU s"), Goal::AtLeast(2.0), per_cpu);
+    tables.zookeeper.add(who, &format!("{what}: p99 ms"), Goal::None, p99_ms);
+}
+
+/// Warm-up, so that a JVM has compiled what it runs, and the time that counts.
+fn times(options: &Options) -> (Duration, Duration) {
+    if options.quick {
+        (Duration::from_secs(1), Duration::from_millis(1500))
+    } else {
+        (Duration::from_secs(2), Duration::from_secs(3))
+    }
+}
