@@ -107,6 +107,8 @@ struct State {
     links: HashMap<(BrokerId, Lane), LinkState>,
     coordinators: HashMap<(CoordinatorKind, String), Node>,
     metadata_requests: i32,
+    /// Somebody was told already that this is ZooKeeper's port.
+    told_of_zookeeper: bool,
 }
 
 /// What is known of the way to one broker.
@@ -196,12 +198,25 @@ impl Cluster {
 
     /// The coordinator of a group or transactional id, asking the cluster if it is not known.
     pub async fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<Node, Error> {
-        if let Some(node) = self.inner.lock().coordinators.get(&(kind, key.to_owned())) {
-            return Ok(node.clone());
+        if let Some(node) = self.known_coordinator(kind, key) {
+            return Ok(node);
         }
         let node = self.find_coordinator(kind, key).await?;
         self.inner.lock().coordinators.insert((kind, key.to_owned()), node.clone());
         Ok(node)
+    }
+
+    /// The coordinator that was found last.
+    pub fn known_coordinator(&self, kind: CoordinatorKind, key: &str) -> Option<Node> {
+        self.inner.lock().coordinators.get(&(kind, key.to_owned())).cloned()
+    }
+
+    /// The controller said that it is none, or it is gone: ask again next time.
+    pub fn forget_controller(&self) {
+        let mut state = self.inner.lock();
+        if state.metadata.controller.is_some() {
+            state.metadata = Arc::new(Metadata { controller: None, ..Metadata::clone(&state.metadata) });
+        }
     }
 
     /// It said that it is not the coordinator, or it is gone: ask again next time.

@@ -5,7 +5,7 @@
 //! function; what only tunes a JVM or its metrics says so in its description.
 
 mod admin;
-mod common;
+pub(crate) mod common;
 mod producer;
 
 use std::collections::HashMap;
@@ -63,7 +63,7 @@ impl CommonConfig {
         }
     }
 
-    fn of(values: &Values, client_id: String) -> Result<CommonConfig, Error> {
+    pub(crate) fn of(values: &Values, client_id: String) -> Result<CommonConfig, Error> {
         let protocol = values.string("security.protocol").to_ascii_uppercase();
         if protocol != "PLAINTEXT" {
             return Err(Error::Config(format!(
@@ -94,17 +94,17 @@ impl CommonConfig {
 }
 
 /// The texts that were given, by name; the last of a name counts.
-type Texts<'t> = HashMap<&'t str, &'t str>;
+pub(crate) type Texts<'t> = HashMap<&'t str, &'t str>;
 
 /// Parses all settings of a table; the first error counts.
-fn parse(definitions: &'static Definitions, texts: &Texts<'_>) -> Result<Values, Error> {
+pub(crate) fn parse(definitions: &'static Definitions, texts: &Texts<'_>) -> Result<Values, Error> {
     definitions
         .parse(|name| texts.get(name).copied())
         .map_err(|errors| Error::Config(errors.first().map_or_else(String::new, ToString::to_string)))
 }
 
 /// Java classes cannot be loaded here: a list of them must be empty.
-fn no_classes(values: &Values, name: &str) -> Result<(), Error> {
+pub(crate) fn no_classes(values: &Values, name: &str) -> Result<(), Error> {
     match values.list(name).first() {
         None => Ok(()),
         Some(class) => Err(Error::Config(format!(
@@ -114,7 +114,7 @@ fn no_classes(values: &Values, name: &str) -> Result<(), Error> {
 }
 
 /// `client.id`, or the next name of this kind in the process, as in Java: `producer-1`.
-fn client_id(values: &Values, made_up: impl FnOnce(u32) -> String, counter: &AtomicU32) -> String {
+pub(crate) fn client_id(values: &Values, made_up: impl FnOnce(u32) -> String, counter: &AtomicU32) -> String {
     let given = values.string("client.id");
     if given.is_empty() { made_up(counter.fetch_add(1, Ordering::Relaxed) + 1) } else { given }
 }

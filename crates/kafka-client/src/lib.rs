@@ -5,6 +5,7 @@
 //! Everything runs on whatever tokio runtime it is called on.
 #![deny(missing_docs)]
 
+pub mod admin;
 mod bootstrap;
 mod clock;
 mod cluster;
@@ -14,6 +15,7 @@ mod error;
 mod metadata;
 mod retry;
 
+pub use admin::Admin;
 pub use bootstrap::HostPort;
 pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions, CoordinatorKind, Lane, Topics};

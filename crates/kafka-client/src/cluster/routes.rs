@@ -124,7 +124,9 @@ impl Cluster {
         if node.id.0 < 0 && self.inner.options.warns_of_bootstrap {
             tracing::warn!(target: NETWORK_CLIENT, "{prefix}Bootstrap broker {node} disconnected");
         }
-        if let ConnectionError::ZooKeeper { address } = error {
+        if let ConnectionError::ZooKeeper { address } = error
+            && !std::mem::replace(&mut self.inner.lock().told_of_zookeeper, true)
+        {
             tracing::warn!(
                 target: NETWORK_CLIENT,
                 "{prefix}{address} is a ZooKeeper server. Clients want the address of a Kafka broker, which usually has \

@@ -23,7 +23,7 @@ fn recovery_strategy(value: &Value) -> Result<(), String> {
 }
 
 /// What all clients have.
-pub(super) const COMMON: &[Setting] = &[
+pub(crate) const COMMON: &[Setting] = &[
     Setting::new("bootstrap.servers", Kind::List, "", "Where to ask for the cluster first: host:port, separated by commas.").high(),
     Setting::new("client.dns.lookup", Kind::String, "use_all_dns_ips", "All addresses of a name are tried, one after the other; the other way of Java, canonical names of the bootstrap servers, makes no difference without Kerberos.")
         .check(Check::OneOf(&["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"])),

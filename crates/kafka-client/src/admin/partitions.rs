@@ -1,0 +1,112 @@
+//! Partitions: added to topics, and those that are being moved.
+
+use std::collections::HashMap;
+
+use kafka_types::{BrokerId, TopicPartition};
+use kafka_wire::{create_partitions, list_partition_reassignments};
+
+use super::call::{Call, Target};
+use super::topics::left_out;
+use super::{Admin, Outcomes, unless_not_controller};
+use crate::error::Error;
+
+/// More partitions for a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPartitions {
+    /// The topic.
+    pub topic: String,
+    /// How many it is to have then.
+    pub total: i32,
+    /// Which brokers hold each of the new ones, the preferred leader first; the controller chooses if none are said.
+    pub assignments: Option<Vec<Vec<BrokerId>>>,
+}
+
+/// A partition that is being moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reassignment {
+    /// Its replicas now, those that come and those that go among them.
+    pub replicas: Vec<BrokerId>,
+    /// Those that come.
+    pub adding: Vec<BrokerId>,
+    /// Those that go.
+    pub removing: Vec<BrokerId>,
+}
+
+impl Admin {
+    /// Adds partitions to topics, or only checks whether that could be done.
+    pub async fn create_partitions(
+        &self,
+        topics: &[NewPartitions],
+        validate_only: bool,
+    ) -> Result<Outcomes<()>, Error> {
+        let mut call = self.call("createPartitions");
+        loop {
+            let attempt = try_create(&mut call, topics, validate_only).await;
+            if let Some(outcomes) = call.settle(attempt).await? {
+                return Ok(outcomes);
+            }
+        }
+    }
+
+    /// The partitions that are being moved, of all topics.
+    pub async fn list_partition_reassignments(&self) -> Result<HashMap<TopicPartition, Reassignment>, Error> {
+        let mut call = self.call("listPartitionReassignments");
+        loop {
+            let attempt = try_list(&mut call).await;
+            if let Some(moving) = call.settle(attempt).await? {
+                return Ok(moving);
+            }
+        }
+    }
+}
+
+async fn try_create(call: &mut Call<'_>, topics: &[NewPartitions], validate_only: bool) -> Result<Outcomes<()>, Error> {
+    let connection = call.connection(Target::Controller).await?;
+    let assignment = |brokers: &Vec<BrokerId>| create_partitions::CreatePartitionsAssignment {
+        broker_ids: brokers.iter().map(|broker| broker.0).collect(),
+    };
+    let request = create_partitions::Request {
+        topics: topics
+            .iter()
+            .map(|topic| create_partitions::CreatePartitionsTopic {
+                name: topic.topic.clone(),
+                count: topic.total,
+                assignments: topic.assignments.as_ref().map(|all| all.iter().map(assignment).collect()),
+            })
+            .collect(),
+        timeout_ms: call.remaining_ms(),
+        validate_only,
+    };
+    let response = call.send::<create_partitions::CreatePartitions>(&connection, &request).await?;
+    unless_not_controller(response.results.iter().map(|topic| &topic.error_code))?;
+    let results: HashMap<_, _> = response
+        .results
+        .into_iter()
+        .map(|result| (result.name, Error::check_with(result.error_code, result.error_message.as_deref())))
+        .collect();
+    let outcome = |topic: &str| results.get(topic).cloned().unwrap_or_else(|| Err(left_out()));
+    Ok(topics.iter().map(|topic| (topic.topic.clone(), outcome(&topic.topic))).collect())
+}
+
+async fn try_list(call: &mut Call<'_>) -> Result<HashMap<TopicPartition, Reassignment>, Error> {
+    let connection = call.connection(Target::Controller).await?;
+    let request = list_partition_reassignments::Request { timeout_ms: call.remaining_ms(), topics: None };
+    let response = call.send::<list_partition_reassignments::ListPartitionReassignments>(&connection, &request).await?;
+    Error::check_with(response.error_code, response.error_message.as_deref())?;
+    let ids = |raw: Vec<i32>| raw.into_iter().map(BrokerId).collect();
+    let mut moving = HashMap::new();
+    for topic in response.topics {
+        let name: kafka_types::TopicName = topic.name.into();
+        for partition in topic.partitions {
+            moving.insert(
+                TopicPartition { topic: name.clone(), partition: partition.partition_index },
+                Reassignment {
+                    replicas: ids(partition.replicas),
+                    adding: ids(partition.adding_replicas),
+                    removing: ids(partition.removing_replicas),
+                },
+            );
+        }
+    }
+    Ok(moving)
+}

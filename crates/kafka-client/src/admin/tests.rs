@@ -1,0 +1,1 @@
+//! Admin calls against a broker that a script plays.
