@@ -1,8 +1,5 @@
 //! Tables of settings: what exists, of which type, with which default, and how a file's text becomes typed values.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-
 use crate::validate::{Check, SettingError};
 use crate::value::{Kind, Value};
 
@@ -147,53 +144,38 @@ impl Setting {
 pub struct Definitions {
     groups: &'static [&'static [Setting]],
     alone: &'static [Setting],
-    table: OnceLock<Table>,
-}
-
-/// The groups in one list, and where each name stands in it.
-#[derive(Debug)]
-struct Table {
-    settings: Vec<&'static Setting>,
-    by_name: HashMap<&'static str, usize>,
 }
 
 impl Definitions {
     /// The table over one list of settings; names must differ.
     pub const fn new(settings: &'static [Setting]) -> Definitions {
-        Definitions { groups: &[], alone: settings, table: OnceLock::new() }
+        Definitions { groups: &[], alone: settings }
     }
 
     /// The table over several lists, one after the other; names must differ.
     pub const fn grouped(groups: &'static [&'static [Setting]]) -> Definitions {
-        Definitions { groups, alone: &[], table: OnceLock::new() }
+        Definitions { groups, alone: &[] }
     }
 
     /// Every setting, in order.
-    pub fn settings(&self) -> &[&'static Setting] {
-        &self.table().settings
+    pub fn settings(&self) -> impl Iterator<Item = &'static Setting> + use<> {
+        self.groups.iter().copied().flatten().chain(self.alone)
     }
 
     /// The setting of that name.
     pub fn get(&self, name: &str) -> Option<&'static Setting> {
-        self.position(name).map(|position| self.table().settings[position])
+        // A few hundred names, nearly all of another length: looking at each costs less than a map would.
+        self.settings().find(|setting| setting.name == name)
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.table().by_name.get(name).copied()
-    }
-
-    fn table(&self) -> &Table {
-        self.table.get_or_init(|| {
-            let settings: Vec<_> = self.groups.iter().copied().flatten().chain(self.alone).collect();
-            let by_name = settings.iter().enumerate().map(|(position, setting)| (setting.name, position)).collect();
-            Table { settings, by_name }
-        })
+        self.settings().position(|setting| setting.name == name)
     }
 
     /// The typed values of all settings, with `text` asked for each name. Every error is reported, in the order of the
     /// table: the first is the one that Apache stops at.
     pub fn parse<'t>(&'static self, text: impl Fn(&str) -> Option<&'t str>) -> Result<Values, Vec<SettingError>> {
-        let mut values = Vec::with_capacity(self.settings().len());
+        let mut values = Vec::new();
         let mut errors = Vec::new();
         for setting in self.settings() {
             let value = match text(setting.name) {
@@ -280,7 +262,7 @@ impl Values {
 
     /// Every setting with its value, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Setting, &Value)> {
-        self.definitions.settings().iter().copied().zip(&self.values)
+        self.definitions.settings().zip(&self.values)
     }
 
     fn value(&self, name: &str) -> &Value {

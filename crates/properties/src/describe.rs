@@ -32,7 +32,7 @@ impl Definitions {
         let mut text = String::from(
             "| setting | what it does | type | default | valid | importance | changes |\n|--|--|--|--|--|--|--|\n",
         );
-        for setting in self.settings().iter().filter(|setting| !setting.internal) {
+        for setting in self.settings().filter(|setting| !setting.internal) {
             let default = match setting.default {
                 Default::Required => "",
                 Default::Null => "null",

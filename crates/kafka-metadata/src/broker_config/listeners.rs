@@ -1,7 +1,7 @@
 //! Listeners: which there are, what they speak, which one brokers use among themselves.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use properties::Values;
 use properties::grammar;
