@@ -142,7 +142,7 @@ fn news(me: BrokerId, context: &Context, partitions: &BTreeSet<TopicPartition>) 
         else {
             continue;
         };
-        let deleting = context.deletion_started.contains(&partition.topic);
+        let deleting = context.deleting.contains(&partition.topic);
         let replicas = context.replicas(partition).to_vec();
         let offline = replicas.iter().copied().filter(|&id| !context.is_online(partition, id, false)).collect();
         let image = PartitionImage {

@@ -35,6 +35,15 @@ pub(super) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
             wishes.push((name, "[hidden]".to_owned(), "delegation tokens"));
         }
     }
+    for name in ["metric.reporters", "kafka.metrics.reporters"] {
+        let classes = values.list(name);
+        if !classes.is_empty() {
+            wishes.push((name, classes.join(","), "reporting of metrics by classes"));
+        }
+    }
+    if let Some(providers) = config.texts.fixed.get("config.providers").filter(|providers| !providers.is_empty()) {
+        wishes.push(("config.providers", providers.clone(), "fetching settings from elsewhere"));
+    }
     let version = values.string("inter.broker.protocol.version");
     if features::InterBrokerVersion::parse(&version) != features::InterBrokerVersion::parse(features::CURRENT) {
         wishes.push(("inter.broker.protocol.version", version, "an inter-broker protocol other than that of 3.9"));

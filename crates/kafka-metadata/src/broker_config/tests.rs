@@ -152,6 +152,14 @@ fn what_is_not_there_is_named() {
         "ConfigException: listeners=SSL://:9093: listeners with TLS or SASL is not available in this broker."
     );
     assert_eq!(
+        answer(&[("metric.reporters", "a.B")]),
+        "ConfigException: metric.reporters=a.B: reporting of metrics by classes is not available in this broker."
+    );
+    assert_eq!(
+        answer(&[("config.providers", "file")]),
+        "ConfigException: config.providers=file: fetching settings from elsewhere is not available in this broker."
+    );
+    assert_eq!(
         answer(&[("inter.broker.protocol.version", "2.8")]),
         "ConfigException: inter.broker.protocol.version=2.8: an inter-broker protocol other than that of 3.9 is not available in this broker."
     );

@@ -176,3 +176,66 @@ fn broken_data_is_an_error_that_says_what() {
     let error = controller::decode_epoch(b"x").expect_err("no number").to_string();
     assert_eq!(error, "cannot read the controller epoch in /controller_epoch: invalid digit found in string");
 }
+
+mod any_bytes {
+    use proptest::prelude::*;
+
+    use super::super::*;
+
+    /// Reads `data` as every family; whatever comes of it, nothing may panic.
+    fn read_all(data: &[u8]) {
+        let _ = acl::decode(data);
+        let _ = acl::AclChange::decode(data);
+        let _ = admin::decode_preferred_election(data);
+        let _ = admin::decode_reassignment(data);
+        let _ = brokers::BrokerRegistration::decode(BrokerId(1), data).map(|broker| broker.encode());
+        let _ = cluster::decode(data);
+        let _ = config::decode(data);
+        let _ = config::decode_change(data);
+        let _ = controller::decode(data);
+        let _ = controller::decode_epoch(data);
+        let _ = feature::FeatureZnode::decode(data);
+        let _ = notifications::decode_isr_change(data);
+        let _ = notifications::decode_log_dir_failure(data);
+        let _ = partition_state::PartitionState::decode(data);
+        let _ = producer_ids::ProducerIdBlock::decode(data)
+            .map(|block| producer_ids::ProducerIdBlock::after(block, BrokerId(1)));
+        let _ = topics::TopicAssignment::decode(data).map(|topic| topic.encode());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panic(data in proptest::collection::vec(any::<u8>(), 0..64)) {
+            read_all(&data);
+        }
+
+        #[test]
+        fn assignments_read_back(replicas in proptest::collection::btree_map(0..500_i32, proptest::collection::vec(0..9_i32, 1..4), 1..20)) {
+            let ids = |ids: Vec<i32>| ids.into_iter().map(BrokerId).collect();
+            let partitions = replicas.into_iter().map(|(partition, list)| (partition, topics::ReplicaAssignment::of(ids(list)))).collect();
+            let topic = topics::TopicAssignment { id: Some(kafka_types::Uuid([7; 16])), partitions };
+            prop_assert_eq!(topics::TopicAssignment::decode(&topic.encode()), Ok(topic));
+        }
+
+        #[test]
+        fn names_in_paths_read_back(name in ".*") {
+            prop_assert_eq!(config::desanitize(&config::sanitize(&name)), Some(name));
+        }
+    }
+
+    #[test]
+    fn captured_ones_with_a_changed_byte_do_not_panic_either() {
+        let captured = super::captured();
+        let strategy = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>());
+        let outcome = proptest::test_runner::TestRunner::default().run(&strategy, |(pick, at, byte)| {
+            let mut data = captured[pick.index(captured.len())].data.clone();
+            if !data.is_empty() {
+                let at = at.index(data.len());
+                data[at] = byte;
+            }
+            read_all(&data);
+            Ok(())
+        });
+        assert_eq!(outcome, Ok(()));
+    }
+}
