@@ -236,6 +236,6 @@ mod any_bytes {
             read_all(&data);
             Ok(())
         });
-        assert_eq!(outcome, Ok(()));
+        assert!(outcome.is_ok(), "{outcome:?}");
     }
 }
