@@ -259,3 +259,6 @@ async fn connect(server: &HostPort, options: &ConnectionOptions) -> Result<(Stre
 fn unreachable_address(server: &HostPort, address: SocketAddr, error: &std::io::Error) -> ConnectionError {
     ConnectionError::Unreachable { address: server.java_text(address), reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

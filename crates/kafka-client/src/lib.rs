@@ -12,6 +12,8 @@ mod cluster;
 pub mod config;
 mod connection;
 mod error;
+#[cfg(test)]
+mod fake;
 mod metadata;
 mod retry;
 

@@ -52,7 +52,10 @@ struct Awaited {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("address", &self.shared.address).field("closed", &self.closed()).finish()
+        f.debug_struct("Link")
+            .field("address", &self.shared.address)
+            .field("closed", &self.closed())
+            .finish_non_exhaustive()
     }
 }
 
