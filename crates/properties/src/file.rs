@@ -169,12 +169,14 @@ fn prepare(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     let mut continues = false;
+    let mut before_backslash = 0;
     while at < bytes.len() {
         let end = bytes[at..].iter().position(|byte| matches!(byte, b'\n' | b'\r')).map_or(bytes.len(), |len| at + len);
         let line = &bytes[at..end];
         let first = line.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\x0c'));
         if continues || !matches!(first, Some(b'#' | b'!')) {
             continues = prepare_line(line, &mut out);
+            before_backslash = out.len().saturating_sub(1);
         }
         // A blank line cannot be continued, and Java does not let it end a continuation before it either way.
         if let Some(&end_byte) = bytes.get(end) {
@@ -187,6 +189,10 @@ fn prepare(bytes: &[u8]) -> Vec<u8> {
         } else {
             at = end;
         }
+    }
+    if continues {
+        // Nothing follows: Java drops the backslash, the crate would drop the entry.
+        out.truncate(before_backslash);
     }
     out
 }
@@ -212,6 +218,8 @@ fn prepare_line(line: &[u8], out: &mut Vec<u8>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn parse(text: &[u8]) -> Vec<(String, String, usize)> {
@@ -300,6 +308,30 @@ mod tests {
                 })
                 .collect();
             let _ = Properties::parse("f", &bytes);
+        }
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
+    }
+
+    #[test]
+    fn what_java_reads_from_the_same_bytes() {
+        let captured =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/properties/java-properties.txt"));
+        for line in captured.lines().filter(|line| !line.starts_with('#')) {
+            let mut fields = line.split(' ');
+            let input = bytes(fields.next().expect("an input"));
+            let text = |hex: &str| String::from_utf8(bytes(hex)).expect("text");
+            let mut expected: BTreeMap<String, String> =
+                fields.filter_map(|pair| pair.split_once('=')).map(|(key, value)| (text(key), text(value))).collect();
+            let properties = Properties::parse("f", &input).expect("legal");
+            // A backslash alone on its line is an entry without name and value to Java, and nothing to us.
+            if expected.get("").is_some_and(String::is_empty) && properties.get("").is_none() {
+                expected.remove("");
+            }
+            let ours = properties.entries().iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+            assert_eq!(expected, ours, "{:?}", String::from_utf8_lossy(&input));
         }
     }
 }
