@@ -257,4 +257,33 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_same_places_as_apaches() {
+        let captured =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/placement/assignments.txt"));
+        for line in captured.lines().filter(|line| !line.starts_with('#')) {
+            let (input, output) = line.split_once(" =").expect("both sides");
+            let fields: Vec<&str> = input.split(' ').collect();
+            let number = |index: usize| fields[index].parse::<i32>().expect("number");
+            let candidate = |text: &str| {
+                let (id, rack) = text.split_once(':').map_or((text, None), |(id, rack)| (id, Some(rack.to_owned())));
+                Candidate { id: BrokerId(id.parse().expect("number")), rack }
+            };
+            let candidates: Vec<Candidate> = fields[0].split(',').map(candidate).collect();
+            let wanted = Placement {
+                partitions: number(1),
+                replication_factor: number(2),
+                start: number(3) as usize,
+                shift: number(3) as usize,
+                first_partition: number(4),
+            };
+            let placed = place(&candidates, wanted).expect("enough brokers");
+            let show = |(partition, replicas): (&i32, &Vec<BrokerId>)| {
+                let replicas: Vec<String> = replicas.iter().map(ToString::to_string).collect();
+                format!(" {partition}:{}", replicas.join(","))
+            };
+            assert_eq!(placed.iter().map(show).collect::<String>(), output, "{input}");
+        }
+    }
 }
