@@ -66,6 +66,12 @@ impl Call<'_> {
                     return Ok(connection);
                 }
                 Ok(Err(error)) if !error.is_retriable() => return Err(error),
+                // The cluster keeps the pause that is due before it tries that broker again.
+                Ok(Err(Error::Connection(
+                    ConnectionError::Unreachable { .. }
+                    | ConnectionError::Closed { .. }
+                    | ConnectionError::ZooKeeper { .. },
+                ))) => continue,
                 Ok(Err(_)) => {}
             }
             let pause = self.backoff.next(crate::clock::random());
