@@ -1,7 +1,7 @@
 //! AlterPartition: what a leader may change about who is in sync (KIP-497, KIP-841).
 
 use kafka_metadata::znodes::partition_state::{self, PartitionState};
-use kafka_types::{BrokerEpoch, ErrorCode, PartitionEpoch, TopicPartition, Uuid};
+use kafka_types::{BrokerEpoch, BrokerId, ErrorCode, PartitionEpoch, TopicPartition, Uuid};
 
 use crate::context::Leadership;
 use crate::controller::Controller;
@@ -91,7 +91,7 @@ fn decide(controller: &Controller, proposal: &IsrProposal, by_id: bool) -> (Opti
     let Some(known) = context.leaderships.get(&partition) else {
         return (Some(partition), refuse(ErrorCode::UnknownTopicOrPartition));
     };
-    let isr: Vec<_> = proposal.isr.iter().map(|(id, _)| *id).collect();
+    let isr = in_order(&known.state.isr, proposal);
     let is_current = proposal.leader_epoch == known.state.leader_epoch
         && isr == known.state.isr
         && proposal.recovering == known.state.recovering;
@@ -118,8 +118,17 @@ fn decide(controller: &Controller, proposal: &IsrProposal, by_id: bool) -> (Opti
     (Some(partition), outcome)
 }
 
+/// Who shall be in sync: those that were keep their order, and new ones follow, as they always came into sync one after
+/// the other. (A leader may keep them as a set.)
+fn in_order(before: &[BrokerId], proposal: &IsrProposal) -> Vec<BrokerId> {
+    let is_proposed = |id: &BrokerId| proposal.isr.iter().any(|(proposed, _)| proposed == id);
+    let stay = before.iter().copied().filter(is_proposed);
+    let come = proposal.isr.iter().map(|(id, _)| *id).filter(|id| !before.contains(id));
+    stay.chain(come).collect()
+}
+
 /// May the broker come into sync: it lives, does not stop, and is in the life in which it fetched.
-fn is_eligible(controller: &Controller, id: kafka_types::BrokerId, epoch: BrokerEpoch) -> bool {
+fn is_eligible(controller: &Controller, id: BrokerId, epoch: BrokerEpoch) -> bool {
     controller.context.is_live(id) && (epoch == BrokerEpoch::NONE || controller.context.broker_epoch(id) == Some(epoch))
 }
 

@@ -691,6 +691,17 @@ fn what_a_leader_may_and_may_not_change() {
 }
 
 #[test]
+fn the_order_of_the_in_sync_replicas_is_that_of_their_coming() {
+    let mut world = three_brokers();
+    let order = |world: &mut World, isr: &[i32]| {
+        let altered = world.alter(0, 0, "t", 0, isr);
+        raw(&altered[0].result.clone().expect("accepted").isr)
+    };
+    assert_eq!(order(&mut world, &[0, 2]), [0, 2]);
+    assert_eq!(order(&mut world, &[0, 1, 2]), [0, 2, 1]);
+}
+
+#[test]
 fn producer_ids_are_handed_out_in_blocks() {
     let mut world = World::new();
     world.start(0);

@@ -225,7 +225,7 @@ fn shown(entries: &[ConfigEntry], name: &str) -> String {
 
 #[test]
 fn described_as_apaches_broker_describes() {
-    // The lines of golden/cli/kafka-configs.txt, --describe --all.
+    // As the original's `kafka-configs --describe --all` shows them.
     let config = config(&[("broker.id", "0"), ("log.retention.hours", "168")]).expect("legal");
     let entries = config.describe();
     assert_eq!(
