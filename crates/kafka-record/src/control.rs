@@ -113,3 +113,28 @@ impl EndTxnMarker {
         builder.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_read_back_and_other_types_are_passed_over() {
+        for commit in [true, false] {
+            let marker = EndTxnMarker { commit, coordinator_epoch: 9 };
+            let (key, value) = marker.to_key_and_value();
+            assert_eq!(EndTxnMarker::read(&key, &value), Ok(Some(marker)));
+        }
+        assert_eq!(EndTxnMarker::read(&[0, 0, 0, 2], &[]), Ok(None));
+        assert_eq!(ControlType::from_key(&[0, 0, 0, 6]), Ok(ControlType::Other(6)));
+        assert_eq!(ControlType::Other(6).to_key(), [0, 0, 0, 6]);
+    }
+
+    #[test]
+    fn short_ones_and_negative_versions_are_refused() {
+        assert!(ControlType::from_key(&[0, 0, 0]).is_err());
+        assert!(ControlType::from_key(&[0xff, 0xff, 0, 0]).is_err());
+        assert!(EndTxnMarker::read(&[0, 0, 0, 1], &[0, 0, 0, 0, 0]).is_err());
+        assert!(EndTxnMarker::read(&[0, 0, 0, 1], &[0xff, 0xff, 0, 0, 0, 0]).is_err());
+    }
+}

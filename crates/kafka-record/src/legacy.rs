@@ -154,17 +154,13 @@ impl<'a> LegacyEntry<'a> {
     }
 
     /// Its messages: itself, or what its value decompresses to, in at most `limit` bytes, with their offsets in the
-    /// partition.
-    pub fn messages(&self, limit: usize) -> Result<Vec<LegacyMessage>, ReadError> {
+    /// partition. All are checked before the first is handed out.
+    pub fn messages(&self, limit: usize) -> Result<LegacyMessages, ReadError> {
         let codec = self.compression()?;
-        let (key, value) = self.key_and_value()?;
+        let (_, value) = self.key_and_value()?;
+        let append_time = self.is_log_append_time().then(|| self.timestamp());
         if codec == Compression::None {
-            return Ok(vec![LegacyMessage {
-                offset: self.offset(),
-                timestamp: self.timestamp(),
-                key: key.map(Bytes::copy_from_slice),
-                value: value.map(Bytes::copy_from_slice),
-            }]);
+            return Ok(LegacyMessages { set: Bytes::copy_from_slice(self.bytes), at: 0, base: 0, append_time });
         }
         let Some(value) = value else {
             return Err(ReadError::malformed(format!(
@@ -172,70 +168,92 @@ impl<'a> LegacyEntry<'a> {
                 self.magic()
             )));
         };
-        self.inner_messages(codec, value, limit)
+        let set = Bytes::from(self.decompressed(codec, value, limit)?);
+        let last = self.check_inner(&set)?;
+        let base = if self.magic() == 1 { self.base_of_inner(last)? } else { 0 };
+        Ok(LegacyMessages { set, at: 0, base, append_time })
     }
 
-    fn inner_messages(&self, codec: Compression, value: &[u8], limit: usize) -> Result<Vec<LegacyMessage>, ReadError> {
-        if codec == Compression::Zstd {
-            return Err(ReadError::malformed(format!(
+    fn decompressed(&self, codec: Compression, value: &[u8], limit: usize) -> Result<Vec<u8>, ReadError> {
+        match codec {
+            Compression::Zstd => Err(ReadError::malformed(format!(
                 "Invalid wrapper compressionType found in legacy deep record iterator {}",
                 self.magic()
-            )));
-        }
-        let set = if codec == Compression::Lz4 && self.magic() == 0 {
-            compression::decompress(codec, &lz4::with_right_checksum(value), limit)?
-        } else {
-            compression::decompress(codec, value, limit)?
-        };
-        let set = Bytes::from(set);
-        let mut messages = Vec::new();
-        let mut at = 0;
-        while at < set.len() {
-            let inner = LegacyEntry::read(&set[at..])?;
-            at += inner.bytes.len();
-            messages.push(self.inner_message(inner, &set)?);
-        }
-        let Some(last) = messages.last() else {
-            return Err(ReadError::malformed("Found invalid compressed record set with no inner records"));
-        };
-        if self.magic() == 1 {
-            // Some librdkafka versions leave the outer offset at 0 when they produce: the inner ones then count.
-            let (outer, last) = (self.offset().0, last.offset.0);
-            let base = match outer {
-                0 => 0,
-                _ if outer < last => {
-                    return Err(ReadError::malformed(format!(
-                        "Found invalid wrapper offset in compressed v1 message set, wrapper offset '{outer}' is less than \
-                         the last inner message offset '{last}' and it is not zero."
-                    )));
-                }
-                _ => outer.wrapping_sub(last),
-            };
-            for message in &mut messages {
-                message.offset = Offset(message.offset.0.wrapping_add(base));
+            ))),
+            Compression::Lz4 if self.magic() == 0 => {
+                compression::decompress(codec, &lz4::with_right_checksum(value), limit)
             }
+            _ => compression::decompress(codec, value, limit),
         }
-        Ok(messages)
     }
 
-    fn inner_message(&self, inner: LegacyEntry<'_>, set: &Bytes) -> Result<LegacyMessage, ReadError> {
-        if inner.magic() != self.magic() {
-            return Err(ReadError::malformed(format!(
-                "Compressed message magic {} does not match wrapper magic {}",
-                inner.magic(),
-                self.magic()
-            )));
+    /// Checks every message of the set inside; returns the offset of the last one as it stands there.
+    fn check_inner(&self, set: &[u8]) -> Result<i64, ReadError> {
+        let mut at = 0;
+        let mut last = None;
+        while at < set.len() {
+            let inner = LegacyEntry::read(&set[at..])?;
+            if inner.magic() != self.magic() {
+                return Err(ReadError::malformed(format!(
+                    "Compressed message magic {} does not match wrapper magic {}",
+                    inner.magic(),
+                    self.magic()
+                )));
+            }
+            if inner.compression()? != Compression::None {
+                return Err(ReadError::malformed("Inner messages must not be compressed"));
+            }
+            inner.check_crc()?;
+            inner.key_and_value()?;
+            last = Some(inner.offset().0);
+            at += inner.bytes.len();
         }
-        if inner.compression()? != Compression::None {
-            return Err(ReadError::malformed("Inner messages must not be compressed"));
+        last.ok_or_else(|| ReadError::malformed("Found invalid compressed record set with no inner records"))
+    }
+
+    /// What the offsets inside a format-1 set count from.
+    fn base_of_inner(&self, last: i64) -> Result<i64, ReadError> {
+        match self.offset().0 {
+            // Some librdkafka versions leave the outer offset at 0 when they produce: the inner ones then count.
+            0 => Ok(0),
+            outer if outer < last => Err(ReadError::malformed(format!(
+                "Found invalid wrapper offset in compressed v1 message set, wrapper offset '{outer}' is less than the \
+                 last inner message offset '{last}' and it is not zero."
+            ))),
+            outer => Ok(outer.wrapping_sub(last)),
         }
-        inner.check_crc()?;
-        let (key, value) = inner.key_and_value()?;
-        Ok(LegacyMessage {
-            offset: inner.offset(),
-            timestamp: if self.is_log_append_time() { self.timestamp() } else { inner.timestamp() },
-            key: key.map(|key| set.slice_ref(key)),
-            value: value.map(|value| set.slice_ref(value)),
+    }
+}
+
+/// The messages of one entry, all checked; they share the memory of the set they lie in.
+#[derive(Debug, Clone)]
+pub struct LegacyMessages {
+    set: Bytes,
+    at: usize,
+    base: i64,
+    append_time: Option<i64>,
+}
+
+impl LegacyMessages {
+    /// Bytes of the set that is still to be read.
+    pub fn remaining_len(&self) -> usize {
+        self.set.len() - self.at
+    }
+}
+
+impl Iterator for LegacyMessages {
+    type Item = LegacyMessage;
+
+    fn next(&mut self) -> Option<LegacyMessage> {
+        // The set was checked; an end is the honest answer should it not read.
+        let entry = LegacyEntry::read(&self.set[self.at..]).ok()?;
+        let (key, value) = entry.key_and_value().ok()?;
+        self.at += entry.bytes.len();
+        Some(LegacyMessage {
+            offset: Offset(entry.offset().0.wrapping_add(self.base)),
+            timestamp: self.append_time.unwrap_or_else(|| entry.timestamp()),
+            key: key.map(|key| self.set.slice_ref(key)),
+            value: value.map(|value| self.set.slice_ref(value)),
         })
     }
 }

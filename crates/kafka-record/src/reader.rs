@@ -166,9 +166,7 @@ impl<'a> Batch<'a> {
     pub fn to_records(&self, owner: &Bytes, limit: usize) -> Result<Vec<Record>, ReadError> {
         match self {
             Batch::V2(batch) => batch.shared_records(owner, limit)?.collect(),
-            Batch::Legacy(entry) => {
-                entry.messages(limit).map(|messages| messages.into_iter().map(Into::into).collect())
-            }
+            Batch::Legacy(entry) => Ok(entry.messages(limit)?.map(Into::into).collect()),
         }
     }
 }

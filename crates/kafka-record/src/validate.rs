@@ -21,7 +21,7 @@ use crate::builder::{BatchBuilder, BatchFull, BatchOptions};
 use crate::checksum::crc32c_of_two;
 use crate::compression::{Codec, Compression};
 use crate::error::ReadError;
-use crate::legacy::{LegacyEntry, LegacyMessage};
+use crate::legacy::LegacyEntry;
 use crate::reader::{Batch, Records, batches};
 use crate::record::RecordRef;
 
@@ -500,11 +500,11 @@ impl Append<'_> {
                 return Err(self.mixed(entry.magic(), first.magic()));
             }
             let messages = entry.messages(budget)?;
-            budget = budget.saturating_sub(messages.iter().map(message_len).sum());
+            budget = budget.saturating_sub(messages.remaining_len());
             let batch_type =
                 if entry.is_log_append_time() { TimestampType::LogAppendTime } else { TimestampType::CreateTime };
             let mut seen = Seen::default();
-            for (index, message) in messages.iter().enumerate() {
+            for (index, message) in messages.enumerate() {
                 let record = message.as_ref();
                 if let Some(fault) = self.fault_of(&record, batch_type) {
                     seen.add(index, fault);
@@ -544,10 +544,6 @@ impl Append<'_> {
             rebuilt: true,
         })
     }
-}
-
-fn message_len(message: &LegacyMessage) -> usize {
-    message.key.as_ref().map_or(0, Bytes::len) + message.value.as_ref().map_or(0, Bytes::len)
 }
 
 fn too_many(full: BatchFull) -> Rejected {

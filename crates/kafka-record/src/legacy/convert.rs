@@ -124,9 +124,9 @@ pub fn down_convert(
             Batch::V2(batch) => down_convert_v2(&batch, timestamps, first_offset, limit, &mut out)?,
             Batch::Legacy(entry) => {
                 let codec = entry.compression()?;
-                let messages = entry.messages(limit)?;
                 let wanted = |offset| codec != Compression::None || offset >= first_offset;
-                let records = messages.iter().map(super::LegacyMessage::as_ref).filter(|record| wanted(record.offset));
+                let messages: Vec<_> = entry.messages(limit)?.filter(|message| wanted(message.offset)).collect();
+                let records = messages.iter().map(super::LegacyMessage::as_ref);
                 let options = SetOptions { timestamps, codec: codec.into(), append_time: None };
                 out.extend_from_slice(&write_set(options, records));
             }
@@ -150,16 +150,16 @@ fn down_convert_v2(
         return Err(DownConvertError::Zstd);
     }
     let records = batch.records(limit)?;
-    let mut wanted = Vec::new();
-    for record in &records {
-        let record = record?;
-        // A compressed set is one entry: a consumer that asks for its middle gets it whole, as with v2.
-        if codec != Compression::None || record.offset >= first_offset {
-            wanted.push(record);
-        }
-    }
+    let mut failure = None;
+    let readable = records.iter().map_while(|record| record.map_err(|error| failure = Some(error)).ok());
+    // A compressed set is one entry: a consumer that asks for its middle gets it whole, as with v2.
+    let wanted = readable.filter(|record| codec != Compression::None || record.offset >= first_offset);
     let append_time =
         (batch.header().timestamp_type() == TimestampType::LogAppendTime).then_some(batch.max_timestamp());
-    out.extend_from_slice(&write_set(SetOptions { timestamps, codec: codec.into(), append_time }, wanted));
+    let set = write_set(SetOptions { timestamps, codec: codec.into(), append_time }, wanted);
+    if let Some(error) = failure {
+        return Err(error.into());
+    }
+    out.extend_from_slice(&set);
     Ok(())
 }
