@@ -346,3 +346,6 @@ fn metadata_request(
 pub(crate) fn jitter() -> u64 {
     random()
 }
+
+#[cfg(test)]
+mod tests;

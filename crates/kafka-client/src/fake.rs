@@ -104,3 +104,66 @@ async fn serve(mut socket: TcpStream, port: u16, reply: Arc<impl Fn(Asked) -> Re
         }
     }
 }
+
+/// A log line as a test sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Logged(pub(crate) tracing::Level, pub(crate) String, pub(crate) String);
+
+impl Logged {
+    pub(crate) fn warn(logger: &str, message: impl Into<String>) -> Logged {
+        Logged(tracing::Level::WARN, logger.to_owned(), message.into())
+    }
+
+    pub(crate) fn error(logger: &str, message: impl Into<String>) -> Logged {
+        Logged(tracing::Level::ERROR, logger.to_owned(), message.into())
+    }
+}
+
+/// Collects the log lines of the test's thread while the guard lives.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log(Arc<std::sync::Mutex<Vec<Logged>>>);
+
+impl Log {
+    pub(crate) fn lines(&self) -> Vec<Logged> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+pub(crate) fn capture() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(log.clone());
+    (log, guard)
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Message(String);
+        impl tracing::field::Visit for Message {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let metadata = event.metadata();
+        self.0.lock().unwrap().push(Logged(*metadata.level(), metadata.target().to_owned(), message.0));
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
