@@ -3,7 +3,6 @@
 //! Framings as Kafka's Java writes them: gzip stream; snappy in the blocks of the "xerial" library; LZ4 frame with
 //! independent blocks; zstd frame. Snappy without that framing is read as well, because other clients write it.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io::{Read, Write};
 
@@ -194,38 +193,20 @@ fn compress_lz4(input: &[u8], out: &mut Vec<u8>) {
     encoder.finish().expect("writing to memory does not fail");
 }
 
-thread_local! {
-    // Making a context costs more than compressing a small batch with it.
-    static ZSTD_WRITE: RefCell<zstd_safe::CCtx<'static>> = RefCell::new(zstd_safe::CCtx::create());
-    static ZSTD_READ: RefCell<zstd_safe::DCtx<'static>> = RefCell::new(zstd_safe::DCtx::create());
-}
-
 fn compress_zstd(level: Option<i32>, input: &[u8], out: &mut Vec<u8>) {
     let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
     let start = out.len();
     out.resize(start + zstd_safe::compress_bound(input.len()), 0);
-    let len = ZSTD_WRITE
-        .with_borrow_mut(|context| context.compress(&mut out[start..], input, level))
+    // A context of its own for each batch: its tables are made to the measure of the input, whose length is known.
+    let len = zstd_safe::CCtx::create()
+        .compress(&mut out[start..], input, level)
         .expect("the output has room for the worst case");
     out.truncate(start + len);
 }
 
 fn decompress_zstd(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
-    ZSTD_READ.with_borrow_mut(|context| {
-        context
-            .reset(zstd_safe::ResetDirective::SessionOnly)
-            .map_err(|code| damaged(Compression::Zstd, zstd_safe::get_error_name(code)))?;
-        zstd_into(context, input, limit, out)
-    })
-}
-
-fn zstd_into(
-    context: &mut zstd_safe::DCtx<'_>,
-    input: &[u8],
-    limit: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), ReadError> {
     let codec = Compression::Zstd;
+    let mut context = zstd_safe::DCtx::create();
     let mut source = zstd_safe::InBuffer::around(input);
     let mut frame_open = false;
     let mut chunk = zstd_safe::DCtx::out_size().min(limit.saturating_add(1));
