@@ -193,7 +193,7 @@ fn records_without_keys_are_named_one_by_one() {
         assert_eq!(rejected.code, ErrorCode::InvalidRecord);
         assert_eq!(rejected.record_errors.len(), 1);
         assert_eq!(rejected.record_errors[0].batch_index, 1);
-        let text = "Compacted topic cannot accept message without key in topic partition t-0.";
+        let text = "Compacted topic cannot accept message without key in topic partition t-0";
         assert_eq!(rejected.record_errors[0].message, text);
         assert_eq!(
             rejected.response_message(),

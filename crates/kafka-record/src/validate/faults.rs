@@ -35,7 +35,7 @@ impl Fault {
     fn text(&self) -> String {
         match self {
             Fault::NoKey(partition) => {
-                format!("Compacted topic cannot accept message without key in topic partition {partition}.")
+                format!("Compacted topic cannot accept message without key in topic partition {partition}")
             }
             Fault::TimestampOutOfRange { timestamp, offset, earliest, latest } => format!(
                 "Timestamp {timestamp} of message with offset {offset} is out of range. The timestamp should be within \
