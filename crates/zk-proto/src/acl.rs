@@ -58,16 +58,29 @@ impl Jute for Permissions {
     }
 }
 
-records! {
-    /// Somebody: `world:anyone`, `ip:10.0.0.0/8`, `digest:user:hash` ..
-    #[derive(Hash)]
-    Id {
-        /// Which kind of identity.
-        scheme: String,
-        /// Who; its syntax depends on the scheme.
-        id: String,
+/// Somebody: `world:anyone`, `ip:10.0.0.0/8`, `digest:user:hash` ..
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Id {
+    /// Which kind of identity.
+    pub scheme: String,
+    /// Who; its syntax depends on the scheme.
+    pub id: String,
+}
+
+/// A null string reads as an empty one: kazoo sends the id of `auth` so.
+impl Jute for Id {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let mut text = || Ok(Option::<String>::read(reader)?.unwrap_or_default());
+        Ok(Id { scheme: text()?, id: text()? })
     }
 
+    fn write(&self, out: &mut Writer) {
+        self.scheme.write(out);
+        self.id.write(out);
+    }
+}
+
+records! {
     /// What somebody may do.
     #[derive(Hash)]
     Acl {
@@ -115,6 +128,14 @@ impl Acl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_null_id_is_an_empty_one() {
+        let mut out = Writer::new();
+        out.string("auth");
+        (-1).write(&mut out);
+        assert_eq!(Id::from_bytes(out.into_bytes()).unwrap(), Id::new("auth", ""));
+    }
 
     #[test]
     fn letters() {

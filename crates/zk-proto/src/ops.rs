@@ -432,7 +432,7 @@ records! {
 
     /// getEphemerals.
     GetEphemeralsRequest {
-        /// Only paths that begin so.
+        /// Only paths that begin so; empty and `/` are all.
         prefix_path: String,
     }
 

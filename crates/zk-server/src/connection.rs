@@ -46,7 +46,7 @@ pub(crate) async fn serve(accepted: Accepted, pipeline: SharedPipeline, shutdown
     let (ours, _) = connection.pipeline.borrow().is_ending(id);
     connection.pipeline.borrow_mut().disconnect(id);
     match ended {
-        Ok(()) if !ours => connection.linger().await,
+        Ok(()) if !ours && !shutdown.has_begun() => connection.linger().await,
         Ok(()) => {}
         Err(error) => tracing::info!(target: CONNECTION, "Closing connection of {}: {error}", java_address(peer)),
     }

@@ -305,15 +305,11 @@ async fn accept(listener: Option<Listener>, pipeline: SharedPipeline, shutdown: 
 /// Applies what the log says to be durable.
 async fn commit(pipeline: SharedPipeline, mut progress: watch::Receiver<Progress>) -> Result<(), ServerError> {
     loop {
-        let failed = match &*progress.borrow_and_update() {
-            Progress::Synced(zxid) => {
-                pipeline.borrow_mut().on_synced(*zxid);
-                None
-            }
-            Progress::Failed(reason) => Some(reason.clone()),
-        };
-        if let Some(reason) = failed {
-            return Err(ServerError::Log(reason));
+        // The value is copied: while it is borrowed, the log's thread cannot report the next sync.
+        let now = progress.borrow_and_update().clone();
+        match now {
+            Progress::Synced(zxid) => pipeline.borrow_mut().on_synced(zxid),
+            Progress::Failed(reason) => return Err(ServerError::Log(reason)),
         }
         if progress.changed().await.is_err() {
             return Err(ServerError::Log("its thread has ended".into()));
