@@ -32,7 +32,7 @@ mod tests;
 pub use append::Appended;
 pub use read::{AbortedTransaction, Found, FoundTimestamp, OffsetQuery, Read, Slice};
 pub use truncate::LogStartReason;
-pub(crate) use truncate::Replay;
+pub(crate) use truncate::{Between, Replay};
 
 /// One partition's log. One owner appends, truncates and rolls; reading needs no exclusive access.
 #[derive(Debug)]

@@ -225,7 +225,10 @@ impl Recovery<'_> {
             let from = Self::trusted_part(&mut segment, from)?;
             self.distrust_from(from);
             let end = self.check_segment(&mut segment, from)?;
-            let damaged = end.damaged;
+            // A power loss may take the end of a segment and leave the next one: what follows a hole is not a log.
+            // Where compaction is on, holes are no sign of that.
+            let hole = !self.config.cleanup.compact && later.first().is_some_and(|next| next.base() > end.next);
+            let damaged = end.damaged || hole;
             if damaged {
                 tracing::warn!(
                     target: "kafka.log.LogLoader",

@@ -4,7 +4,7 @@ use kafka_types::Offset;
 use time_types::{Now, WallMillis};
 
 use crate::error::{LogError, ReadError};
-use crate::log::{Log, LogStartReason};
+use crate::log::{Between, Log, LogStartReason};
 use crate::removal::FileRemoval;
 
 impl Log {
@@ -39,7 +39,7 @@ impl Log {
             self.advance_log_start(now, start.min(self.high_watermark), LogStartReason::SegmentDeletion)?;
         }
         self.recovery_point = self.recovery_point.max(start);
-        let removal = self.put_away(now, &gone)?;
+        let removal = self.put_away(now, &gone, Between::Sync)?;
         self.snapshots.retain(|snapshot| snapshot >= start)?;
         Ok(removal)
     }

@@ -32,6 +32,15 @@ impl LogStartReason {
     }
 }
 
+/// What to do between the renames of two segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Between {
+    /// Nothing: what is renamed lies above the recovery point, where recovery finds a hole.
+    Nothing,
+    /// Sync: below the recovery point nobody looks for holes.
+    Sync,
+}
+
 impl Log {
     /// Removes the batches that hold `offset` or later; `None` if there are none. The removal, which may be empty,
     /// unlinks the segments that are not needed any more.
@@ -89,7 +98,8 @@ impl Log {
         self.generation += 1;
         let keep = self.segments.partition_point(|segment| segment.base() <= offset);
         let gone = self.segments.split_off(keep);
-        let removal = self.put_away(now, &gone)?;
+        // Last segment first: a kill in between leaves a log that ends earlier, not one with a hole.
+        let removal = self.put_away(now, gone.iter().rev(), Between::Nothing)?;
         let bytes = self.config.segment_index_bytes;
         self.active_mut().truncate_to(offset, bytes)?;
         self.active_mut().preallocate_indexes(bytes)?;
@@ -114,7 +124,7 @@ impl Log {
         );
         self.generation += 1;
         let gone = std::mem::take(&mut self.segments);
-        let put_away = self.put_away(now, &gone);
+        let put_away = self.put_away(now, gone.iter().rev(), Between::Nothing);
         // Without a segment there is no log: make the new one even if the old ones could not be renamed.
         self.segments.push(Segment::create(self.place(), offset, &self.config, now.wall)?);
         let removal = put_away?;
@@ -131,11 +141,18 @@ impl Log {
         Ok(removal)
     }
 
-    /// Renames the files of segments so that a restart removes them, last segment first: a crash in between must not
-    /// leave a hole.
-    pub(crate) fn put_away(&mut self, now: Now, segments: &[Segment]) -> Result<FileRemoval, LogError> {
+    /// Renames the files of segments, in this order, so that a restart removes them.
+    pub(crate) fn put_away<'a>(
+        &mut self,
+        now: Now,
+        segments: impl IntoIterator<Item = &'a Segment>,
+        between: Between,
+    ) -> Result<FileRemoval, LogError> {
         let mut paths = Vec::new();
-        for segment in segments.iter().rev() {
+        for segment in segments {
+            if between == Between::Sync && !paths.is_empty() {
+                self.vfs.sync_dir(&self.dir).context("syncing", &self.dir)?;
+            }
             for path in segment.files() {
                 let to = Log::deleted_name(&path);
                 match self.vfs.rename(&path, &to) {
@@ -145,7 +162,7 @@ impl Log {
                 }
             }
         }
-        if !segments.is_empty() {
+        if !paths.is_empty() {
             self.names_changed = true;
             self.unsynced.since.get_or_insert(now.tick);
         }
