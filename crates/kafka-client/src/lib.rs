@@ -11,6 +11,7 @@ mod clock;
 mod cluster;
 pub mod config;
 mod connection;
+pub mod consumer;
 mod error;
 #[cfg(test)]
 mod fake;

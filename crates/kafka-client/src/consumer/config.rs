@@ -1,14 +1,18 @@
 //! The consumer's settings: Apache's names, defaults and errors.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use properties::{Check, Definitions, Kind, Setting};
 
 use super::assignors::Assignor;
 use super::fetcher::FetchConfig;
 use super::positions::OffsetReset;
+use crate::config::common::COMMON;
+use crate::config::{CommonConfig, Texts, no_classes, parse};
 use crate::error::Error;
 
 /// Everything that may be set, with its default.
-pub static DEFINITIONS: Definitions = Definitions::grouped(&[GROUP, FETCH, CLIENT, OTHERS]);
+pub static DEFINITIONS: Definitions = Definitions::grouped(&[COMMON, GROUP, FETCH, OTHERS]);
 
 const GROUP: &[Setting] = &[
     Setting::optional("group.id", Kind::String, "the group to be a member of"),
@@ -48,34 +52,14 @@ const FETCH: &[Setting] = &[
         .check(Check::OneOf(&["read_committed", "read_uncommitted"])),
 ];
 
-const CLIENT: &[Setting] = &[
-    Setting::new("bootstrap.servers", Kind::List, "", "brokers to start from").high(),
-    Setting::new("client.id", Kind::String, "", "name in requests and logs"),
-    Setting::new("metadata.max.age.ms", Kind::Long, "300000", "look at the cluster anew after so long")
-        .check(Check::at_least(0)),
-    Setting::new("request.timeout.ms", Kind::Int, "30000", "wait so long for an answer").check(Check::at_least(0)),
-    Setting::new("default.api.timeout.ms", Kind::Int, "60000", "wait so long for a call").check(Check::at_least(0)),
-    Setting::new("retry.backoff.ms", Kind::Long, "100", "first pause before a retry").check(Check::at_least(0)),
-    Setting::new("retry.backoff.max.ms", Kind::Long, "1000", "longest pause before a retry").check(Check::at_least(0)),
-    Setting::new("security.protocol", Kind::String, "PLAINTEXT", "how brokers are spoken to")
-        .check(Check::Custom(only_plaintext)),
-];
-
-/// Settings of Java's client that say nothing to this one: deserializers, metrics, sizes of buffers, connections.
 const OTHERS: &[Setting] = &[
-    Setting::optional("key.deserializer", Kind::Class, "Java class"),
-    Setting::optional("value.deserializer", Kind::Class, "Java class"),
-    Setting::new("client.dns.lookup", Kind::String, "use_all_dns_ips", "how names are resolved")
-        .check(Check::OneOf(&["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"])),
-    Setting::new("send.buffer.bytes", Kind::Int, "131072", "socket buffer").check(Check::at_least(-1)),
-    Setting::new("receive.buffer.bytes", Kind::Int, "65536", "socket buffer").check(Check::at_least(-1)),
-    Setting::new("reconnect.backoff.ms", Kind::Long, "50", "first pause before a new connection")
-        .check(Check::at_least(0)),
-    Setting::new("reconnect.backoff.max.ms", Kind::Long, "1000", "longest pause before a new connection")
-        .check(Check::at_least(0)),
-    Setting::new("socket.connection.setup.timeout.ms", Kind::Long, "10000", "wait so long for a connection"),
-    Setting::new("socket.connection.setup.timeout.max.ms", Kind::Long, "30000", "wait at most so long"),
-    Setting::new("connections.max.idle.ms", Kind::Long, "540000", "close a connection that is idle for so long"),
+    Setting::new("default.api.timeout.ms", Kind::Int, "60000", "How long a call may take.").check(Check::at_least(0)),
+    Setting::new("receive.buffer.bytes", Kind::Int, "65536", "The kernel sizes the buffers of sockets; checked only.")
+        .check(Check::at_least(-1)),
+    Setting::new("connections.max.idle.ms", Kind::Long, "540000", "The broker closes idle connections; checked only."),
+    Setting::optional("key.deserializer", Kind::Class, "Records are bytes here; read by those who print them."),
+    Setting::optional("value.deserializer", Kind::Class, "Records are bytes here; read by those who print them."),
+    Setting::new("interceptor.classes", Kind::List, "", "Java classes, which cannot be loaded: must be empty."),
 ];
 
 fn only_classic(value: &properties::Value) -> Result<(), String> {
@@ -88,21 +72,11 @@ fn only_classic(value: &properties::Value) -> Result<(), String> {
     }
 }
 
-fn only_plaintext(value: &properties::Value) -> Result<(), String> {
-    match value.text().as_deref() {
-        Some("PLAINTEXT") => Ok(()),
-        Some("SSL" | "SASL_PLAINTEXT" | "SASL_SSL") => Err("this client speaks PLAINTEXT only".to_owned()),
-        _ => Err("String must be one of: PLAINTEXT, SASL_PLAINTEXT, SASL_SSL, SSL".to_owned()),
-    }
-}
-
 /// A consumer's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerConfig {
-    /// `bootstrap.servers`
-    pub bootstrap_servers: Vec<String>,
-    /// `client.id`
-    pub client_id: String,
+    /// What all clients have.
+    pub common: CommonConfig,
     /// `group.id`; without one there is neither subscription nor commit.
     pub group_id: Option<String>,
     /// `group.instance.id`
@@ -125,43 +99,34 @@ pub struct ConsumerConfig {
     pub exclude_internal_topics: bool,
     /// All that concerns fetches.
     pub fetch: FetchConfig,
-    /// `metadata.max.age.ms`
-    pub metadata_max_age_ms: u64,
-    /// `request.timeout.ms`
-    pub request_timeout_ms: u64,
     /// `default.api.timeout.ms`
     pub default_api_timeout_ms: u64,
-    /// `retry.backoff.ms`
-    pub retry_backoff_ms: u64,
-    /// `retry.backoff.max.ms`
-    pub retry_backoff_max_ms: u64,
 }
 
 impl ConsumerConfig {
     /// From texts by name; the last of a name counts. What is no setting of a consumer is passed over, as in Java.
     pub fn parse<'t>(texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Result<ConsumerConfig, Error> {
-        let texts: std::collections::HashMap<&str, &str> = texts.into_iter().collect();
-        let values = DEFINITIONS.parse(|name| texts.get(name).copied());
-        let values = values.map_err(|errors| config_error(errors.first().map(ToString::to_string)))?;
+        let texts: Texts<'t> = texts.into_iter().collect();
+        let values = parse(&DEFINITIONS, &texts)?;
+        no_classes(&values, "interceptor.classes")?;
         let number = |name: &str| u64::try_from(values.int(name)).unwrap_or(0);
-        let long = |name: &str| u64::try_from(values.long(name)).unwrap_or(0);
         let group_id = values.optional_string("group.id");
-        let asked_to_commit = texts.get("enable.auto.commit").is_some() && values.boolean("enable.auto.commit");
+        let asked_to_commit = texts.contains_key("enable.auto.commit") && values.boolean("enable.auto.commit");
         if group_id.is_none() && asked_to_commit {
-            return Err(config_error(Some(
-                "enable.auto.commit cannot be set to true when default group id (null) is used.".to_owned(),
-            )));
+            let text = "enable.auto.commit cannot be set to true when default group id (null) is used.";
+            return Err(Error::Config(text.to_owned()));
         }
         let commits = group_id.is_some() && values.boolean("enable.auto.commit");
         let rack_id = values.string("client.rack");
         if number("heartbeat.interval.ms") >= number("session.timeout.ms") {
             return Err(Error::Usage("Heartbeat must be set lower than the session timeout".to_owned()));
         }
+        let group_instance_id = values.optional_string("group.instance.id");
+        let client_id = client_id(values.string("client.id"), group_id.as_deref(), group_instance_id.as_deref());
         Ok(ConsumerConfig {
-            bootstrap_servers: values.list("bootstrap.servers"),
-            client_id: values.string("client.id"),
+            common: CommonConfig::of(&values, client_id)?,
             group_id,
-            group_instance_id: values.optional_string("group.instance.id"),
+            group_instance_id,
             session_timeout_ms: values.int("session.timeout.ms"),
             heartbeat_interval_ms: number("heartbeat.interval.ms").max(1),
             max_poll_interval_ms: values.int("max.poll.interval.ms"),
@@ -184,32 +149,42 @@ impl ConsumerConfig {
                 checks_crcs: values.boolean("check.crcs"),
                 rack_id,
             },
-            metadata_max_age_ms: long("metadata.max.age.ms"),
-            request_timeout_ms: number("request.timeout.ms"),
             default_api_timeout_ms: number("default.api.timeout.ms"),
-            retry_backoff_ms: long("retry.backoff.ms").max(1),
-            retry_backoff_max_ms: long("retry.backoff.max.ms").max(1),
         })
     }
 }
 
-fn config_error(text: Option<String>) -> Error {
-    Error::Config(text.unwrap_or_default())
+impl ConsumerConfig {
+    /// The pause before a retry, in milliseconds; at least 1, so that nothing spins.
+    pub(crate) fn retry_backoff_ms(&self) -> u64 {
+        self.common.retry.backoff_ms.max(1)
+    }
+}
+
+/// The given name, or one made up as Java does: `consumer-GROUP-1`, with the name of a static member as its number.
+fn client_id(given: String, group_id: Option<&str>, instance: Option<&str>) -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    if !given.is_empty() {
+        return given;
+    }
+    let number = || (LAST.fetch_add(1, Ordering::Relaxed) + 1).to_string();
+    let which = instance.map_or_else(number, str::to_owned);
+    format!("consumer-{}-{which}", group_id.unwrap_or("null"))
 }
 
 fn assignors(classes: &[String]) -> Result<Vec<Assignor>, Error> {
     let known = |class: &String| {
         Assignor::from_class(class).ok_or_else(|| {
-            config_error(Some(format!(
+            Error::Config(format!(
                 "Invalid value {class} for configuration partition.assignment.strategy: Class {class} could not be \
                  found. (This client has RangeAssignor, RoundRobinAssignor and CooperativeStickyAssignor.)"
-            )))
+            ))
         })
     };
     let assignors = classes.iter().map(known).collect::<Result<Vec<_>, _>>()?;
     if assignors.is_empty() {
         let text = "Must choose at least one assignor for configuration partition.assignment.strategy";
-        return Err(config_error(Some(text.to_owned())));
+        return Err(Error::Config(text.to_owned()));
     }
     Ok(assignors)
 }
@@ -219,13 +194,14 @@ mod tests {
     use super::*;
 
     fn error(name: &str, value: &str) -> String {
-        ConsumerConfig::parse([("group.id", "g"), (name, value)]).unwrap_err().to_string()
+        ConsumerConfig::parse([("bootstrap.servers", "a:1"), ("group.id", "g"), (name, value)]).unwrap_err().to_string()
     }
 
     #[test]
     fn defaults_are_apaches() {
         let config = ConsumerConfig::parse([("bootstrap.servers", "a:1,b:2"), ("group.id", "g")]).unwrap();
-        assert_eq!(config.bootstrap_servers, ["a:1", "b:2"]);
+        assert_eq!(config.common.bootstrap_servers, ["a:1", "b:2"]);
+        assert!(config.common.client_id.starts_with("consumer-g-"));
         assert_eq!((config.session_timeout_ms, config.heartbeat_interval_ms), (45_000, 3_000));
         assert_eq!(config.assignors, [Assignor::Range, Assignor::CooperativeSticky]);
         assert_eq!(config.auto_commit_interval_ms, Some(5_000));
@@ -235,12 +211,10 @@ mod tests {
 
     #[test]
     fn without_a_group_there_are_no_commits() {
-        assert_eq!(ConsumerConfig::parse([]).unwrap().auto_commit_interval_ms, None);
-        let error = ConsumerConfig::parse([("enable.auto.commit", "true")]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "enable.auto.commit cannot be set to true when default group id (null) is used."
-        );
+        let servers = ("bootstrap.servers", "a:1");
+        assert_eq!(ConsumerConfig::parse([servers]).unwrap().auto_commit_interval_ms, None);
+        let error = ConsumerConfig::parse([servers, ("enable.auto.commit", "true")]).unwrap_err();
+        assert_eq!(error.to_string(), "enable.auto.commit cannot be set to true when default group id (null) is used.");
     }
 
     #[test]

@@ -166,12 +166,7 @@ impl Fetcher {
         }
     }
 
-    fn request(
-        &mut self,
-        id: BrokerId,
-        wanted: BTreeMap<TopicPartition, Want>,
-        positions: &Positions,
-    ) -> Outgoing {
+    fn request(&mut self, id: BrokerId, wanted: BTreeMap<TopicPartition, Want>, positions: &Positions) -> Outgoing {
         let broker = self.brokers.entry(id).or_default();
         broker.in_flight = true;
         let jumps = |partition: &TopicPartition| positions.jumps(partition).map(|jumps| (partition.clone(), jumps));
@@ -274,8 +269,7 @@ impl Fetcher {
         let records = data.records.and_then(fetch_bytes).filter(|records| !records.is_empty())?;
         let aborted = data.aborted_transactions.unwrap_or_default();
         let aborted = aborted.into_iter().map(|one| (ProducerId(one.producer_id), Offset(one.first_offset)));
-        let reading =
-            Reading { reads_committed: self.config.reads_committed, checks_crcs: self.config.checks_crcs };
+        let reading = Reading { reads_committed: self.config.reads_committed, checks_crcs: self.config.checks_crcs };
         let fetched = Fetched::new(partition.clone(), (offset, jumps), records, aborted.collect(), reading);
         // What cannot be read is met, with its reason, when it is to be handed out.
         let next = match fetched.end() {

@@ -168,9 +168,11 @@ impl Positions {
         unknown.map(|(partition, _)| partition.clone()).collect()
     }
 
-    /// Sends all whose place is still unknown to where the policy says.
-    pub fn reset_unknown(&mut self, policy: OffsetReset) -> Result<(), NoPosition> {
-        let unknown = self.unknown();
+    /// Sends those of `among` whose place is still unknown to where the policy says.
+    pub fn reset_unknown(&mut self, among: &[TopicPartition], policy: OffsetReset) -> Result<(), NoPosition> {
+        let is_unknown =
+            |one: &&TopicPartition| self.partitions.get(*one).is_some_and(|entry| entry.state == State::Unknown);
+        let unknown: Vec<_> = among.iter().filter(is_unknown).cloned().collect();
         if unknown.is_empty() {
             return Ok(());
         }
@@ -279,9 +281,9 @@ mod tests {
         positions.on_committed(&tp(0), Offset(7), LeaderEpoch(1));
         positions.on_committed(&tp(1), Offset::NONE, LeaderEpoch::NONE);
         assert_eq!(positions.get(&tp(0)), Some(Offset(7)));
-        let error = positions.reset_unknown(OffsetReset::None).unwrap_err();
+        let error = positions.reset_unknown(&[tp(0), tp(1)], OffsetReset::None).unwrap_err();
         assert_eq!(error.to_string(), "Undefined offset with no reset policy for partitions: [t-1]");
-        positions.reset_unknown(OffsetReset::Earliest).unwrap();
+        positions.reset_unknown(&[tp(1)], OffsetReset::Earliest).unwrap();
         assert_eq!(positions.resetting(), [(tp(1), OffsetReset::Earliest)]);
         positions.on_reset(&tp(1), OffsetReset::Earliest, Offset(3));
         assert_eq!(positions.get(&tp(1)), Some(Offset(3)));
@@ -333,7 +335,7 @@ mod tests {
         positions.seek(&tp(0), Offset(5));
         positions.on_high_watermark(&tp(0), Offset(9));
         assert_eq!(positions.lag(&tp(0)), Some(4));
-        positions.advance(&tp(0), Offset(9), LeaderEpoch(2));
+        positions.advance(&tp(0), Offset(9), Some(LeaderEpoch(2)));
         assert_eq!(
             (positions.lag(&tp(0)), positions.all_consumed()),
             (Some(0), vec![(tp(0), Offset(9), LeaderEpoch(2))])

@@ -54,7 +54,7 @@ fn owners(counts: &PartitionCounts, members: &[Member]) -> HashMap<TopicPartitio
 struct Shares<'a> {
     members: &'a [Member],
     /// By member; sorted, so that the outcome depends on nothing but the question.
-    shares: Vec<BTreeSet<TopicPartition>>,
+    held: Vec<BTreeSet<TopicPartition>>,
     /// Members in order of id, which is the order of ties.
     order: Vec<usize>,
     readers: BTreeMap<&'a str, Vec<usize>>,
@@ -74,17 +74,17 @@ impl<'a> Shares<'a> {
                 readers.entry(topic).or_default().push(index);
             }
         }
-        Shares { members, shares, order, readers }
+        Shares { members, held: shares, order, readers }
     }
 
     /// The reader of a topic that has least.
     fn poorest(&self, topic: &str) -> Option<usize> {
-        self.readers.get(topic)?.iter().copied().min_by_key(|&index| self.shares[index].len())
+        self.readers.get(topic)?.iter().copied().min_by_key(|&index| self.held[index].len())
     }
 
     fn give(&mut self, partition: TopicPartition) {
         if let Some(index) = self.poorest(&partition.topic) {
-            self.shares[index].insert(partition);
+            self.held[index].insert(partition);
         }
     }
 
@@ -93,14 +93,14 @@ impl<'a> Shares<'a> {
         while moved {
             moved = false;
             let mut richest_first = self.order.clone();
-            richest_first.sort_by_key(|&index| std::cmp::Reverse(self.shares[index].len()));
+            richest_first.sort_by_key(|&index| std::cmp::Reverse(self.held[index].len()));
             for from in richest_first {
                 // From the back: who keeps a share keeps its front, as the range before it.
-                for partition in self.shares[from].clone().into_iter().rev() {
+                for partition in self.held[from].clone().into_iter().rev() {
                     let Some(to) = self.poorest(&partition.topic) else { continue };
-                    if self.shares[to].len() + 1 < self.shares[from].len() {
-                        self.shares[from].remove(&partition);
-                        self.shares[to].insert(partition);
+                    if self.held[to].len() + 1 < self.held[from].len() {
+                        self.held[from].remove(&partition);
+                        self.held[to].insert(partition);
                         moved = true;
                     }
                 }
@@ -110,11 +110,11 @@ impl<'a> Shares<'a> {
 
     /// Without what somebody else still holds.
     fn into_assignment(self) -> Assignment {
-        let held: HashSet<&TopicPartition> = self.members.iter().flat_map(|member| &member.owned).collect();
-        let members = self.members.iter().zip(self.shares);
+        let claimed: HashSet<&TopicPartition> = self.members.iter().flat_map(|member| &member.owned).collect();
+        let members = self.members.iter().zip(self.held);
         let assignment = members.map(|(member, share)| {
             let own: HashSet<&TopicPartition> = member.owned.iter().collect();
-            let may_take = |partition: &TopicPartition| own.contains(partition) || !held.contains(partition);
+            let may_take = |partition: &TopicPartition| own.contains(partition) || !claimed.contains(partition);
             (member.member_id.clone(), share.into_iter().filter(may_take).collect())
         });
         assignment.collect()
