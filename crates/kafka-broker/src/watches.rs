@@ -101,12 +101,9 @@ async fn settings_changed(broker: &Arc<Broker>) -> Result<()> {
         broker
             .shards
             .on_all(move |owned| {
-                let replica = owned.shared.config.replica_settings(&settings);
+                let (now, replica) = (owned.shared.clock.now(), owned.shared.config.replica_settings(&settings));
                 for partition in owned.partitions.values_mut().filter(|one| one.topic_partition.topic == topic) {
-                    partition.log.set_config(settings.log.clone());
-                    if let Some(leader) = partition.replica.leader_mut() {
-                        leader.set_settings(replica);
-                    }
+                    partition.set_settings(now, settings.log.clone(), replica);
                 }
             })
             .await?;

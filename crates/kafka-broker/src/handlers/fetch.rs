@@ -17,8 +17,8 @@ use kafka_wire::fetch::{
 
 use super::{Context, error_codes};
 use crate::broker::Broker;
-use crate::replicas::Owned;
 use crate::replicas::partition::{ReadRequest, ReadResult, Reader};
+use crate::replicas::{Owned, isr_updates};
 use crate::waiters::Waiter;
 
 /// One partition of the request.
@@ -104,7 +104,7 @@ fn plan(request: &wire::Request, version: wire::Version, image: &MetadataImage) 
 
 /// Reads every partition, one visit per shard; with a waiter, parks it at each of them in the same visit, so that
 /// nothing that comes after the read is missed.
-async fn read_all(broker: &Broker, parts: &[Part], mut budget: Budget, waiter: Option<&Waiter>) -> Vec<Outcome> {
+async fn read_all(broker: &Arc<Broker>, parts: &[Part], mut budget: Budget, waiter: Option<&Waiter>) -> Vec<Outcome> {
     let mut by_shard: BTreeMap<usize, Vec<(usize, TopicPartition, ReadRequest)>> = BTreeMap::new();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(parts.len());
     for (at, part) in parts.iter().enumerate() {
@@ -118,8 +118,13 @@ async fn read_all(broker: &Broker, parts: &[Part], mut budget: Budget, waiter: O
         }
     }
     for (shard, reads) in by_shard {
-        let waiter = waiter.cloned();
-        let visit = broker.shards.on(shard, move |owned| read_here(owned, reads, budget, waiter.as_ref())).await;
+        let (waiter, for_proposals) = (waiter.cloned(), Arc::clone(broker));
+        let visit = broker.shards.on(shard, move |owned| {
+            let (found, left) = read_here(owned, reads, budget, waiter.as_ref());
+            propose(&for_proposals, owned, &found);
+            (found.into_iter().map(|(at, _, outcome)| (at, outcome)).collect::<Vec<_>>(), left)
+        });
+        let visit = visit.await;
         let Ok((found, left)) = visit else { continue };
         budget = left;
         for (at, outcome) in found {
@@ -134,7 +139,7 @@ fn read_here(
     reads: Vec<(usize, TopicPartition, ReadRequest)>,
     mut budget: Budget,
     waiter: Option<&Waiter>,
-) -> (Vec<(usize, Outcome)>, Budget) {
+) -> (Vec<(usize, TopicPartition, Outcome)>, Budget) {
     let now = owned.shared.clock.now();
     let mut found = Vec::with_capacity(reads.len());
     for (at, topic_partition, mut read) in reads {
@@ -151,9 +156,20 @@ fn read_here(
             budget.bytes = budget.bytes.saturating_sub(slice.len);
             budget.min_one = false;
         }
-        found.push((at, outcome));
+        found.push((at, topic_partition, outcome));
     }
     (found, budget)
+}
+
+/// Followers that have caught up are proposed for the ISR. Runs on the shard that owns the partitions.
+fn propose(broker: &Arc<Broker>, owned: &Owned, found: &[(usize, TopicPartition, Outcome)]) {
+    for (_, topic_partition, outcome) in found {
+        let Ok(ReadResult { proposal: Some(isr), .. }) = outcome else { continue };
+        let id = owned.partitions.get(topic_partition).and_then(|partition| partition.topic_id);
+        if let Some(id) = id {
+            isr_updates::propose(broker, topic_partition.clone(), id, isr.clone());
+        }
+    }
 }
 
 /// Is there something to say now? Errors and diverged followers do not wait.

@@ -10,7 +10,6 @@ use kafka_wire::update_metadata::{self as wire, UpdateMetadataBroker, UpdateMeta
 
 use super::Context;
 
-#[expect(clippy::unused_async, reason = "all handlers have one shape")]
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let broker = &context.broker;
     let epoch = ControllerEpoch(request.controller_epoch);
@@ -36,7 +35,13 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
             .map(|(name, (id, partitions))| TopicUpdate { name: name.into(), id, partitions })
             .collect(),
     };
+    let before = broker.metadata.image();
     broker.metadata.apply(&update);
+    let image = broker.metadata.image();
+    if before.brokers().keys().ne(image.brokers().keys()) {
+        // Only who lives may come into sync. A shard that has ended leads nothing any more.
+        let _ = broker.shards.on_all(move |owned| owned.set_alive(|id| image.is_alive(id))).await;
+    }
     wire::Response { error_code: 0 }
 }
 

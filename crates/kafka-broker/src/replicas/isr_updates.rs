@@ -73,14 +73,13 @@ async fn ask(
 
 fn refusal(error: ErrorCode) -> IsrRefusal {
     match error {
+        ErrorCode::IneligibleReplica | ErrorCode::OperationNotAttempted => IsrRefusal::Drop,
         ErrorCode::UnknownTopicOrPartition
         | ErrorCode::UnknownTopicId
         | ErrorCode::InvalidUpdateVersion
         | ErrorCode::FencedLeaderEpoch
-        | ErrorCode::IneligibleReplica
-        | ErrorCode::OperationNotAttempted
         | ErrorCode::InvalidRequest
-        | ErrorCode::NewLeaderElected => IsrRefusal::Drop,
+        | ErrorCode::NewLeaderElected => IsrRefusal::Outdated,
         _ => IsrRefusal::Retry,
     }
 }

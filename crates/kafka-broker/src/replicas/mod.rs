@@ -178,6 +178,13 @@ impl Owned {
         }
     }
 
+    /// Tells every leader which brokers live.
+    pub(crate) fn set_alive(&mut self, is_alive: impl Fn(BrokerId) -> bool) {
+        for leader in self.partitions.values_mut().filter_map(|partition| partition.replica.leader_mut()) {
+            leader.set_eligible(&is_alive);
+        }
+    }
+
     /// Appends records of a client.
     pub(crate) fn produce(
         &mut self,

@@ -93,6 +93,8 @@ pub(crate) struct ReadResult {
     pub(crate) aborted: Option<Vec<AbortedTransaction>>,
     /// The follower's log has left ours: epoch and end of what agrees.
     pub(crate) diverging: Option<(LeaderEpoch, Offset)>,
+    /// The read brought a follower back in sync: an ISR to be proposed.
+    pub(crate) proposal: Option<Isr>,
 }
 
 impl Partition {
@@ -187,10 +189,11 @@ impl Partition {
             }
             _ => None,
         };
-        if let Reader::Follower(from, life) = request.reader {
-            self.on_follower(now, from, request.offset, life)?;
-        }
-        Ok(ReadResult { slice: read.slice, aborted, ..self.empty_result() })
+        let proposal = match request.reader {
+            Reader::Follower(from, life) => self.on_follower(now, from, request.offset, life)?,
+            Reader::Consumer(_) => None,
+        };
+        Ok(ReadResult { slice: read.slice, aborted, proposal, ..self.empty_result() })
     }
 
     /// Parks somebody who looks again when the partition moves.
@@ -283,15 +286,30 @@ impl Partition {
         Ok(diverges.then_some((epoch, end)))
     }
 
-    fn on_follower(&mut self, now: Now, from: BrokerId, offset: Offset, life: BrokerEpoch) -> Result<(), ErrorCode> {
+    fn on_follower(
+        &mut self,
+        now: Now,
+        from: BrokerId,
+        offset: Offset,
+        life: BrokerEpoch,
+    ) -> Result<Option<Isr>, ErrorCode> {
         let leader = self.replica.leader_mut().ok_or(ErrorCode::NotLeaderOrFollower)?;
         if !leader.replicas().contains(&from) {
             return Err(ErrorCode::UnknownLeaderEpoch);
         }
         let mut effects = Vec::new();
         leader.on_fetch(now.tick, from, offset, life, &mut effects);
+        Ok(self.perform(effects))
+    }
+
+    /// New settings of the topic.
+    pub(crate) fn set_settings(&mut self, now: Now, log: kafka_log::LogConfig, replica: Settings) {
+        self.log.set_config(log);
+        let mut effects = Vec::new();
+        if let Some(leader) = self.replica.leader_mut() {
+            leader.on_settings(now.tick, replica, &mut effects);
+        }
         self.perform(effects);
-        Ok(())
     }
 
     fn on_log_end(&mut self, now: Now) {
@@ -327,6 +345,7 @@ impl Partition {
             log_start: self.log.log_start(),
             aborted: None,
             diverging: None,
+            proposal: None,
         }
     }
 }
