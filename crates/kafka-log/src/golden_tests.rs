@@ -1,5 +1,6 @@
 //! Directories that Apache's broker wrote, and what its tools say of them.
 
+use std::fmt::Write as _;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -124,7 +125,8 @@ fn snapshot_lines(bytes: &[u8]) -> Vec<String> {
                 one.last_timestamp
             );
             if let Some(last) = one.batches.last() {
-                line += &format!(
+                let _ = write!(
+                    line,
                     "firstSequence: {} lastSequence: {} lastOffset: {} offsetDelta: {} timestamp: {}",
                     last.first_sequence(),
                     last.last_sequence,
@@ -186,7 +188,7 @@ fn compare(vfs: &MemoryVfs, set: &str, partition: &str, wanted: impl Fn(&str) ->
         if !wanted(&name) {
             continue;
         }
-        let lines = if name.ends_with(".log") { of_v2(&lines) } else { lines };
+        let lines = if name.strip_suffix(".log").is_some() { of_v2(&lines) } else { lines };
         let mut ours = our_dump(vfs, partition, &name);
         let mut theirs = lines;
         if name.ends_with(".snapshot") {
