@@ -37,7 +37,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         let pure = LAYERS.iter().any(|(name, _, kind)| *name == package.name && *kind == Kind::Pure);
         let files = !FILE_CRATES.contains(&package.name.as_str());
         for path in rust_files(&package.dir.join("src"))? {
-            if path.file_stem().is_some_and(|stem| stem == "tests") {
+            if is_test(&path) {
                 continue;
             }
             looked_at += 1;
@@ -54,4 +54,10 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         }
     }
     verdict("purity", looked_at, &findings)
+}
+
+/// Tests may look at golden files: `tests.rs`, `.._tests.rs`, and what lies in a folder `tests`.
+fn is_test(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    stem.ends_with("tests") || path.parent().is_some_and(|dir| dir.ends_with("tests"))
 }

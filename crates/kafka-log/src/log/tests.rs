@@ -1,3 +1,5 @@
+//! A log as its owner uses it: appends, reads, rolls, epochs, producers.
+
 use std::path::Path;
 use std::sync::Arc;
 
