@@ -1,5 +1,6 @@
 //! The real Apache Kafka 3.9.1 and ZooKeeper 3.8.4, from Maven's artefacts, kept below `target/`.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,8 +9,8 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use crate::dirs::repository;
 use crate::install::ensure_program;
 
-/// JVMs that may run at once: the machine has two cores.
-const JVMS: usize = 4;
+/// Tests that may run JVMs at once: the machine has two cores.
+const TESTS_WITH_JVMS: usize = 2;
 
 const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -109,9 +110,7 @@ fn fetch(home: &std::path::Path) {
 fn class_of(program: &str) -> (&'static str, &'static str, &'static str) {
     let tool = |class| (class, "-Xmx256m", "tools.log4j");
     match program {
-        "zookeeper-server-start" => {
-            ("org.apache.zookeeper.server.quorum.QuorumPeerMain", "-Xmx512m", "server.log4j")
-        }
+        "zookeeper-server-start" => ("org.apache.zookeeper.server.quorum.QuorumPeerMain", "-Xmx512m", "server.log4j"),
         "kafka-server-start" => ("kafka.Kafka", "-Xmx1g", "server.log4j"),
         "zookeeper-shell" => tool("org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka"),
         "zookeeper-txn-log" => tool("org.apache.zookeeper.server.persistence.TxnLogToolkit"),
@@ -134,25 +133,38 @@ fn class_of(program: &str) -> (&'static str, &'static str, &'static str) {
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-/// Leave to run one JVM; others wait until it is dropped.
+thread_local! {
+    /// How many JVMs run for the test on this thread.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Leave to run a JVM. A test waits for its first one, until others have ended all of theirs; it never waits for a
+/// second, because who waits while holding one may wait for ever.
 #[derive(Debug)]
 pub struct JvmPermit(());
 
 impl JvmPermit {
     /// Waits for its turn.
     pub fn take() -> JvmPermit {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        while *running >= JVMS {
-            running = ENDED.wait(running).unwrap_or_else(PoisonError::into_inner);
+        if HELD.get() == 0 {
+            let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+            while *running >= TESTS_WITH_JVMS {
+                running = ENDED.wait(running).unwrap_or_else(PoisonError::into_inner);
+            }
+            *running += 1;
         }
-        *running += 1;
+        HELD.set(HELD.get() + 1);
         JvmPermit(())
     }
 }
 
 impl Drop for JvmPermit {
     fn drop(&mut self) {
-        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        ENDED.notify_one();
+        HELD.set(HELD.get().saturating_sub(1));
+        if HELD.get() == 0 {
+            let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+            *running = running.saturating_sub(1);
+            ENDED.notify_one();
+        }
     }
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::Kind;
 use crate::apache::{Apache, JvmPermit};
 use crate::dirs::{free_port, programs};
 use crate::process::Running;
-use crate::Kind;
 
 /// A broker with a port and a log directory of its own; both stay when it is stopped or killed.
 #[derive(Debug)]

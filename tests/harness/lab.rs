@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::Kind;
 use crate::apache::Apache;
 use crate::dirs::{TempDir, free_port, programs, repository};
 use crate::tools::{Output, run_command};
-use crate::Kind;
 
 /// `bin/`, `config/` and `restart.sh` in a folder of their own, ports and data directories changed in `config/`.
 ///

@@ -23,7 +23,7 @@ pub use lab::Lab;
 pub use process::{Running, wait_until};
 pub use pty::Terminal;
 pub use python::Python;
-pub use raw_zk::RawZk;
+pub use raw_zk::{RawZk, Tree};
 pub use tools::{Output, Tools, run_command};
 pub use zookeeper::ZooKeeper;
 

@@ -24,6 +24,15 @@ impl Terminal {
         Terminal { session, screen: String::new() }
     }
 
+    /// The terminal shows what is typed, as it does for a person.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    pub fn echo(&mut self) -> &mut Terminal {
+        self.session.get_process_mut().set_echo(true, None).expect("the terminal is there");
+        self
+    }
+
     /// Gives up waiting after `time`.
     pub fn patience(&mut self, time: Duration) -> &mut Terminal {
         self.session.set_expect_timeout(Some(time));
@@ -39,6 +48,15 @@ impl Terminal {
             Ok(found) => self.screen.push_str(&String::from_utf8_lossy(found.as_bytes())),
             Err(error) => panic!("`{text}` did not come ({error}); the screen so far:\n{}", self.screen),
         }
+        self
+    }
+
+    /// Lets the program print for so long; what it prints is kept.
+    pub fn pause(&mut self, time: Duration) -> &mut Terminal {
+        self.session.set_expect_timeout(Some(time));
+        // Nothing prints this; the point is to read until the time is over.
+        let _ = self.session.expect("\u{1}\u{2}\u{1}");
+        self.session.set_expect_timeout(Some(Duration::from_mins(1)));
         self
     }
 

@@ -1,8 +1,12 @@
 //! A few lines of ZooKeeper's wire, written anew for the tests: what judges the server shares no code with it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
+
+/// Nodes by their paths: data, and stat as it came over the wire.
+pub type Tree = BTreeMap<String, (Vec<u8>, Vec<u8>)>;
 
 /// One session on one connection.
 #[derive(Debug)]
@@ -50,6 +54,55 @@ impl RawZk {
             (-110, _) => Ok(false),
             (error, _) => Err(io::Error::other(format!("create {path}: error {error}"))),
         }
+    }
+
+    /// A node's data, and its stat as it came over the wire.
+    pub fn get(&mut self, path: &str) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        let mut body = text(path);
+        body.push(0);
+        let (error, reply) = self.call(4, &body)?;
+        if error != 0 {
+            return Err(io::Error::other(format!("getData {path}: error {error}")));
+        }
+        let len = i32::from_be_bytes(reply[..4].try_into().expect("four bytes"));
+        let end = 4 + len.max(0) as usize;
+        Ok((reply[4..end].to_vec(), reply[end..].to_vec()))
+    }
+
+    /// Sets a node's data, whatever its version.
+    pub fn set(&mut self, path: &str, data: &[u8]) -> io::Result<()> {
+        let mut body = text(path);
+        body.extend((data.len() as u32).to_be_bytes());
+        body.extend(data);
+        body.extend((-1i32).to_be_bytes());
+        match self.call(5, &body)? {
+            (0, _) => Ok(()),
+            (error, _) => Err(io::Error::other(format!("setData {path}: error {error}"))),
+        }
+    }
+
+    /// Deletes a node, whatever its version.
+    pub fn delete(&mut self, path: &str) -> io::Result<()> {
+        let mut body = text(path);
+        body.extend((-1i32).to_be_bytes());
+        match self.call(2, &body)? {
+            (0, _) => Ok(()),
+            (error, _) => Err(io::Error::other(format!("delete {path}: error {error}"))),
+        }
+    }
+
+    /// Every node below and including `path`, with data and stat.
+    pub fn tree(&mut self, path: &str) -> io::Result<Tree> {
+        let mut nodes = BTreeMap::new();
+        let mut open = vec![path.to_owned()];
+        while let Some(path) = open.pop() {
+            for name in self.children(&path)? {
+                open.push(format!("{}/{name}", path.trim_end_matches('/')));
+            }
+            let node = self.get(&path)?;
+            nodes.insert(path, node);
+        }
+        Ok(nodes)
     }
 
     /// The names of a node's children.

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::Kind;
 use crate::apache::{Apache, JvmPermit};
 use crate::dirs::programs;
-use crate::Kind;
 
 /// One set of tools.
 #[derive(Debug, Clone, Copy)]

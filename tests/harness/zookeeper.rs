@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::Kind;
 use crate::apache::{Apache, JvmPermit};
 use crate::dirs::{free_port, programs};
 use crate::process::Running;
-use crate::Kind;
 
 /// A coordination server with a port and a data directory of its own; both stay when it is stopped or killed.
 #[derive(Debug)]
@@ -58,7 +58,10 @@ impl ZooKeeper {
         command.arg(self.dir.join("zookeeper.properties"));
         let mut running = Running::start(command, &self.log());
         let port = self.port;
-        running.wait_ready("ZooKeeper", Duration::from_secs(30), || ask(port, "ruok").is_some_and(|answer| answer == "imok"));
+        running.wait_ready("ZooKeeper", Duration::from_secs(30), || {
+            // Apache's says `imok` before it serves.
+            ask(port, "srvr").is_some_and(|answer| answer.contains("Mode:"))
+        });
         self.running = Some((running, permit));
     }
 

@@ -45,7 +45,10 @@ fn kcat_lists_produces_and_consumes() {
         assert_eq!(read, sent, "{codec}");
     }
     let listed = kcat("-L", "");
-    assert!(listed.contains("1 brokers") && listed.contains("broker 0 at") && listed.contains("\"kcat-lz4\""), "{listed}");
+    assert!(
+        listed.contains("1 brokers") && listed.contains("broker 0 at") && listed.contains("\"kcat-lz4\""),
+        "{listed}"
+    );
 }
 
 #[test]

@@ -51,9 +51,8 @@ fn tutorial(name: &str, zookeeper: Kind, broker: Kind, tools: Kind) {
 }
 
 fn topics(tools: Tools, server: &str) {
-    let create = format!(
-        "--create --topic test-topic --bootstrap-server {server} --replication-factor 1 --partitions 4"
-    );
+    let create =
+        format!("--create --topic test-topic --bootstrap-server {server} --replication-factor 1 --partitions 4");
     let created = tools.run("kafka-topics", &create);
     assert_eq!((created.stdout.as_str(), created.code), ("Created topic test-topic.\n", 0), "{}", created.stderr);
     let again = tools.run("kafka-topics", &create);
@@ -64,7 +63,8 @@ fn topics(tools: Tools, server: &str) {
     let listed = tools.run("kafka-topics", &format!("--list --bootstrap-server {server}"));
     assert_eq!((listed.stdout.as_str(), listed.code), ("test-topic\n", 0), "{}", listed.stderr);
     describe(tools, server, 4);
-    let altered = tools.run("kafka-topics", &format!("--alter --topic test-topic --partitions 6 --bootstrap-server {server}"));
+    let altered =
+        tools.run("kafka-topics", &format!("--alter --topic test-topic --partitions 6 --bootstrap-server {server}"));
     assert_eq!((altered.stdout.as_str(), altered.code), ("", 0), "{}", altered.stderr);
     describe(tools, server, 6);
 }
@@ -93,7 +93,14 @@ fn produce(tools: Tools, server: &str) -> Vec<String> {
     let mut command = tools.command("kafka-console-producer");
     command.args(["--broker-list", server, "--topic", "test-topic"]);
     let mut terminal = Terminal::start(command);
-    terminal.expect(">").send_line("Hello World").expect(">").send_line("second line").expect(">").send_line("").expect(">");
+    terminal
+        .expect(">")
+        .send_line("Hello World")
+        .expect(">")
+        .send_line("second line")
+        .expect(">")
+        .send_line("")
+        .expect(">");
     terminal.ctrl_d();
     let (_, code) = terminal.end();
     assert_eq!(code, 0);
@@ -120,7 +127,9 @@ fn consume(tools: Tools, server: &str, lines: &[String]) {
     wanted.sort_unstable();
     assert_eq!(seen, wanted);
 
-    let max = format!("--bootstrap-server {server} --topic test-topic --from-beginning --group g1 --max-messages 5 --timeout-ms 20000");
+    let max = format!(
+        "--bootstrap-server {server} --topic test-topic --from-beginning --group g1 --max-messages 5 --timeout-ms 20000"
+    );
     let first = tools.run("kafka-console-consumer", &max);
     assert_eq!((first.stdout.lines().count(), first.code), (5, 0), "{}", first.stderr);
     assert!(first.stderr.contains("Processed a total of 5 messages"), "{}", first.stderr);
@@ -132,9 +141,11 @@ fn consume(tools: Tools, server: &str, lines: &[String]) {
 }
 
 fn keyed(tools: Tools, server: &str) {
-    let created = tools.run("kafka-topics", &format!("--create --topic keyed --partitions 1 --bootstrap-server {server}"));
+    let created =
+        tools.run("kafka-topics", &format!("--create --topic keyed --partitions 1 --bootstrap-server {server}"));
     assert_eq!(created.code, 0, "{}", created.stderr);
-    let produce = format!("--bootstrap-server {server} --topic keyed --property parse.key=true --property key.separator=:");
+    let produce =
+        format!("--bootstrap-server {server} --topic keyed --property parse.key=true --property key.separator=:");
     let sent = tools.run_with_input("kafka-console-producer", &produce, "a:1\nb:2\na:3\n");
     assert_eq!(sent.code, 0, "{}", sent.stderr);
     let consume = format!(
