@@ -1,1 +1,10 @@
 //! Each program against transcripts taken from Apache's: what it prints, on which stream, and its exit code.
+#![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
+
+mod compare;
+mod mistakes;
+mod scope;
+mod servers;
+mod stage;
+mod tools;
+mod transcript;

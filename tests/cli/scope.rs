@@ -1,0 +1,118 @@
+//! Which cases of the transcripts are not replayed, and why; and where the order of lines is no promise.
+
+use tests::Kind;
+
+/// File, case, reason.
+type LeftOut = (&'static str, &'static str, &'static str);
+
+const LEFT_OUT: &[LeftOut] = &[
+    ("tutorial", "producer-terminal-ctrl-c", "whether its line is lost is a matter of timing"),
+    ("tutorial", "kafka-server-log", "a whole log; the lines that people look for are in the server's own cases"),
+    ("tutorial", "zookeeper-server-log", "a whole log; the lines that people look for are in the server's own cases"),
+    ("zookeeper-shell", ON_ITS_OWN_TREE, "replayed by itself: it was recorded on a tree of its own"),
+    ("zookeeper-shell", "no-port", "needs port 2181 itself"),
+    ("kafka-server-start", "meta-properties", "reads a file, and starts nothing"),
+    ("kafka-server-start", "daemon", "the file it names was not kept with the transcripts"),
+    ("kafka-server-start", "stop-broker", "no broker runs there, but for the one of `daemon`"),
+    (
+        "kafka-server-start",
+        "authorizer-unknown",
+        "there are no authorizers; the setting is refused, with file and line",
+    ),
+    ("kafka-server-start", "same-log-dirs", "ours says that the directory is in use, before it looks at what it holds"),
+    ("kafka-server-start", "log-dirs-is-a-file", "ours says so in one line"),
+    ("kafka-server-start", "log-dirs-one-bad", "a broker does not start without one of its directories"),
+    (
+        "zookeeper-server-start",
+        "datadir-empty",
+        "Apache's is a StringIndexOutOfBoundsException; ours says what is empty",
+    ),
+    ("zookeeper-server-start", "server-without-myid", "there are no ensembles; the setting is refused"),
+    ("zookeeper-server-start", "server-without-initlimit", "there are no ensembles; the setting is refused"),
+    (
+        "zookeeper-server-start",
+        "server-unparsable",
+        "there are no ensembles; a single server is ignored with a warning",
+    ),
+    ("zookeeper-shell", "listquota-no-node", QUOTAS),
+    ("zookeeper-shell", "setquota-count", QUOTAS),
+    ("zookeeper-shell", "setquota-bytes", QUOTAS),
+    ("zookeeper-shell", "setquota-hard", QUOTAS),
+    ("zookeeper-shell", "setquota-no-node", QUOTAS),
+    ("zookeeper-shell", "setquota-wrong-arguments", QUOTAS),
+    ("zookeeper-shell", "listquota", QUOTAS),
+    ("zookeeper-shell", "listquota-none", QUOTAS),
+    ("zookeeper-shell", "delquota-count", QUOTAS),
+    ("zookeeper-shell", "delquota", QUOTAS),
+    ("zookeeper-shell", "delquota-again", QUOTAS),
+    ("zookeeper-shell", "reconfig", "there are no ensembles"),
+    ("zookeeper-shell", "reconfig-wrong-arguments", "there are no ensembles"),
+    ("zookeeper-shell", "help-option", RACE),
+    ("zookeeper-shell", "create-unknown-option", RACE),
+    ("zookeeper-shell", "unknown-command", RACE),
+    ("zookeeper-four-letter-words", "all-dump", "the word is recognised, and answered by saying that it is not served"),
+    ("zookeeper-four-letter-words", "all-wchc", "the word is recognised, and answered by saying that it is not served"),
+    ("zookeeper-four-letter-words", "all-wchp", "the word is recognised, and answered by saying that it is not served"),
+    ("zookeeper-four-letter-words", "all-hash", "the word is recognised, and answered by saying that it is not served"),
+    ("zookeeper-four-letter-words", "all-stmk", "the word is recognised, and answered by saying that it is not served"),
+    ("zookeeper-four-letter-words", "admin-metrics", "there is no AdminServer"),
+    ("zookeeper-four-letter-words", "admin-post-ruok", "there is no AdminServer"),
+];
+
+const QUOTAS: &str = "the shell has no quota commands, and says so";
+const RACE: &str = "whether Apache's shell prints its first event before it ends is a race of two threads";
+
+/// The first case of the shell that was recorded after the ephemeral node of an earlier one had gone.
+pub(crate) const AFTER_THE_EPHEMERAL_NODE: &str = "option-timeout-before";
+
+/// The case of the shell that begins with nothing but `/n`.
+pub(crate) const ON_ITS_OWN_TREE: &str = "terminal";
+
+/// Cases that only the real scripts answer, where the tests put a script of their own before Apache's program.
+const SCRIPTS: &[(&str, &str)] = &[
+    ("zookeeper-shell", "no-arguments"),
+    ("kafka-server-start", "no-arguments"),
+    ("kafka-server-start", "daemon-without-file"),
+    ("kafka-server-start", "stop-nothing-runs"),
+    ("kafka-server-start", "stop-broker"),
+    ("zookeeper-server-start", "no-arguments"),
+    ("zookeeper-server-start", "stop-nothing-runs"),
+];
+
+/// Cases that take a minute of waiting; replayed in the long tier.
+const LONG: &[(&str, &str)] =
+    &[("kafka-topics", "wrong-port"), ("kafka-console-producer", "broker-down-default-timeout")];
+
+/// Why a case is not replayed with these programs, if it is not.
+pub(crate) fn left_out(file: &str, case: &str, kind: Kind) -> Option<&'static str> {
+    let named = |pairs: &[(&str, &str)]| pairs.contains(&(file, case));
+    if named(LONG) && !tests::full() {
+        return Some("takes a minute");
+    }
+    if kind == Kind::Apache && named(SCRIPTS) {
+        return Some("answered by a script");
+    }
+    if file == "zookeeper-four-letter-words" && (case.starts_with("admin-commands") || case == "admin-root") {
+        return Some("there is no AdminServer");
+    }
+    LEFT_OUT.iter().find(|left_out| (left_out.0, left_out.1) == (file, case)).map(|left_out| left_out.2)
+}
+
+/// Does the original print these lines in the order of a hash map, or of partitions that come in as they like?
+pub(crate) fn in_any_order(file: &str, case: &str) -> bool {
+    matches!(
+        (file, case),
+        ("kafka-topics", "describe-all" | "describe-at-min-isr")
+            | ("kafka-console-consumer", "include")
+            | ("tutorial", "consumer-terminal" | "consumer-pipe-sigint" | "consumer-pipe-sigterm")
+    )
+}
+
+#[test]
+fn what_is_left_out_exists() {
+    use crate::transcript::{Entry, read};
+    for (file, case, reason) in LEFT_OUT {
+        let there = read(file).iter().any(|entry| matches!(entry, Entry::Case(found) if found.name == *case));
+        assert!(there && !reason.is_empty(), "{file}/{case}");
+    }
+}

@@ -1,0 +1,327 @@
+//! Where transcripts are replayed: `bin/` and `config/` in a folder of their own, and servers on ports of their own.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tests::{
+    Apache, Kind, Output, Running, TempDir, Terminal, free_port, programs, repository, run_command, wait_until,
+};
+
+use crate::compare::{self, Order};
+use crate::transcript::{Case, Key, Section};
+
+/// The id that topic `orders` had when the transcripts were taken.
+const RECORDED_TOPIC_ID: &str = "wDmyLgLmTYSNjl5dDWwAQg";
+
+/// Apache's programs that the transcripts start.
+const PROGRAMS: [&str; 6] = [
+    "kafka-topics",
+    "kafka-console-producer",
+    "kafka-console-consumer",
+    "zookeeper-shell",
+    "kafka-server-start",
+    "zookeeper-server-start",
+];
+
+/// The folder, and what stands for the ports and paths of the transcripts.
+pub(crate) struct Stage {
+    dir: TempDir,
+    kind: Kind,
+    /// As in the transcripts, and as it is here.
+    renamed: Vec<(String, String)>,
+}
+
+impl Stage {
+    /// A folder for whose programs; nothing runs yet.
+    pub(crate) fn new(name: &str, kind: Kind) -> Stage {
+        let stage = Stage { dir: TempDir::new(name), kind, renamed: Vec::new() };
+        for part in ["bin", "config"] {
+            fs::create_dir_all(stage.path(part)).expect("the folder can be written");
+            for entry in fs::read_dir(repository().join(part)).expect("it is part of the repository") {
+                let entry = entry.expect("it can be read");
+                let to = stage.path(part).join(entry.file_name());
+                fs::copy(entry.path(), to).expect("the folder can be written");
+            }
+        }
+        if kind == Kind::Apache {
+            for program in PROGRAMS {
+                stage.script_of_apache(program);
+            }
+        }
+        stage.write("config/short.properties", "default.api.timeout.ms=5000\nrequest.timeout.ms=3000\n");
+        stage.write("config/long-line.txt", &("x".repeat(2000) + "\n"));
+        stage
+    }
+
+    /// Says what stands here for a port or path of the transcripts.
+    pub(crate) fn rename(&mut self, recorded: &str, here: &str) {
+        self.renamed.push((recorded.to_owned(), here.to_owned()));
+    }
+
+    /// Ports on which nobody listens, for the commands that try one.
+    pub(crate) fn rename_closed_ports(&mut self) {
+        for closed in ["9093", "2999"] {
+            self.rename(closed, &free_port().to_string());
+        }
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Writes a file in the folder, recorded ports and paths replaced.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), self.here(text)).expect("the folder can be written");
+    }
+
+    /// A text of the transcripts as it has to read here.
+    pub(crate) fn here(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (recorded, here) in &self.renamed {
+            text = text.replace(recorded, here);
+        }
+        text
+    }
+
+    /// What was printed here as it would read in the transcripts.
+    pub(crate) fn recorded(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (recorded, here) in self.renamed.iter().rev() {
+            text = text.replace(here, recorded);
+        }
+        text
+    }
+
+    /// Runs a command whose outcome is not looked at but for success.
+    pub(crate) fn setup(&self, command: &str, input: &str) {
+        let output = run_command(self.command(command), input);
+        assert_eq!(output.code, 0, "{command}: {}{}", output.stdout, output.stderr);
+    }
+
+    /// Starts a server in the background, its output in `server.out`.
+    pub(crate) fn start(&self, command: &str) -> Running {
+        Running::start(self.command(command), &self.path("server.out"))
+    }
+
+    /// Replays one case that ends; says what is not as it should be.
+    pub(crate) fn replay(&self, case: &Case, order: Order) -> Vec<String> {
+        if let Some(keys) = &case.typed {
+            return self.type_in(case, keys, order);
+        }
+        let output = if let Some(signal) = &case.ended_by {
+            self.run_until(case, signal)
+        } else {
+            let input = self.here(case.stdin.as_deref().unwrap_or_default());
+            run_command(self.command(&case.command), &input)
+        };
+        let (stdout, stderr) = (self.recorded(&output.stdout), self.recorded(&output.stderr));
+        let mut wrong = Vec::new();
+        if case.stdout.texts().any(|line| line.starts_with("[<TIMESTAMP>]")) {
+            wrong.extend(compare::log(&case.stdout, &stdout));
+        } else {
+            wrong.extend(compare::section("stdout", &case.stdout, &stdout, order));
+        }
+        wrong.extend(compare::errors(&case.stderr, &stderr));
+        wrong.extend(wrong_code(case, output.code));
+        wrong
+    }
+
+    /// The command for a line of a transcript, in `bin/`.
+    fn command(&self, line: &str) -> Command {
+        let mut line = self.here(line);
+        if line.contains(RECORDED_TOPIC_ID) {
+            line = line.replace(RECORDED_TOPIC_ID, &self.id_of_orders());
+        }
+        if self.kind == Kind::Ours {
+            line = shorter_timeouts(&line);
+        }
+        // Signals that a background job ignores would be ignored by all that it starts.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT,HUP", "bash", "-c", &line]).current_dir(self.path("bin"));
+        if self.kind == Kind::Ours {
+            command.env("KAFKA_PROGRAM_DIR", programs());
+        }
+        command
+    }
+
+    fn id_of_orders(&self) -> String {
+        let line = "./kafka-topics.sh --describe --topic orders --bootstrap-server localhost:9092";
+        let described = run_command(self.command(line), "").stdout;
+        let id = described.split("TopicId: ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        id.unwrap_or_else(|| panic!("no id in {described}")).to_owned()
+    }
+
+    /// How long a program may take to come up, and to answer what was typed.
+    fn patience(&self) -> (Duration, Duration) {
+        match self.kind {
+            Kind::Ours => (Duration::from_millis(1200), Duration::from_millis(600)),
+            Kind::Apache => (Duration::from_secs(6), Duration::from_secs(2)),
+        }
+    }
+
+    /// Runs a command until it has printed what it should, then sends a signal.
+    fn run_until(&self, case: &Case, signal: &str) -> Output {
+        let (out, err) = (self.path("out"), self.path("err"));
+        let mut child = start(self.command(&case.command), &out, &err);
+        let lines = case.stdout.texts().count();
+        let started = case.stdout.texts().any(|line| line.contains("started (kafka.server.KafkaServer)"));
+        let log = case.stdout.texts().any(|line| line.starts_with("[<TIMESTAMP>]"));
+        let (come_up, answer) = self.patience();
+        if started {
+            wait_until(Duration::from_secs(30), || read(&out).contains("started (kafka.server.KafkaServer)"));
+        } else if log || lines == 0 {
+            std::thread::sleep(come_up);
+        } else {
+            wait_until(Duration::from_secs(20), || read(&out).lines().count() >= lines);
+        }
+        std::thread::sleep(answer);
+        let signal = match signal {
+            "SIGINT" => Signal::INT,
+            "SIGTERM" => Signal::TERM,
+            other => panic!("no signal {other}"),
+        };
+        let _ = kill_process_group(Pid::from_child(&child), signal);
+        let status = child.wait().expect("our own child can be waited for");
+        Output { stdout: read(&out), stderr: read(&err), code: code_of(status) }
+    }
+
+    /// Types at a terminal.
+    fn type_in(&self, case: &Case, keys: &[Key], order: Order) -> Vec<String> {
+        let (come_up, answer) = self.patience();
+        let mut terminal = Terminal::start(self.command(&case.command));
+        terminal.echo().pause(come_up);
+        for key in keys {
+            match key {
+                Key::Text(text) => terminal.send(text),
+                // The console producer lingers for a second, and what lingers is lost.
+                Key::Interrupt => terminal.pause(Duration::from_millis(1200)).ctrl_c(),
+                Key::End => terminal.ctrl_d(),
+            };
+            terminal.pause(answer);
+        }
+        let (screen, code) = terminal.end();
+        let mut wrong = Vec::new();
+        wrong.extend(compare::section("the screen", &case.terminal, &self.recorded(&screen), order));
+        wrong.extend(wrong_code(case, code));
+        wrong
+    }
+
+    /// Puts a script in `bin/` that runs Apache's program.
+    fn script_of_apache(&self, program: &str) {
+        let command = Apache::get().command(program);
+        let words: Vec<String> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| format!("'{}'", word.to_string_lossy()))
+            .collect();
+        let script = self.path("bin").join(format!("{program}.sh"));
+        fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).expect("the folder can be written");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    }
+}
+
+/// A tool that goes on while lines are typed into it by a pipe.
+pub(crate) struct Conversation<'a> {
+    stage: &'a Stage,
+    child: Child,
+    stdin: ChildStdin,
+    /// How much of the two streams has been looked at.
+    seen: (usize, usize),
+}
+
+impl<'a> Conversation<'a> {
+    /// Starts the tool, and lets it print its greeting.
+    pub(crate) fn start(stage: &'a Stage, command: &str) -> Conversation<'a> {
+        let mut command = stage.command(command);
+        command.stdin(Stdio::piped());
+        let mut child = start(command, &stage.path("said"), &stage.path("complained"));
+        let stdin = child.stdin.take().expect("it was piped");
+        let mut conversation = Conversation { stage, child, stdin, seen: (0, 0) };
+        let greeted = wait_until(Duration::from_secs(20), || conversation.news().0.contains("SyncConnected"));
+        assert!(greeted, "no greeting: {:?}", conversation.news());
+        std::thread::sleep(Duration::from_millis(50));
+        conversation.look_away();
+        conversation
+    }
+
+    /// Types a line whose outcome is not looked at.
+    pub(crate) fn say(&mut self, line: &str) {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).expect("it still reads");
+        std::thread::sleep(Duration::from_millis(200));
+        self.look_away();
+    }
+
+    /// Types the line of a case; says what is not as it should be.
+    pub(crate) fn replay(&mut self, case: &Case) -> Vec<String> {
+        let line = self.stage.here(case.stdin.as_deref().expect("a case in a conversation is a line"));
+        self.stdin.write_all(line.as_bytes()).expect("it still reads");
+        let enough = |text: &str, section: &Section| text.lines().count() >= section.texts().count();
+        wait_until(Duration::from_secs(5), || {
+            let (out, err) = self.news();
+            enough(&out, &case.stdout) && enough(&err, &case.stderr)
+        });
+        // What should not be there needs time to come, too.
+        std::thread::sleep(Duration::from_millis(60));
+        let (out, err) = self.news();
+        self.look_away();
+        let mut wrong = Vec::new();
+        wrong.extend(compare::section("stdout", &case.stdout, &self.stage.recorded(&out), Order::Fixed));
+        wrong.extend(compare::errors(&case.stderr, &self.stage.recorded(&err)));
+        wrong
+    }
+
+    fn news(&self) -> (String, String) {
+        let (out, err) = (read(&self.stage.path("said")), read(&self.stage.path("complained")));
+        (out[self.seen.0..].to_owned(), err[self.seen.1..].to_owned())
+    }
+
+    fn look_away(&mut self) {
+        let (out, err) = self.news();
+        self.seen = (self.seen.0 + out.len(), self.seen.1 + err.len());
+    }
+}
+
+impl Drop for Conversation<'_> {
+    fn drop(&mut self) {
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+fn start(mut command: Command, out: &Path, err: &Path) -> Child {
+    let file = |path| File::create(path).expect("the folder can be written");
+    command.stdout(file(out)).stderr(file(err)).process_group(0);
+    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+fn wrong_code(case: &Case, code: i32) -> Option<String> {
+    let wanted = case.code.expect("the case ends");
+    (code != wanted).then(|| format!("the exit code should be {wanted} and is {code}"))
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
+
+fn code_of(status: std::process::ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+/// Java needs seconds to come up; ours do not, and the tests would only wait.
+fn shorter_timeouts(line: &str) -> String {
+    let option = "--timeout-ms ";
+    let Some(at) = line.find(option) else { return line.to_owned() };
+    let start = at + option.len();
+    let end = line[start..].find(' ').map_or(line.len(), |len| start + len);
+    match line[start..end].parse::<u64>() {
+        Ok(timeout) => format!("{}{}{}", &line[..start], (timeout / 3).max(1500).min(timeout), &line[end..]),
+        Err(_) => line.to_owned(),
+    }
+}
