@@ -1,7 +1,7 @@
 //! Directories that Apache's broker wrote, and what its tools say of them.
 
-use std::fmt::Write as _;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 

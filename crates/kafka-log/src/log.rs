@@ -15,7 +15,7 @@ use crate::names;
 use crate::producer_state::ProducerState;
 use crate::segment::{Place, Segment};
 use crate::snapshots::Snapshots;
-use crate::sync::Unsynced;
+use crate::sync::{Life, Unsynced};
 
 mod append;
 mod durable;
@@ -58,8 +58,7 @@ pub struct Log {
     pub(crate) names_changed: bool,
     /// The active segment's indexes have the length of an active segment's.
     pub(crate) indexes_open: bool,
-    /// Grows when records are taken back: what a running job syncs may be gone.
-    pub(crate) generation: u64,
+    pub(crate) life: Life,
     pub(crate) sync_running: bool,
     /// The disk failed: memory and disk may differ.
     pub(crate) failed: bool,
@@ -248,7 +247,7 @@ impl Log {
     }
 
     pub(crate) fn place(&self) -> Place<'_> {
-        Place { vfs: &self.vfs, dir: &self.dir, index_bytes: self.config.segment_index_bytes }
+        Place { vfs: &self.vfs, dir: &self.dir, index_bytes: self.config.segment_index_bytes, suffix: "" }
     }
 
     /// The log directory that this log's directory lies in.

@@ -23,7 +23,7 @@ use crate::recovery::UnrecoveredLog;
 use crate::removal::{FileRemoval, remove};
 use crate::segment::{Place, Segment};
 use crate::snapshots::Snapshots;
-use crate::sync::Unsynced;
+use crate::sync::{Life, Unsynced};
 
 const LOCK: &str = ".lock";
 const META: &str = "meta.properties";
@@ -226,7 +226,7 @@ impl LogDir {
             return Err(LogError { action: "creating", path: dir, source });
         }
         self.vfs.create_dir_all(&dir).context("creating", &dir)?;
-        let place = Place { vfs: &self.vfs, dir: &dir, index_bytes: config.segment_index_bytes };
+        let place = Place { vfs: &self.vfs, dir: &dir, index_bytes: config.segment_index_bytes, suffix: "" };
         let segment = Segment::create(place, Offset(0), &config, now.wall)?;
         let mut metadata = MetadataFile::absent();
         metadata.assign(topic_id.unwrap_or(Uuid::ZERO));
@@ -247,7 +247,7 @@ impl LogDir {
             unsynced: Unsynced::default(),
             names_changed: true,
             indexes_open: true,
-            generation: 0,
+            life: Life::begin(),
             sync_running: false,
             failed: false,
         })

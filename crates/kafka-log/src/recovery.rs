@@ -27,7 +27,7 @@ use crate::producer_state::ProducerState;
 use crate::removal::remove;
 use crate::segment::{Place, Segment};
 use crate::snapshots::Snapshots;
-use crate::sync::Unsynced;
+use crate::sync::{Life, Unsynced};
 use crate::time_index;
 use crate::walk::{WINDOW_SCAN, WalkError};
 
@@ -99,7 +99,7 @@ impl UnrecoveredLog {
             unsynced,
             names_changed: unsynced.since.is_some(),
             indexes_open: false,
-            generation: 0,
+            life: Life::begin(),
             sync_running: false,
             failed: false,
         };
@@ -147,7 +147,7 @@ struct Recovery<'a> {
 
 impl Recovery<'_> {
     fn place(&self) -> Place<'_> {
-        Place { vfs: &self.of.vfs, dir: &self.of.dir, index_bytes: self.config.segment_index_bytes }
+        Place { vfs: &self.of.vfs, dir: &self.of.dir, index_bytes: self.config.segment_index_bytes, suffix: "" }
     }
 
     fn distrust_from(&mut self, offset: Offset) {

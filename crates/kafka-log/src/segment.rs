@@ -31,11 +31,13 @@ pub(crate) struct Place<'a> {
     pub(crate) dir: &'a Path,
     /// `segment.index.bytes`.
     pub(crate) index_bytes: u64,
+    /// Behind the names: none, or that of a segment that compaction writes.
+    pub(crate) suffix: &'a str,
 }
 
 impl Place<'_> {
     pub(crate) fn file(&self, base: Offset, extension: &str) -> PathBuf {
-        self.dir.join(segment_file(base, extension))
+        self.dir.join(format!("{}{}", segment_file(base, extension), self.suffix))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The producer snapshot files of one log: write, find, remove.
 //!
-//! One is kept at the base of each segment (so that truncation need not replay the whole log) and two at the last
-//! recovery points: the newest one may be above the recovery point that the checkpoint knows, and is dropped then.
+//! One is kept at the base of each segment (so that truncation need not replay the whole log) and a few at
+//! the last recovery points: the newest may be above the one that the checkpoint on disk knows, and are dropped then.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::removal::remove;
 use crate::sync::DirtyFile;
 
 /// How many snapshots at recovery points are kept.
-const SYNC_SNAPSHOTS_KEPT: usize = 2;
+const SYNC_SNAPSHOTS_KEPT: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Snapshots {

@@ -10,6 +10,35 @@ use vfs::{File, Vfs};
 
 use crate::error::{IoContext, LogError};
 
+/// Which log, and which of its pasts: a job that ends after its log was deleted and made anew under the same name, or
+/// after records were taken back, must not speak for what is there now.
+#[derive(Debug, Clone)]
+pub(crate) struct Life {
+    log: Arc<()>,
+    /// Grows when records are taken back.
+    truncations: u64,
+}
+
+impl Life {
+    pub(crate) fn begin() -> Life {
+        Life { log: Arc::new(()), truncations: 0 }
+    }
+
+    pub(crate) fn on_truncation(&mut self) {
+        self.truncations += 1;
+    }
+
+    pub(crate) fn is_of_same_log(&self, other: &Life) -> bool {
+        Arc::ptr_eq(&self.log, &other.log)
+    }
+}
+
+impl PartialEq for Life {
+    fn eq(&self, other: &Life) -> bool {
+        self.is_of_same_log(other) && self.truncations == other.truncations
+    }
+}
+
 /// A file that has to be synced.
 pub(crate) type DirtyFile = (PathBuf, Arc<dyn File>);
 
@@ -37,7 +66,7 @@ pub struct SyncJob {
     pub(crate) epochs: Option<(PathBuf, Vec<u8>)>,
     pub(crate) names_changed: bool,
     pub(crate) up_to: Offset,
-    pub(crate) generation: u64,
+    pub(crate) life: Life,
 }
 
 /// What a [`SyncJob`] achieved.
@@ -48,7 +77,7 @@ pub struct SyncDone {
     /// Everything below this offset survives a power loss, if `result` is good: the new recovery point.
     pub up_to: Offset,
     pub(crate) snapshot: Option<Offset>,
-    pub(crate) generation: u64,
+    pub(crate) life: Life,
     /// After a failure the log must not be used any more.
     pub result: Result<(), LogError>,
 }
@@ -66,7 +95,7 @@ impl SyncJob {
             snapshot: self.snapshot.as_ref().map(|_| self.up_to),
             partition: self.partition,
             up_to: self.up_to,
-            generation: self.generation,
+            life: self.life,
             result,
         }
     }

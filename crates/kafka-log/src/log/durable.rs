@@ -39,9 +39,12 @@ impl Log {
 
     /// A job is done; returns the recovery point, for the checkpoint.
     pub fn on_synced(&mut self, done: SyncDone) -> Result<Offset, LogError> {
+        if !done.life.is_of_same_log(&self.life) {
+            return Ok(self.recovery_point);
+        }
         self.sync_running = false;
         self.guard(done.result)?;
-        if done.generation == self.generation {
+        if done.life == self.life {
             done.snapshot.into_iter().for_each(|offset| self.snapshots.note(offset));
             self.recovery_point = self.recovery_point.max(done.up_to.min(self.log_end));
         } else if let Some(offset) = done.snapshot {
@@ -138,7 +141,7 @@ impl Log {
             epochs,
             names_changed: std::mem::take(&mut self.names_changed),
             up_to: self.log_end,
-            generation: self.generation,
+            life: self.life.clone(),
         })
     }
 

@@ -10,10 +10,10 @@ use time_types::Now;
 use vfs::{Crash, MemoryVfs, Vfs};
 
 use super::{Log, LogStartReason, OffsetQuery};
+use crate::LogConfig;
 use crate::checkpoint::Checkpoint;
 use crate::log_dir::LogDir;
 use crate::testing::{DATA, at, batch, open_one, produced};
-use crate::LogConfig;
 
 #[derive(Debug, Clone)]
 enum Step {

@@ -12,11 +12,11 @@ use time_types::{Now, Tick, WallMillis};
 use vfs::{MemoryVfs, Vfs};
 
 use super::*;
+use crate::CleanupPolicy;
 use crate::checkpoint::Checkpoint;
 use crate::error::AppendError;
 use crate::log_dir::{CleanShutdown, DirError, LogDir};
 use crate::testing::{DATA, at, batch, built, files_of, open_one, produced, transactional, unrecovered};
-use crate::CleanupPolicy;
 
 const EPOCH: LeaderEpoch = LeaderEpoch(3);
 
@@ -341,9 +341,7 @@ fn index_files_are_padded_while_active_and_trimmed_on_close() {
         world.must(&batch(1000 + index, &[&[b'x'; 60]]));
     }
     let active = format!("{:020}", world.log.active_base().0);
-    let size = |world: &World, name: &str| {
-        world.vfs.metadata(&world.log.dir().join(name)).expect("is there").len
-    };
+    let size = |world: &World, name: &str| world.vfs.metadata(&world.log.dir().join(name)).expect("is there").len;
     assert_eq!(size(&world, &format!("{active}.index")), 480);
     assert_eq!(size(&world, &format!("{active}.timeindex")), 480);
     assert!(world.log.segments() > 1);
@@ -718,7 +716,8 @@ fn identity_and_clean_marker_read_back() {
 fn preallocated_segments_are_cut_when_closed_and_after_a_crash() {
     let mut world = world(LogConfig { preallocate: true, ..small() });
     world.must(&built(BatchOptions::default(), 1000, &[b"x"]));
-    let size = |world: &World| world.vfs.metadata(&world.log.dir().join("00000000000000000000.log")).expect("there").len;
+    let size =
+        |world: &World| world.vfs.metadata(&world.log.dir().join("00000000000000000000.log")).expect("there").len;
     assert_eq!(size(&world), 400);
     assert!(world.log.size() < 100);
     let world = world.crash();

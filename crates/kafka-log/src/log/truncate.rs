@@ -95,7 +95,7 @@ impl Log {
     }
 
     fn truncate_tail(&mut self, now: Now, offset: Offset) -> Result<FileRemoval, ReadError> {
-        self.generation += 1;
+        self.life.on_truncation();
         let keep = self.segments.partition_point(|segment| segment.base() <= offset);
         let gone = self.segments.split_off(keep);
         // Last segment first: a kill in between leaves a log that ends earlier, not one with a hole.
@@ -122,7 +122,7 @@ impl Log {
             self.partition,
             self.parent().display()
         );
-        self.generation += 1;
+        self.life.on_truncation();
         let gone = std::mem::take(&mut self.segments);
         let put_away = self.put_away(now, gone.iter().rev(), Between::Nothing);
         // Without a segment there is no log: make the new one even if the old ones could not be renamed.
