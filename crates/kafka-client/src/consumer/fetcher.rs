@@ -363,3 +363,107 @@ fn fetch_bytes(records: kafka_wire::Records) -> Option<bytes::Bytes> {
         kafka_wire::Records::Hole(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_record::{BatchBuilder, BatchOptions};
+
+    use super::*;
+
+    const NOW: Tick = Tick(0);
+
+    fn tp(partition: i32) -> TopicPartition {
+        TopicPartition::new("t", partition)
+    }
+
+    fn source(partition: &TopicPartition) -> Option<Source> {
+        (*partition.topic == *"t").then_some(Source { leader: BrokerId(1), leader_epoch: LeaderEpoch(0), topic_id: Uuid([1; 16]) })
+    }
+
+    fn positions(partitions: i32) -> Positions {
+        let mut positions = Positions::default();
+        positions.set(&(0..partitions).map(tp).collect::<Vec<_>>());
+        (0..partitions).for_each(|partition| positions.seek(&tp(partition), Offset(0)));
+        positions
+    }
+
+    fn fetcher() -> Fetcher {
+        Fetcher::new(FetchConfig { max_poll_records: 3, ..FetchConfig::default() })
+    }
+
+    /// The offsets that the one request asks for.
+    fn asked(fetcher: &mut Fetcher, now: Tick, positions: &Positions) -> Vec<(i32, i64)> {
+        let requests = fetcher.requests(now, positions, source);
+        let partitions = requests.iter().flat_map(|one| &one.request.topics).flat_map(|topic| &topic.partitions);
+        partitions.map(|one| (one.partition, one.fetch_offset)).collect()
+    }
+
+    fn answer(partition: i32, base: i64, count: i64) -> fetch::Response {
+        let options = BatchOptions { base_offset: Offset(base), ..BatchOptions::default() };
+        let mut builder = BatchBuilder::new(options);
+        (0..count).for_each(|_| builder.append(0, None, Some(b"v"), &[]).unwrap());
+        let records = Some(kafka_wire::Records::Bytes(builder.finish()));
+        let data = fetch::PartitionData { partition_index: partition, records, ..Default::default() };
+        let topic =
+            fetch::FetchableTopicResponse { topic_id: Uuid([1; 16]), partitions: vec![data], ..Default::default() };
+        fetch::Response { responses: vec![topic], ..Default::default() }
+    }
+
+    fn offsets(fetcher: &mut Fetcher, positions: &mut Positions) -> Vec<i64> {
+        let drained = fetcher.drain(positions).unwrap();
+        drained.iter().flat_map(|one| &one.records).map(|record| record.record.offset.0).collect()
+    }
+
+    #[test]
+    fn a_partition_is_fetched_ahead_but_not_without_end() {
+        let (mut fetcher, mut positions) = (fetcher(), positions(1));
+        assert_eq!(asked(&mut fetcher, NOW, &positions), [(0, 0)]);
+        assert_eq!(asked(&mut fetcher, NOW, &positions), [], "one request at a time");
+        fetcher.on_response(BrokerId(1), answer(0, 0, 5), &mut positions);
+        assert_eq!(asked(&mut fetcher, NOW, &positions), [(0, 5)], "while the first is not handed out yet");
+        fetcher.on_response(BrokerId(1), answer(0, 5, 5), &mut positions);
+        assert_eq!(asked(&mut fetcher, NOW, &positions), []);
+        assert_eq!(offsets(&mut fetcher, &mut positions), [0, 1, 2], "max.poll.records");
+        assert_eq!(positions.get(&tp(0)), Some(Offset(3)));
+        assert_eq!(offsets(&mut fetcher, &mut positions), [3, 4, 5]);
+        assert_eq!(asked(&mut fetcher, NOW, &positions), [(0, 10)], "there is room again");
+    }
+
+    #[test]
+    fn what_was_fetched_before_a_seek_is_dropped() {
+        let (mut fetcher, mut positions) = (fetcher(), positions(1));
+        asked(&mut fetcher, NOW, &positions);
+        fetcher.on_response(BrokerId(1), answer(0, 0, 2), &mut positions);
+        asked(&mut fetcher, NOW, &positions);
+        positions.seek(&tp(0), Offset(50));
+        fetcher.on_response(BrokerId(1), answer(0, 2, 2), &mut positions);
+        assert_eq!(offsets(&mut fetcher, &mut positions), []);
+        assert_eq!(asked(&mut fetcher, NOW, &positions), [(0, 50)]);
+    }
+
+    #[test]
+    fn a_failure_holds_its_partitions_for_a_while() {
+        let (mut fetcher, positions) = (fetcher(), positions(2));
+        asked(&mut fetcher, NOW, &positions);
+        fetcher.on_failure(BrokerId(1), Tick(100));
+        assert_eq!(asked(&mut fetcher, Tick(99), &positions), []);
+        assert_eq!(fetcher.next_release(), Some(Tick(100)));
+        assert_eq!(asked(&mut fetcher, Tick(100), &positions), [(0, 0), (1, 0)]);
+    }
+
+    #[test]
+    fn a_replica_nearby_is_read_until_it_fails() {
+        let (mut fetcher, mut positions) = (fetcher(), positions(1));
+        asked(&mut fetcher, NOW, &positions);
+        let mut response = answer(0, 0, 1);
+        response.responses[0].partitions[0].preferred_read_replica = 7;
+        response.responses[0].partitions[0].records = None;
+        fetcher.on_response(BrokerId(1), response, &mut positions);
+        assert_eq!(fetcher.requests(NOW, &positions, source)[0].broker, BrokerId(7));
+        let mut response = answer(0, 0, 1);
+        response.responses[0].partitions[0].error_code = ErrorCode::OffsetOutOfRange.code();
+        let failures = fetcher.on_response(BrokerId(7), response, &mut positions);
+        assert!(failures[0].from_follower);
+        assert_eq!(fetcher.requests(NOW, &positions, source)[0].broker, BrokerId(1));
+    }
+}

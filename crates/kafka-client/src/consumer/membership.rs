@@ -119,8 +119,8 @@ pub struct Membership {
     needs_join: bool,
     lost: bool,
     owned: Vec<TopicPartition>,
-    /// The counts that the leader assigned by: when they change it assigns anew.
-    assigned_by: Option<PartitionCounts>,
+    /// The counts that the leader assigned by, `None` for topics that did not exist: when they change it assigns anew.
+    assigned_by: Option<BTreeMap<String, Option<i32>>>,
     /// No step before then.
     pause_until: Tick,
     last_heartbeat: Tick,
@@ -197,10 +197,15 @@ impl Membership {
     pub fn on_metadata(&mut self, counts: impl Fn(&str) -> Option<i32>) {
         let Some(assigned_by) = &self.assigned_by else { return };
         // A topic that cannot be told now is not a change: its metadata may just be on its way.
-        let has_changed = assigned_by.iter().any(|(topic, count)| counts(topic).is_some_and(|now| now != *count));
+        let has_changed = assigned_by.iter().any(|(topic, count)| counts(topic).is_some_and(|now| Some(now) != *count));
         if self.is_leader && has_changed {
             self.needs_join = true;
         }
+    }
+
+    /// All topics of the group that this member leads; empty for others.
+    pub fn group_topics(&self) -> impl Iterator<Item = &str> {
+        self.assigned_by.iter().flat_map(|topics| topics.keys().map(String::as_str))
     }
 
     /// Joins again at the next step.
@@ -380,12 +385,13 @@ impl Membership {
     }
 
     /// The answer to [`Step::Count`]: shares out the partitions.
-    pub fn on_counts(&mut self, counts: PartitionCounts) -> Result<(), MembershipError> {
+    pub fn on_counts(&mut self, counts: &PartitionCounts) -> Result<(), MembershipError> {
         let Phase::Counting(joined) = std::mem::replace(&mut self.phase, Phase::Idle) else { return Ok(()) };
         let Some(assignor) = self.protocol else { return Ok(()) };
         let members = joined.members.iter().map(read_member).collect::<Result<Vec<_>, _>>()?;
-        let assignment = assignor.assign(&counts, &members);
-        self.assigned_by = Some(counts);
+        let assignment = assignor.assign(counts, &members);
+        let topics = members.into_iter().flat_map(|member| member.topics);
+        self.assigned_by = Some(topics.map(|topic| (topic.clone(), counts.get(&topic).copied())).collect());
         self.phase = Phase::ReadyToSync(to_wire(&assignment));
         Ok(())
     }

@@ -319,3 +319,6 @@ impl Consumer {
 fn corrupt(error: &InvalidBatch) -> Error {
     Error::Broker { code: ErrorCode::CorruptMessage, message: Some(error.to_string()) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,8 +26,8 @@ fn membership(assignors: &[Assignor], topics: &[&str]) -> Membership {
     membership
 }
 
-fn join_error(error: ErrorCode, member_id: &str) -> Option<join_group::Response> {
-    Some(join_group::Response { error_code: error.code(), member_id: member_id.into(), ..Default::default() })
+fn join_error(error: ErrorCode, member_id: &str) -> join_group::Response {
+    join_group::Response { error_code: error.code(), member_id: member_id.into(), ..Default::default() }
 }
 
 fn joined(generation: i32, leader: &str, protocol: Assignor) -> join_group::Response {
@@ -40,9 +40,9 @@ fn joined(generation: i32, leader: &str, protocol: Assignor) -> join_group::Resp
     }
 }
 
-fn synced(partitions: &[TopicPartition]) -> Option<sync_group::Response> {
+fn synced(partitions: &[TopicPartition]) -> sync_group::Response {
     let assignment = wire::Assignment { assigned_partitions: by_topic(partitions), user_data: None };
-    Some(sync_group::Response { assignment: assignment.to_bytes().unwrap(), ..Default::default() })
+    sync_group::Response { assignment: assignment.to_bytes().unwrap(), ..Default::default() }
 }
 
 /// Up to the join: coordinator, prepare, id.
@@ -64,7 +64,7 @@ fn follow(membership: &mut Membership, generation: i32, partitions: &[TopicParti
     membership.on_join(NOW, Some(joined(generation, "other", protocol))).unwrap();
     let Step::Sync(request) = membership.next(NOW) else { panic!() };
     assert_eq!((request.generation_id, request.assignments.len()), (generation, 0));
-    membership.on_sync(NOW, synced(partitions)).unwrap();
+    membership.on_sync(NOW, Some(synced(partitions))).unwrap();
     let Step::Assign { assigned, .. } = membership.next(NOW) else { panic!() };
     assert_eq!(assigned, partitions);
     membership.on_assigned();
@@ -79,14 +79,14 @@ fn a_member_asks_for_an_id_joins_and_syncs() {
     membership.on_prepared(&[]);
     let Step::Join(first) = membership.next(NOW) else { panic!() };
     assert_eq!((&*first.member_id, &*first.protocol_type, first.rebalance_timeout_ms), ("", "consumer", 300_000));
-    membership.on_join(NOW, join_error(ErrorCode::MemberIdRequired, "me")).unwrap();
+    membership.on_join(NOW, Some(join_error(ErrorCode::MemberIdRequired, "me"))).unwrap();
     let Step::Join(second) = membership.next(NOW) else { panic!("at once") };
     assert_eq!(second.member_id, "me");
     membership.on_join(NOW, Some(joined(1, "other", Assignor::Range))).unwrap();
     assert!(membership.beats());
     let Step::Sync(sync) = membership.next(NOW) else { panic!() };
     assert_eq!((sync.protocol_type.as_deref(), sync.protocol_name.as_deref()), (Some("consumer"), Some("range")));
-    membership.on_sync(NOW, synced(&[tp("t", 0)])).unwrap();
+    membership.on_sync(NOW, Some(synced(&[tp("t", 0)]))).unwrap();
     let Step::Assign { assigned, added, revoked } = membership.next(NOW) else { panic!() };
     assert_eq!((assigned, added, revoked), (vec![tp("t", 0)], vec![tp("t", 0)], vec![]));
     membership.on_assigned();
@@ -124,19 +124,38 @@ fn a_leader_assigns_and_assigns_anew_when_partitions_are_added() {
         join_group::Response { members: vec![member("me"), member("you")], ..joined(1, "me", Assignor::Range) };
     leader.on_join(NOW, Some(response)).unwrap();
     assert_eq!(leader.next(NOW), Step::Count(["t".to_owned()].into()));
-    leader.on_counts([("t".to_owned(), 3)].into()).unwrap();
+    leader.on_counts(&[("t".to_owned(), 3)].into()).unwrap();
     let Step::Sync(sync) = leader.next(NOW) else { panic!() };
     assert_eq!(sync.assignments.len(), 2);
     // Version 3, one topic, partitions 0 and 1, no user data: as in golden/log-dir/clean.
     let expected = b"\0\x03\0\0\0\x01\0\x01t\0\0\0\x02\0\0\0\0\0\0\0\x01\xff\xff\xff\xff";
     assert_eq!(sync.assignments[0].assignment, expected.as_slice());
-    leader.on_sync(NOW, synced(&[tp("t", 0), tp("t", 1)])).unwrap();
+    leader.on_sync(NOW, Some(synced(&[tp("t", 0), tp("t", 1)]))).unwrap();
     leader.next(NOW);
     leader.on_assigned();
     leader.on_metadata(|_| Some(3));
     leader.on_metadata(|_| None);
     assert_eq!(leader.next(NOW), Step::Stable);
     leader.on_metadata(|_| Some(4));
+    assert!(matches!(leader.next(NOW), Step::Prepare { .. }));
+}
+
+#[test]
+fn a_leader_assigns_anew_when_a_topic_comes_to_exist() {
+    let mut leader = membership(&[Assignor::Range], &["new"]);
+    let metadata = to_join(&mut leader).protocols[0].metadata.clone();
+    let me = join_group::JoinGroupResponseMember { member_id: "me".into(), metadata, ..Default::default() };
+    let response = join_group::Response { members: vec![me], ..joined(1, "me", Assignor::Range) };
+    leader.on_join(NOW, Some(response)).unwrap();
+    leader.next(NOW);
+    leader.on_counts(&PartitionCounts::new()).unwrap();
+    leader.next(NOW);
+    leader.on_sync(NOW, Some(synced(&[]))).unwrap();
+    leader.next(NOW);
+    leader.on_assigned();
+    assert_eq!(leader.group_topics().collect::<Vec<_>>(), ["new"]);
+    assert_eq!(leader.next(NOW), Step::Stable);
+    leader.on_metadata(|topic| (topic == "new").then_some(4));
     assert!(matches!(leader.next(NOW), Step::Prepare { .. }));
 }
 
@@ -170,7 +189,7 @@ fn a_cooperative_member_keeps_reading_and_joins_again_after_a_loss() {
     assert_eq!(member.owned().len(), 2);
     member.on_join(NOW, Some(joined(2, "other", Assignor::CooperativeSticky))).unwrap();
     member.next(NOW);
-    member.on_sync(NOW, synced(&[tp("t", 1)])).unwrap();
+    member.on_sync(NOW, Some(synced(&[tp("t", 1)]))).unwrap();
     let Step::Assign { added, revoked, .. } = member.next(NOW) else { panic!() };
     assert_eq!((added, revoked), (vec![], vec![tp("t", 0)]));
     member.on_assigned();
@@ -215,7 +234,7 @@ fn retriable_errors_are_retried_after_a_pause_and_others_end_the_membership() {
     for error in [ErrorCode::CoordinatorLoadInProgress, ErrorCode::RebalanceInProgress, ErrorCode::NotCoordinator] {
         let mut member = membership(&[Assignor::Range], &["t"]);
         to_join(&mut member);
-        member.on_join(NOW, join_error(error, "")).unwrap();
+        member.on_join(NOW, Some(join_error(error, ""))).unwrap();
         assert_eq!(member.next(NOW), Step::Wait(NOW.after(100)));
         let later = NOW.after(100);
         assert_ne!(member.next(later), Step::Wait(later));
@@ -223,7 +242,7 @@ fn retriable_errors_are_retried_after_a_pause_and_others_end_the_membership() {
     for error in [ErrorCode::FencedInstanceId, ErrorCode::GroupAuthorizationFailed, ErrorCode::InvalidSessionTimeout] {
         let mut member = membership(&[Assignor::Range], &["t"]);
         to_join(&mut member);
-        assert_eq!(member.on_join(NOW, join_error(error, "")), Err(MembershipError::Refused(error)));
+        assert_eq!(member.on_join(NOW, Some(join_error(error, ""))), Err(MembershipError::Refused(error)));
     }
     let mut member = membership(&[Assignor::Range], &["t"]);
     to_join(&mut member);
@@ -247,5 +266,5 @@ fn garbage_from_other_members_is_an_error() {
     let response = join_group::Response { members: vec![garbage], ..joined(1, "me", Assignor::Range) };
     leader.on_join(NOW, Some(response)).unwrap();
     assert_eq!(leader.next(NOW), Step::Count(BTreeSet::new()));
-    assert!(matches!(leader.on_counts(PartitionCounts::new()), Err(MembershipError::Unreadable(_))));
+    assert!(matches!(leader.on_counts(&PartitionCounts::new()), Err(MembershipError::Unreadable(_))));
 }
