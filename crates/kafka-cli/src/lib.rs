@@ -8,6 +8,7 @@ pub mod exit;
 pub mod options;
 pub mod output;
 pub mod settings;
+pub mod start;
 
 use output::Console;
 

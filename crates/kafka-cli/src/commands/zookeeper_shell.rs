@@ -15,6 +15,7 @@ use zk_client::{Client, Event, EventKind, EventReceiver, Options};
 
 use crate::Invocation;
 use crate::output::Console;
+use crate::start;
 
 /// How long the end of a session is waited for; its ephemeral znodes go with it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -36,17 +37,7 @@ pub fn run(invocation: Invocation) -> u8 {
             return 1;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            console.error(&format!("the tool cannot run: {error}"));
-            return 1;
-        }
-    };
-    let code = runtime.block_on(main(settings, console));
-    // A read of standard input that nobody waits for any more must not hold up the end.
-    runtime.shutdown_background();
-    code
+    start::block_on(main(settings, console))
 }
 
 #[derive(Debug, PartialEq)]
