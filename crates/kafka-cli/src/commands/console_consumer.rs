@@ -3,3 +3,241 @@
 mod arguments;
 mod deserializer;
 mod formatter;
+
+use std::time::Duration;
+
+use kafka_client::Error;
+use kafka_client::consumer::{Consumer, ConsumerConfig, ConsumerRecord, Records};
+use kafka_types::{Offset, TopicPartition};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::Invocation;
+use crate::commands::topics::include_pattern;
+use crate::exit::Failure;
+use crate::output::Console;
+use crate::settings;
+use crate::start::{self, Introduction};
+use arguments::{Arguments, Source, StartOffset};
+use formatter::Message;
+
+const LOGGER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+
+/// How long one look for records takes when there is no `--timeout-ms`.
+const POLL: Duration = Duration::from_secs(1);
+/// How long leaving the group may take.
+const CLOSE: Duration = Duration::from_secs(30);
+/// Groups of consumers without `--group` are numbered below this.
+const GROUPS: u32 = 100_000;
+
+const INTRODUCTION: Introduction = Introduction {
+    table: arguments::TABLE,
+    purpose: "This tool helps to read data from Kafka topics and outputs it to standard output.",
+    without_arguments: Some("This tool helps to read data from Kafka topics and outputs it to standard output."),
+    usage_after_mistake: true,
+};
+
+/// Runs the tool.
+pub fn run(invocation: Invocation) -> u8 {
+    let (options, mut console) = match INTRODUCTION.begin(invocation) {
+        Ok(begun) => begun,
+        Err(code) => return code,
+    };
+    let arguments = match Arguments::read(&options, &new_group()) {
+        Ok(arguments) => arguments,
+        Err(failure) => return failure.report(arguments::TABLE, &mut console),
+    };
+    for remark in &arguments.remarks {
+        console.error(remark);
+    }
+    if let Some(class) = arguments.unknown_deserializers.first() {
+        let failure = Failure::new(format!("Exception in thread \"main\" java.lang.ClassNotFoundException: {class}"))
+            .hint("Deserializers are Java classes; those of org.apache.kafka.common.serialization are known here.");
+        return failure.report(arguments::TABLE, &mut console);
+    }
+    if arguments.systest_events {
+        let failure = Failure::new("--enable-systest-events is not there yet: consumer events cannot be printed");
+        return failure.report(arguments::TABLE, &mut console);
+    }
+    start::block_on(main(arguments, console))
+}
+
+fn new_group() -> String {
+    let mut bytes = [0; 4];
+    // Without a random source any number does: a group of that name is new all the same on most clusters.
+    let _ = getrandom::fill(&mut bytes);
+    format!("console-consumer-{}", u32::from_be_bytes(bytes) % GROUPS)
+}
+
+/// How reading ended.
+enum End {
+    /// As asked for.
+    Done,
+    /// By a signal: the exit code.
+    Signal(u8),
+}
+
+async fn main(arguments: Arguments, mut console: Console) -> u8 {
+    let config = match ConsumerConfig::parse(settings::pairs(&arguments.consumer)) {
+        Ok(config) => config,
+        Err(error) => return uncaught(&error, &mut console),
+    };
+    let mut consumer = match Consumer::new(config).await {
+        Ok(consumer) => consumer,
+        Err(error) => return uncaught(&error, &mut console),
+    };
+    let mut reading = Reading { arguments, console, printed: 0 };
+    let ended = reading.run(&mut consumer).await;
+    reading.console.flush();
+    let code = match ended {
+        Ok(End::Done) => 0,
+        Ok(End::Signal(code)) => code,
+        Err(failure) => {
+            failure.log();
+            if failure.is_fatal { 1 } else { 0 }
+        }
+    };
+    // Whoever presses Ctrl-C twice does not want to wait for the coordinator.
+    let closed = tokio::time::timeout(CLOSE, consumer.close(CLOSE));
+    tokio::select! {
+        _ = closed => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    reading.console.error(&format!("Processed a total of {} messages", reading.printed));
+    code
+}
+
+fn uncaught(error: &Error, console: &mut Console) -> u8 {
+    let text = format!("Exception in thread \"main\" {}: {error}", error.exception());
+    Failure::new(text).report(arguments::TABLE, console)
+}
+
+/// Why reading cannot go on.
+struct Trouble {
+    text: String,
+    is_fatal: bool,
+}
+
+impl Trouble {
+    fn log(&self) {
+        let exception = self.text.as_str();
+        if self.is_fatal {
+            tracing::error!(target: LOGGER, exception, "Unknown error when running consumer: ");
+        } else {
+            tracing::error!(target: LOGGER, exception, "Error processing message, terminating consumer process: ");
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        // Java ends with 0 after an error of the consumer itself, except where it is not allowed in.
+        let text = format!("{}: {error}", error.exception());
+        let is_fatal = text.contains("AuthenticationException") || text.contains("AuthorizationException");
+        Trouble { text, is_fatal }
+    }
+}
+
+/// Reading, as far as it has come.
+struct Reading {
+    arguments: Arguments,
+    console: Console,
+    printed: u64,
+}
+
+impl Reading {
+    async fn run(&mut self, consumer: &mut Consumer) -> Result<End, Trouble> {
+        let signals = |kind| signal(kind).map_err(|error| Trouble { text: error.to_string(), is_fatal: true });
+        let (mut interrupt, mut terminate) = (signals(SignalKind::interrupt())?, signals(SignalKind::terminate())?);
+        let number = |error: &crate::options::OptionError| Trouble {
+            text: format!("joptsimple.OptionArgumentConversionException: {error}"),
+            is_fatal: true,
+        };
+        let most = self.arguments.max_messages.as_ref().map_err(number)?.unwrap_or(u64::MAX);
+        let timeout_ms = *self.arguments.timeout_ms.as_ref().map_err(number)?;
+        self.begin(consumer)?;
+        let patience = timeout_ms.map_or(POLL, Duration::from_millis);
+        while self.printed < most {
+            let records = tokio::select! {
+                records = consumer.poll(patience) => records?,
+                end = ended(&mut interrupt, &mut terminate) => return Ok(end),
+            };
+            if records.is_empty() {
+                if timeout_ms.is_some() {
+                    return Err(Trouble {
+                        text: "org.apache.kafka.common.errors.TimeoutException".to_owned(),
+                        is_fatal: false,
+                    });
+                }
+                continue;
+            }
+            self.print(&records, most, consumer)?;
+        }
+        Ok(End::Done)
+    }
+
+    fn begin(&self, consumer: &mut Consumer) -> Result<(), Trouble> {
+        match &self.arguments.source {
+            Source::Topic(topic) => consumer.subscribe([topic.clone()])?,
+            Source::Include(text) => {
+                let pattern = include_pattern(text).map_err(|rejection| Trouble {
+                    text: format!("{}: {}", rejection.class, rejection.message),
+                    is_fatal: true,
+                })?;
+                consumer.subscribe_pattern(move |topic| pattern.is_match(topic))?;
+            }
+            Source::Partition { topic, partition, start } => {
+                let partition = TopicPartition::new(topic.as_str(), *partition);
+                consumer.assign([partition.clone()])?;
+                match start {
+                    StartOffset::Earliest => consumer.seek_to_beginning(&[partition])?,
+                    StartOffset::Latest => consumer.seek_to_end(&[partition])?,
+                    StartOffset::At(offset) => consumer.seek(&partition, Offset(*offset))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints until there are enough; what is left over is given back, so that the group finds it again.
+    fn print(&mut self, records: &Records, most: u64, consumer: &mut Consumer) -> Result<(), Trouble> {
+        let mut text = Vec::new();
+        for read in &records.partitions {
+            for record in &read.records {
+                if self.printed >= most {
+                    consumer.seek(&read.partition, record.record.offset)?;
+                    break;
+                }
+                self.format(read.partition.partition, record, &mut text)?;
+                self.printed += 1;
+            }
+        }
+        self.console.bytes(&text);
+        self.console.flush();
+        Ok(())
+    }
+
+    fn format(&self, partition: i32, record: &ConsumerRecord, text: &mut Vec<u8>) -> Result<(), Trouble> {
+        let message = Message { partition, timestamp_type: record.timestamp_type, record: &record.record };
+        let before = text.len();
+        match self.arguments.formatter.write(message, text) {
+            Ok(()) => Ok(()),
+            Err(error) if self.arguments.skip_on_error => {
+                text.truncate(before);
+                tracing::error!(target: LOGGER, exception = %error, "Error processing message, skipping this message: ");
+                Ok(())
+            }
+            Err(error) => Err(Trouble {
+                text: format!("org.apache.kafka.common.errors.SerializationException: {error}"),
+                is_fatal: true,
+            }),
+        }
+    }
+}
+
+/// The exit code that a shell gives to a process that the signal ended.
+async fn ended(interrupt: &mut Signal, terminate: &mut Signal) -> End {
+    tokio::select! {
+        _ = interrupt.recv() => End::Signal(130),
+        _ = terminate.recv() => End::Signal(143),
+    }
+}

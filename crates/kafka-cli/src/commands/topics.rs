@@ -120,9 +120,10 @@ impl Trouble {
             Error::Broker { code: ErrorCode::TopicAlreadyExists, .. } => {
                 Some("With --if-not-exists this is no error.".to_owned())
             }
-            Error::Broker { code: ErrorCode::InvalidReplicationFactor, .. } => {
-                Some("Each replica needs a broker of its own: start more brokers, or use a smaller --replication-factor.".to_owned())
-            }
+            Error::Broker { code: ErrorCode::InvalidReplicationFactor, .. } => Some(
+                "Each replica needs a broker of its own: start more brokers, or use a smaller --replication-factor."
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

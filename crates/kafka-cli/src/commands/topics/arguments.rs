@@ -142,9 +142,9 @@ fn not_with(options: &Options, option: &str, others: &[&str]) -> Result<(), Fail
 
 /// Why an action cannot be begun: Java's exception and its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rejection {
-    pub(super) class: &'static str,
-    pub(super) message: String,
+pub(crate) struct Rejection {
+    pub(crate) class: &'static str,
+    pub(crate) message: String,
 }
 
 impl Rejection {
