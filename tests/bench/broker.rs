@@ -16,6 +16,8 @@ use crate::{Options, Part, Tables, floor, kafka_load, settle};
 const SIZES: [(usize, &str); 2] = [(100, "100 B"), (1024, "1 KiB")];
 /// A batch of the bare client: what many producers under load send.
 const BATCH_BYTES: usize = 64 << 10;
+/// How often the bare client reads a log: once is over before the kernel has counted anything.
+const READINGS: usize = 10;
 
 /// Read, CRC-32C, write; and sendfile.
 pub(crate) fn floor(options: &Options, tables: &mut Tables) {
@@ -31,8 +33,8 @@ pub(crate) fn floor(options: &Options, tables: &mut Tables) {
         let bytes = times * batch.len();
         let work = floor::produce(dir.path(), &batch, times);
         add(tables, options, Who::Floor, &format!("produce {name}, bare client"), bytes, work);
-        floor::fetch(dir.path(), batch.len());
-        let (work, read) = floor::fetch(dir.path(), batch.len());
+        floor::fetch(dir.path(), batch.len(), 1);
+        let (work, read) = floor::fetch(dir.path(), batch.len(), READINGS);
         add(tables, options, Who::Floor, &format!("consume {name}, bare client"), read, work);
     }
 }
@@ -76,43 +78,62 @@ fn list_topics(kind: Kind, broker: &Server) -> f64 {
 }
 
 fn with_librdkafka(who: Who, options: &Options, tables: &mut Tables, broker: &Server, (size, name): (usize, &str)) {
-    let topic = format!("librdkafka-{size}");
+    let (topic, warm) = (format!("librdkafka-{size}"), format!("librdkafka-{size}-warm"));
     let server = broker.address();
     // Half of what the bare client sends: at 100 B the client is the slower side.
     let records = bytes_of(options, size) / 2 / size;
-    let warm = records / 4;
-    kafka_load::produce(&server, &topic, size, warm);
+    let warmed = warm_up(options, size * records, || {
+        kafka_load::produce(&server, &warm, size, records);
+    });
+    settle();
     let work = on(broker, || kafka_load::produce(&server, &topic, size, records));
     add(tables, options, who, &format!("produce {name}, librdkafka"), records * size, work);
     if options.wants(Part::Consume) {
-        kafka_load::consume(&server, &topic, warm);
-        let work = on(broker, || kafka_load::consume(&server, &topic, warm + records));
-        add(tables, options, who, &format!("consume {name}, librdkafka"), (warm + records) * size, work);
+        kafka_load::consume(&server, &warm, records * warmed);
+        let work = on(broker, || kafka_load::consume(&server, &topic, records));
+        add(tables, options, who, &format!("consume {name}, librdkafka"), records * size, work);
     }
 }
 
 fn with_bare_client(who: Who, options: &Options, tables: &mut Tables, broker: &Server, (size, name): (usize, &str)) {
-    let topic = format!("bare-{size}");
+    let (topic, warm) = (format!("bare-{size}"), format!("bare-{size}-warm"));
     let (batch, _) = bare_kafka::batch(size, BATCH_BYTES);
     let times = bytes_of(options, size) / batch.len();
+    let bytes = times * batch.len();
+    let mut client = BareClient::with_topic(broker.port, &warm).expect("the broker serves");
+    warm_up(options, bytes, || client.produce(&warm, &batch, times).expect("acknowledged"));
     let mut client = BareClient::with_topic(broker.port, &topic).expect("the broker serves");
-    client.produce(&topic, &batch, times / 5 + 1).expect("acknowledged");
+    settle();
     let work = on(broker, || {
         let begin = Instant::now();
         client.produce(&topic, &batch, times).expect("acknowledged");
         begin.elapsed().as_secs_f64()
     });
-    let bytes = times * batch.len();
     add(tables, options, who, &format!("produce {name}, bare client"), bytes, work);
     if options.wants(Part::Consume) {
-        client.fetch(&topic, bytes / 5).expect("read");
+        client.fetch(&warm, bytes).expect("read");
         let work = on(broker, || {
             let begin = Instant::now();
-            client.fetch(&topic, bytes).expect("read");
+            for _ in 0..READINGS {
+                client.fetch(&topic, bytes).expect("read");
+            }
             begin.elapsed().as_secs_f64()
         });
-        add(tables, options, who, &format!("consume {name}, bare client"), bytes, work);
+        add(tables, options, who, &format!("consume {name}, bare client"), READINGS * bytes, work);
     }
+}
+
+/// Repeats a load until a JVM has compiled what it runs, on both sides alike; returns how often.
+fn warm_up(options: &Options, bytes: usize, mut load: impl FnMut()) -> usize {
+    let (time, most) =
+        if options.quick { (Duration::from_secs(2), 300_000_000) } else { (Duration::from_secs(8), 1_500_000_000) };
+    let begin = Instant::now();
+    let mut times = 0;
+    while times == 0 || (begin.elapsed() < time && (times + 1) * bytes <= most) {
+        load();
+        times += 1;
+    }
+    times
 }
 
 /// Runs a load and looks at the broker's processor time before and after.

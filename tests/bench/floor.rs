@@ -52,8 +52,8 @@ pub(crate) fn produce(dir: &Path, batch: &[u8], times: usize) -> Work {
     Work { seconds, cpu }
 }
 
-/// One sendfile per fetch, of the file that [`produce`] has written in batches of that many bytes.
-pub(crate) fn fetch(dir: &Path, batch: usize) -> (Work, usize) {
+/// One sendfile per fetch, of the file that [`produce`] has written in batches of that many bytes; read so many times.
+pub(crate) fn fetch(dir: &Path, batch: usize, readings: usize) -> (Work, usize) {
     let (listener, port) = listen();
     let file = File::open(dir.join("floor.log")).expect("it was written");
     let total = file.metadata().expect("an open file").len();
@@ -62,16 +62,18 @@ pub(crate) fn fetch(dir: &Path, batch: usize) -> (Work, usize) {
             let (mut stream, _) = listener.accept()?;
             stream.set_nodelay(true)?;
             let begin = thread_cpu_seconds();
-            let mut at = 0;
-            while at < total {
-                read_request(&mut stream)?;
-                // Whole batches only: the client looks at their headers.
-                let len = (total - at).min((FETCH_BYTES as usize / batch * batch) as u64);
-                stream.write_all(&bare_kafka::fetch_answer_head("t", len as u32))?;
-                let end = at + len;
-                while at < end {
-                    let left = (end - at) as usize;
-                    rustix::fs::sendfile(&stream, &file, Some(&mut at), left)?;
+            for _ in 0..readings {
+                let mut at = 0;
+                while at < total {
+                    read_request(&mut stream)?;
+                    // Whole batches only: the client looks at their headers.
+                    let len = (total - at).min((FETCH_BYTES as usize / batch * batch) as u64);
+                    stream.write_all(&bare_kafka::fetch_answer_head("t", len as u32))?;
+                    let end = at + len;
+                    while at < end {
+                        let left = (end - at) as usize;
+                        rustix::fs::sendfile(&stream, &file, Some(&mut at), left)?;
+                    }
                 }
             }
             Ok(thread_cpu_seconds() - begin)
@@ -79,7 +81,7 @@ pub(crate) fn fetch(dir: &Path, batch: usize) -> (Work, usize) {
         .expect("a thread can be started");
     let begin = Instant::now();
     let mut client = BareClient::connect(port).expect("it listens");
-    let read = client.fetch("t", total as usize).expect("the loop answers");
+    let read = (0..readings).map(|_| client.fetch("t", total as usize).expect("the loop answers")).sum();
     let seconds = begin.elapsed().as_secs_f64();
     let cpu = server.join().expect("the loop does not panic").expect("the loop's files and sockets work");
     (Work { seconds, cpu }, read)

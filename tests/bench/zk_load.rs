@@ -45,6 +45,8 @@ pub(crate) struct Outcome {
 }
 
 const DATA: [u8; 100] = [b'z'; 100];
+/// Bytes of a stat.
+const STAT: usize = 68;
 
 /// Keeps the server busy for `warm`, then for `measured`; only the latter counts.
 pub(crate) fn run(port: u16, pid: u32, operation: Operation, shape: Shape, times: (Duration, Duration)) -> Outcome {
@@ -97,7 +99,7 @@ struct Client {
     operation: Operation,
     path: String,
     xid: i32,
-    asked: VecDeque<Instant>,
+    asked: VecDeque<(i32, Instant)>,
     input: Vec<u8>,
     output: Vec<u8>,
 }
@@ -147,7 +149,7 @@ impl Client {
         }
         let len = (self.output.len() - start - 4) as u32;
         self.output[start..start + 4].copy_from_slice(&len.to_be_bytes());
-        self.asked.push_back(now);
+        self.asked.push_back((self.xid, now));
     }
 
     /// Writes what waits. The windows are smaller than a socket's buffer, so that it never stays full for long.
@@ -174,9 +176,20 @@ impl Client {
         let mut at = 0;
         while let Some(frame) = frame_at(&self.input, at) {
             at += 4 + frame.len();
-            let error = i32::from_be_bytes(frame[12..16].try_into().expect("four bytes"));
-            assert_eq!(error, 0, "{:?} of {} failed", self.operation, self.path);
-            let asked = self.asked.pop_front().expect("an answer has a request");
+            let int = |at: usize| i32::from_be_bytes(frame[at..at + 4].try_into().expect("four bytes"));
+            let (xid, asked) = self.asked.pop_front().expect("an answer has a request");
+            assert_eq!((int(0), int(12)), (xid, 0), "{:?} of {}: xid and error", self.operation, self.path);
+            match self.operation {
+                Operation::Create => assert!(frame.len() > 20, "the path comes back"),
+                Operation::Set => assert_eq!(frame.len(), 16 + STAT, "the stat comes back"),
+                Operation::Get => {
+                    assert_eq!(
+                        (frame.len(), &frame[20..120]),
+                        (16 + 4 + DATA.len() + STAT, &DATA[..]),
+                        "data and stat"
+                    );
+                }
+            }
             latencies.push((now - asked).as_secs_f64() * 1e3);
             self.ask(now);
         }

@@ -11,6 +11,12 @@ const LEFT_OUT: &[LeftOut] = &[
     ("tutorial", "zookeeper-server-log", "a whole log; the lines that people look for are in the server's own cases"),
     ("zookeeper-shell", ON_ITS_OWN_TREE, "replayed by itself: it was recorded on a tree of its own"),
     ("zookeeper-shell", "no-port", "needs port 2181 itself"),
+    ("kafka-console-consumer", "offsets-formatter", INTERNAL),
+    ("kafka-console-consumer", "offsets-formatter-old-name", INTERNAL),
+    ("kafka-console-consumer", "group-metadata-formatter", INTERNAL),
+    ("kafka-console-consumer", "group-metadata-formatter-old-name", INTERNAL),
+    ("kafka-console-consumer", "two-partitions", "which partition gets the records is chosen at random"),
+    ("kafka-console-producer", "broker-down-terminal", "warnings come in between at their own time"),
     ("kafka-server-start", "meta-properties", "reads a file, and starts nothing"),
     ("kafka-server-start", "daemon", "the file it names was not kept with the transcripts"),
     ("kafka-server-start", "stop-broker", "no broker runs there, but for the one of `daemon`"),
@@ -59,6 +65,7 @@ const LEFT_OUT: &[LeftOut] = &[
     ("zookeeper-four-letter-words", "admin-post-ruok", "there is no AdminServer"),
 ];
 
+const INTERNAL: &str = "what stands in the internal topic depends on all that ran before, and on how fast";
 const QUOTAS: &str = "the shell has no quota commands, and says so";
 const RACE: &str = "whether Apache's shell prints its first event before it ends is a race of two threads";
 
