@@ -260,7 +260,7 @@ impl<'b> Topics<'b> {
             let message = format!("A partition reassignment is in progress for the topic '{name}'.");
             return Err(TopicError::new(ErrorCode::ReassignmentInProgress, message));
         }
-        let added = added_partitions(name, &topic, count, assignment, &self.broker.metadata.image())?;
+        let added = added_partitions(&topic, count, assignment, &self.broker.metadata.image())?;
         let total = topic.partitions.len() + added.len();
         if validate_only {
             return Ok(total);
@@ -325,7 +325,6 @@ fn check_replicas(replicas: &[BrokerId], image: &MetadataImage) -> Result<(), To
 }
 
 fn added_partitions(
-    name: &str,
     topic: &TopicAssignment,
     count: i32,
     assignment: Option<Vec<Vec<BrokerId>>>,
@@ -336,7 +335,7 @@ fn added_partitions(
         let message = if count == existing {
             format!("Topic already has {existing} partitions.")
         } else {
-            format!("The topic {name} currently has {existing} partition(s); {count} would not be an increase.")
+            format!("Topic currently has {existing} partitions, which is higher than the requested {count}.")
         };
         return Err(TopicError::new(ErrorCode::InvalidPartitions, message));
     }
