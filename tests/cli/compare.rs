@@ -1,5 +1,7 @@
 //! Compares what a program printed with what stands in a transcript.
 
+use std::borrow::Cow;
+
 use regex_lite::Regex;
 
 use crate::transcript::{Line, Section};
@@ -40,7 +42,16 @@ pub(crate) fn fits(expected: &str, printed: &str) -> bool {
     if expected == printed {
         return true;
     }
+    let (expected, printed) = (&*in_order(expected), &*in_order(printed));
     Regex::new(&format!("^{}$", pattern(expected))).expect("escaped text and patterns").is_match(printed)
+}
+
+/// A line about a topic, its settings in the order of the alphabet: Apache prints them as a hash map has them.
+fn in_order(line: &str) -> Cow<'_, str> {
+    let Some((topic, settings)) = line.split_once("\tConfigs: ") else { return Cow::Borrowed(line) };
+    let mut settings: Vec<&str> = settings.split(',').collect();
+    settings.sort_unstable();
+    Cow::Owned(format!("{topic}\tConfigs: {}", settings.join(",")))
 }
 
 /// Does a line hold a text, placeholders filled?

@@ -142,7 +142,10 @@ fn a_missing_broker_and_zookeepers_port_are_told_apart() {
     };
     let nobody = format!("127.0.0.1:{}", free_port());
     says(&list(&nobody), &["Timed out waiting for a node assignment", &nobody, "./kafka-server-start.sh"]);
-    says(&list(&zookeeper.address()), &["Timed out waiting for a node assignment. Call: listTopics", "is ZooKeeper"]);
+    says(
+        &list(&zookeeper.address()),
+        &["Timed out waiting for a node assignment. Call: listTopics", "is a ZooKeeper server"],
+    );
 }
 
 #[test]

@@ -17,6 +17,11 @@ const LEFT_OUT: &[LeftOut] = &[
     ("kafka-console-consumer", "group-metadata-formatter-old-name", INTERNAL),
     ("kafka-console-consumer", "two-partitions", "which partition gets the records is chosen at random"),
     ("kafka-console-producer", "broker-down-terminal", "warnings come in between at their own time"),
+    (
+        "kafka-topics",
+        "create-replica-assignment-unknown-broker",
+        "Apache lets the request time out; ours refuses it and names the broker",
+    ),
     ("kafka-server-start", "meta-properties", "reads a file, and starts nothing"),
     ("kafka-server-start", "daemon", "the file it names was not kept with the transcripts"),
     ("kafka-server-start", "stop-broker", "no broker runs there, but for the one of `daemon`"),
