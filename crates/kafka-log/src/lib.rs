@@ -5,11 +5,13 @@
 //! is no other way to get one (except to make an empty one).
 //!
 //! A [`Log`] has one owner, which appends, truncates and rolls. Whatever takes long is handed out as a value that may
-//! run on another thread and whose outcome the owner is told: [`SyncJob`], [`MetadataJob`], [`FileRemoval`]. Readers
+//! run on another thread and whose outcome the owner is told: [`SyncJob`], [`MetadataJob`], [`FileRemoval`],
+//! [`CompactionJob`]. Readers
 //! get slices of files that are shared and never change below the log end.
 #![deny(missing_docs)]
 
 mod checkpoint;
+mod compaction;
 mod config;
 mod epoch_cache;
 mod error;
@@ -38,6 +40,7 @@ mod golden_tests;
 mod testing;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use compaction::{Cleanable, Compacted, CompactionDone, CompactionError, CompactionJob, CompactionStats};
 pub use config::{CleanupPolicy, LogConfig};
 pub use error::{AppendError, LoadError, LogError, ReadError};
 pub use kafka_record::validate::Origin as AppendOrigin;

@@ -223,6 +223,10 @@ impl Recovery<'_> {
             let mut segment = self.segments.pop().expect("the index is below the length");
             let from = point.max(base);
             let from = Self::trusted_part(&mut segment, from)?;
+            if done == 0 {
+                // The file may tell of records that were taken back; those that are there tell of themselves.
+                self.epochs.truncate_from_end(from);
+            }
             self.distrust_from(from);
             let end = self.check_segment(&mut segment, from)?;
             // A power loss may take the end of a segment and leave the next one: what follows a hole is not a log.

@@ -15,9 +15,9 @@ use crate::config::LogConfig;
 use crate::error::{IoContext, LogError, ReadError};
 use crate::index_file::IndexFile;
 use crate::names::{self, segment_file};
-use crate::offset_index::OffsetIndex;
+use crate::offset_index::{self, OffsetIndex};
 use crate::sync::DirtyFile;
-use crate::time_index::{TimeIndex, TimestampOffset};
+use crate::time_index::{self, TimeIndex, TimestampOffset};
 use crate::txn_index::TxnIndex;
 use crate::walk::{Head, WINDOW_LOOKUP, Walker};
 
@@ -178,6 +178,12 @@ impl Segment {
         ]
     }
 
+    /// Bytes of the entries of offset and time index.
+    pub(crate) fn index_lens(&self) -> (u64, u64) {
+        let bytes = |entries: u64, entry: usize| entries * entry as u64;
+        (bytes(self.offsets.file.len(), offset_index::ENTRY), bytes(self.times.file.len(), time_index::ENTRY))
+    }
+
     /// Extends the indexes to the length of an active segment's.
     pub(crate) fn preallocate_indexes(&mut self, bytes: u64) -> Result<(), LogError> {
         self.offsets.file.set_capacity_bytes(bytes);
@@ -197,7 +203,9 @@ impl Segment {
         }
         let first = self.first_timestamp()?;
         let age = if first >= 0 { next.max_timestamp.saturating_sub(first) } else { now - self.created };
-        Ok(age > config.segment_ms - self.jitter(config))
+        // What has to be compacted in time has to leave the active segment in time.
+        let most = if config.cleanup.compact { config.max_compaction_lag_ms } else { i64::MAX };
+        Ok(age > config.segment_ms.min(most) - self.jitter(config))
     }
 
     /// The same for one segment each time, different between segments; no random source is needed for that.
@@ -211,7 +219,7 @@ impl Segment {
     }
 
     /// The max timestamp of the first batch; -1 if there is none.
-    fn first_timestamp(&self) -> Result<i64, ReadError> {
+    pub(crate) fn first_timestamp(&self) -> Result<i64, ReadError> {
         if let Some(first) = self.first_timestamp.get() {
             return Ok(*first);
         }
@@ -405,12 +413,11 @@ impl Segment {
     /// The first offset that an index entry knows at or behind the end of a read; `None` if none does.
     pub(crate) fn upper_bound_of(&self, position: u64, len: u64) -> Result<Option<Offset>, LogError> {
         let index = &self.offsets.file;
-        let found =
-            index.partition_point(|entry| crate::offset_index::decode(self.base, entry).position < position + len)?;
+        let found = index.partition_point(|entry| offset_index::decode(self.base, entry).position < position + len)?;
         if found >= index.len() {
             return Ok(None);
         }
-        Ok(Some(crate::offset_index::decode(self.base, &index.get(found)?).offset))
+        Ok(Some(offset_index::decode(self.base, &index.get(found)?).offset))
     }
 
     /// Where a search for `timestamp` at or after `from` begins.

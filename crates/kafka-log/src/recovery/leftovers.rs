@@ -77,6 +77,9 @@ impl Tidy<'_> {
             name.ends_with(DELETED) || name.ends_with(CLEANED) || swap_of_unfinished()
         });
         self.names = kept;
+        let mut gone = gone;
+        // `.swap` files while the `.cleaned` ones still tell that they are not finished, each `.log` after its indexes.
+        gone.sort_by_key(|name| (!name.ends_with(SWAP), name.contains(".log.")));
         gone.iter().try_for_each(|name| self.remove_named(name))
     }
 
@@ -89,11 +92,26 @@ impl Tidy<'_> {
                 self.finish_swap(base, name)?;
             }
         }
-        let left = self.names.iter().filter(|name| name.ends_with(SWAP) && !name.ends_with(&log_swap));
-        for name in left {
-            self.remove_named(name)?;
+        let is_left = |name: &&String| name.ends_with(SWAP) && !name.ends_with(&log_swap);
+        self.names.iter().filter(is_left).try_for_each(|name| self.settle_index(name).map_err(LoadError::Storage))
+    }
+
+    /// An index's `.swap` whose `.log` got its final name, or was taken back: nobody can tell any more, so both this
+    /// index and the one in its place are doubted, and made anew.
+    fn settle_index(&self, name: &str) -> Result<(), LogError> {
+        let swap = self.dir.join(name);
+        if !self.vfs.exists(&swap) {
+            return Ok(());
         }
-        Ok(())
+        let in_place = self.dir.join(name.trim_end_matches(SWAP));
+        if name.contains(names::TXN_INDEX) && !self.vfs.exists(&in_place) {
+            // A transaction index cannot be made from its segment alone. The old one is gone, so this is the one.
+            return self.vfs.rename(&swap, &in_place).context("renaming", &swap);
+        }
+        if !name.contains(names::TXN_INDEX) {
+            remove(self.vfs, &in_place)?;
+        }
+        remove(self.vfs, &swap)
     }
 
     /// Puts a compacted segment in the place of those it was made of.
