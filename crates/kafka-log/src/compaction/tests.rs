@@ -1,3 +1,5 @@
+//! What compaction keeps, what it drops, and what a crash leaves of it.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
