@@ -147,8 +147,9 @@ fn without_warnings<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     lines
         .filter(|line| {
             let warning = line.starts_with('[') && line.contains("] WARN ") || line.starts_with("[<TIMESTAMP>] WARN ");
-            let reason =
-                warned && (line.contains("Exception: ") || line.contains("(os error") || line.starts_with('\t'));
+            let reason = warned
+                && !line.starts_with('[')
+                && (line.contains("Exception: ") || line.contains("(os error") || line.starts_with('\t'));
             warned = warning || reason;
             !warned
         })
