@@ -89,7 +89,8 @@ fn broken_frames_close_their_connection_and_nothing_else() {
     let args = format!("--bootstrap-server {} --topic t", broker.address());
     let sent = tools.run_with_input("kafka-console-producer", &args, "alive\n");
     assert_eq!(sent.code, 0, "{}", sent.stderr);
-    let read = tools.run("kafka-console-consumer", &format!("{args} --from-beginning --max-messages 1 --timeout-ms 20000"));
+    let read =
+        tools.run("kafka-console-consumer", &format!("{args} --from-beginning --max-messages 1 --timeout-ms 20000"));
     assert_eq!(read.stdout, "alive\n", "{}", read.stderr);
     for process in [zookeeper.process(), broker.process()] {
         assert!(process.ended().is_none(), "{}", process.output());
