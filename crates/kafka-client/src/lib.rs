@@ -16,6 +16,7 @@ mod error;
 #[cfg(test)]
 mod fake;
 mod metadata;
+pub mod producer;
 mod retry;
 
 pub use admin::Admin;
@@ -25,4 +26,5 @@ pub use cluster::{Cluster, ClusterOptions, CoordinatorKind, Lane, Topics};
 pub use connection::{Call, Connection, ConnectionOptions, Versions};
 pub use error::{ConnectionError, Error, exception_name};
 pub use metadata::{Metadata, Node, PartitionInfo, TopicInfo};
+pub use producer::{Producer, ProducerRecord};
 pub use retry::RetryPolicy;
