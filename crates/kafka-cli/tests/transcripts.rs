@@ -77,8 +77,10 @@ fn run(tool: &str, program: &str, case: &Case) -> Printed {
 
 /// A usage table: options as they are laid out, and what their descriptions say, blanks apart.
 fn table(lines: &[String]) -> Vec<(String, String)> {
-    let Some(start) = lines.iter().position(|line| line.starts_with("Option ")) else { return Vec::new() };
-    let width = lines[start].find("Description").expect("a second column");
+    let head = |line: &String| line.find("Description").filter(|_| line.starts_with("Option  "));
+    let Some((start, width)) = lines.iter().enumerate().find_map(|(at, line)| Some((at, head(line)?))) else {
+        return Vec::new();
+    };
     let mut rows: Vec<(String, String)> = Vec::new();
     for line in &lines[start..] {
         let (name, text) = line.split_at(width.min(line.len()));
