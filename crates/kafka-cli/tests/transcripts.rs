@@ -2,6 +2,8 @@
 //! stream, and the exit code. Of standard error the first line is compared, and the usage table where there is one, with
 //! its descriptions masked; what Apache prints besides is Java's.
 
+#![expect(clippy::disallowed_methods, reason = "tests read golden files themselves")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
