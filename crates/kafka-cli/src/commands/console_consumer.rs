@@ -49,10 +49,13 @@ pub fn run(invocation: Invocation) -> u8 {
     for remark in &arguments.remarks {
         console.error(remark);
     }
-    if let Some(class) = arguments.unknown_deserializers.first() {
-        let failure = Failure::new(format!("Exception in thread \"main\" java.lang.ClassNotFoundException: {class}"))
-            .hint("Deserializers are Java classes; those of org.apache.kafka.common.serialization are known here.");
-        return failure.report(arguments::TABLE, &mut console);
+    for class in &arguments.unknown_deserializers {
+        // Java says so and prints the bytes as they are.
+        tracing::error!(
+            target: "org.apache.kafka.tools.consumer.DefaultMessageFormatter",
+            exception = format!("java.lang.ClassNotFoundException: {class}").as_str(),
+            "Unable to instantiate a deserializer from {class}"
+        );
     }
     if arguments.systest_events {
         let failure = Failure::new("--enable-systest-events is not there yet: consumer events cannot be printed");
@@ -76,24 +79,33 @@ enum End {
     Signal(u8),
 }
 
-async fn main(arguments: Arguments, mut console: Console) -> u8 {
+async fn main(arguments: Arguments, console: Console) -> u8 {
     let config = match ConsumerConfig::parse(settings::pairs(&arguments.consumer)) {
         Ok(config) => config,
-        Err(error) => return uncaught(&error, &mut console),
+        Err(error) => {
+            Trouble::fatal(format!("{}: {error}", error.exception())).log();
+            return 1;
+        }
     };
     let mut consumer = match Consumer::new(config).await {
         Ok(consumer) => consumer,
-        Err(error) => return uncaught(&error, &mut console),
+        Err(error) => {
+            let cause = format!("{}: {error}", error.exception());
+            let text = "org.apache.kafka.common.KafkaException: Failed to construct kafka consumer";
+            Trouble::fatal(format!("{text}\nCaused by: {cause}")).log();
+            return 1;
+        }
     };
     let mut reading = Reading { arguments, console, printed: 0 };
     let ended = reading.run(&mut consumer).await;
     reading.console.flush();
-    let code = match ended {
-        Ok(End::Done) => 0,
-        Ok(End::Signal(code)) => code,
-        Err(failure) => {
-            failure.log();
-            if failure.is_fatal { 1 } else { 0 }
+    let (code, trouble) = match ended {
+        Ok(End::Done) => (0, None),
+        Ok(End::Signal(code)) => (code, None),
+        Err(trouble) if trouble.is_fatal => (1, Some(trouble)),
+        Err(trouble) => {
+            trouble.log();
+            (0, None)
         }
     };
     // Whoever presses Ctrl-C twice does not want to wait for the coordinator.
@@ -103,12 +115,11 @@ async fn main(arguments: Arguments, mut console: Console) -> u8 {
         _ = tokio::signal::ctrl_c() => {}
     }
     reading.console.error(&format!("Processed a total of {} messages", reading.printed));
+    // Java counts on its way out, and learns only then why.
+    if let Some(trouble) = trouble {
+        trouble.log();
+    }
     code
-}
-
-fn uncaught(error: &Error, console: &mut Console) -> u8 {
-    let text = format!("Exception in thread \"main\" {}: {error}", error.exception());
-    Failure::new(text).report(arguments::TABLE, console)
 }
 
 /// Why reading cannot go on.
@@ -118,6 +129,10 @@ struct Trouble {
 }
 
 impl Trouble {
+    fn fatal(text: String) -> Trouble {
+        Trouble { text, is_fatal: true }
+    }
+
     fn log(&self) {
         let exception = self.text.as_str();
         if self.is_fatal {
@@ -207,8 +222,12 @@ impl Reading {
                     consumer.seek(&read.partition, record.record.offset)?;
                     break;
                 }
-                self.format(read.partition.partition, record, &mut text)?;
+                // Java counts before it prints.
                 self.printed += 1;
+                if let Err(trouble) = self.format(read.partition.partition, record, &mut text) {
+                    self.console.bytes(&text);
+                    return Err(trouble);
+                }
             }
         }
         self.console.bytes(&text);

@@ -22,7 +22,7 @@ use arguments::{Arguments, TABLE};
 use reader::{LineFormat, Lines, Parsed};
 
 /// Java closes its producer without a limit; deliveries have one of their own, `delivery.timeout.ms`.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const FOREVER: Duration = Duration::MAX;
 const CHUNK: usize = 64 * 1024;
 
 const INTRODUCTION: Introduction = Introduction {

@@ -63,10 +63,18 @@ impl Admin {
         topics: &[NewTopic],
         validate_only: bool,
     ) -> Result<Outcomes<CreatedTopic>, Error> {
+        // As in Java's client, a topic without a name does not get as far as the cluster.
+        let (named, nameless): (Vec<NewTopic>, Vec<NewTopic>) =
+            topics.iter().cloned().partition(|topic| !topic.name.is_empty());
+        let refused = nameless.into_iter().map(|topic| (topic.name, Err(unrepresentable())));
+        if named.is_empty() {
+            return Ok(refused.collect());
+        }
         let mut call = self.call("createTopics");
         loop {
-            let attempt = try_create(&mut call, topics, validate_only).await;
-            if let Some(outcomes) = call.settle(attempt).await? {
+            let attempt = try_create(&mut call, &named, validate_only).await;
+            if let Some(mut outcomes) = call.settle(attempt).await? {
+                outcomes.extend(refused);
                 return Ok(outcomes);
             }
         }
@@ -107,6 +115,13 @@ impl Admin {
                 return Ok((described(topics, &found), found));
             }
         }
+    }
+}
+
+fn unrepresentable() -> Error {
+    Error::Broker {
+        code: ErrorCode::InvalidTopicException,
+        message: Some("The given topic name '' cannot be represented in a request.".to_owned()),
     }
 }
 

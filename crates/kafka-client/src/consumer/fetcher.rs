@@ -377,7 +377,11 @@ mod tests {
     }
 
     fn source(partition: &TopicPartition) -> Option<Source> {
-        (*partition.topic == *"t").then_some(Source { leader: BrokerId(1), leader_epoch: LeaderEpoch(0), topic_id: Uuid([1; 16]) })
+        (*partition.topic == *"t").then_some(Source {
+            leader: BrokerId(1),
+            leader_epoch: LeaderEpoch(0),
+            topic_id: Uuid([1; 16]),
+        })
     }
 
     fn positions(partitions: i32) -> Positions {

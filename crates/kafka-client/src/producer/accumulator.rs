@@ -389,7 +389,7 @@ impl Accumulator {
         let candidates = topic.queues[..topic.count]
             .iter()
             .map(|queue| Candidate { is_available: queue.leader.is_some(), queued: queue.batches.len() });
-        topic.sticky.switch(&mut self.dice, adaptive, candidates)
+        topic.sticky.switch(&mut self.dice, adaptive, &candidates)
     }
 
     /// Partitions with a leader in turn; all in turn if none has one.

@@ -57,11 +57,8 @@ impl Parts<'_> {
         const OVERHEAD: usize = 21;
         let text = |len: usize| len_i32(i32::try_from(len).unwrap_or(i32::MAX)) + len;
         let bytes = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| text(bytes.len()));
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|header| text(header.key.len()) + bytes(header.value.as_deref()))
-            .sum();
+        let headers: usize =
+            self.headers.iter().map(|header| text(header.key.len()) + bytes(header.value.as_deref())).sum();
         let count = len_i64(self.headers.len() as i64);
         OVERHEAD + bytes(self.key) + bytes(self.value) + count + headers
     }
@@ -185,7 +182,8 @@ impl Batch {
         for record in &records {
             let record = record.ok()?;
             let headers = owned_headers(&record);
-            let parts_of = Parts { timestamp: record.timestamp, key: record.key, value: record.value, headers: &headers };
+            let parts_of =
+                Parts { timestamp: record.timestamp, key: record.key, value: record.value, headers: &headers };
             let has_room = |part: &Batch| part.uncompressed + parts_of.size_bound() <= target;
             if !parts.last().is_some_and(has_room) {
                 let first = parts.iter().map(|part| part.count as u32).sum::<u32>();
@@ -308,7 +306,7 @@ mod tests {
         let mut whole = batch(Compression::Zstd, &["aaaa", "bbbb", "cccc"]);
         whole.tags = vec![(0, 100), (2, 102)];
         let waits = super::super::delivery::Delivery::new(whole.outcome.clone(), 2, 7);
-        let mut parts = whole.split(61 + 60).unwrap();
+        let mut parts = whole.split(61 + 30).unwrap();
         assert_eq!(parts.iter().map(|part| part.count).collect::<Vec<_>>(), [1, 1, 1]);
         assert_eq!(parts.iter().map(|part| part.order.first).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!((&parts[0].tags[..], &parts[2].tags[..]), (&[(0, 100)][..], &[(0, 102)][..]));

@@ -122,12 +122,11 @@ impl Outcome {
         if let Some(fate) = &state.fate {
             return Some(fate.clone());
         }
-        match *slot {
-            Some(at) => state.wakers[at].clone_from(waker),
-            None => {
-                *slot = Some(state.wakers.len());
-                state.wakers.push(waker.clone());
-            }
+        if let Some(at) = *slot {
+            state.wakers[at].clone_from(waker);
+        } else {
+            *slot = Some(state.wakers.len());
+            state.wakers.push(waker.clone());
         }
         None
     }

@@ -50,15 +50,7 @@ impl Driver {
     pub(super) fn new(shared: Arc<Shared>) -> Driver {
         let (reply, replies) = mpsc::unbounded_channel();
         let sequences = Sequences::new(shared.config.idempotent);
-        Driver {
-            shared,
-            sequences,
-            leaders: HashMap::new(),
-            replies,
-            reply,
-            refresh_at: None,
-            id_retry_at: Tick(0),
-        }
+        Driver { shared, sequences, leaders: HashMap::new(), replies, reply, refresh_at: None, id_retry_at: Tick(0) }
     }
 
     /// Runs until the producer is closed.
@@ -132,14 +124,11 @@ impl Driver {
             return Some(entry.retry_at);
         }
         while self.leaders.get(&id).map_or(0, |leader| leader.sent.len()) < self.shared.config.max_in_flight {
-            let connection = match self.connection(id).await {
-                Ok(connection) => connection,
-                Err(_) => {
-                    let at = self.shared.clock().tick().after(self.shared.config.common.retry.backoff_ms);
-                    self.leaders.entry(id).or_default().retry_at = at;
-                    self.refresh_at.get_or_insert(at);
-                    return Some(at);
-                }
+            let Ok(connection) = self.connection(id).await else {
+                let at = self.shared.clock().tick().after(self.shared.config.common.retry.backoff_ms);
+                self.leaders.entry(id).or_default().retry_at = at;
+                self.refresh_at.get_or_insert(at);
+                return Some(at);
             };
             let now = self.shared.clock().tick();
             let batches = self.shared.accumulator().drain(now, id, &mut self.sequences);

@@ -190,12 +190,8 @@ impl Producer {
     fn try_send(&self, record: &ProducerRecord, tag: Option<u64>) -> Result<Delivery, Refused> {
         let now = self.shared.clock().now();
         let timestamp = record.timestamp.unwrap_or(now.wall.0);
-        let parts = Parts {
-            timestamp,
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            headers: &record.headers,
-        };
+        let parts =
+            Parts { timestamp, key: record.key.as_deref(), value: record.value.as_deref(), headers: &record.headers };
         let (delivery, wakes) = {
             let mut accumulator = self.shared.accumulator();
             let appended = accumulator.append(now.tick, &record.topic, record.partition, &parts)?;
@@ -211,7 +207,12 @@ impl Producer {
         Ok(delivery)
     }
 
-    async fn wait_for(&self, record: &ProducerRecord, refused: Refused, deadline: time_types::Tick) -> Result<(), Error> {
+    async fn wait_for(
+        &self,
+        record: &ProducerRecord,
+        refused: Refused,
+        deadline: time_types::Tick,
+    ) -> Result<(), Error> {
         let shared = &self.shared;
         let (clock, max_ms) = (shared.clock(), shared.config.max_block_ms);
         match refused {
@@ -226,7 +227,9 @@ impl Producer {
                 shared.wake.notify_one();
                 let waited = tokio::time::timeout(clock.until(deadline), room).await;
                 waited.map_err(|_| {
-                    Error::Timeout(format!("Failed to allocate {needed} bytes within the configured max blocking time {max_ms} ms."))
+                    Error::Timeout(format!(
+                        "Failed to allocate {needed} bytes within the configured max blocking time {max_ms} ms."
+                    ))
                 })
             }
             Refused::TooLarge { size, limit, setting } => Err(Error::RecordTooLarge(format!(
@@ -254,7 +257,10 @@ impl Producer {
             let left = shared.clock().until(deadline);
             if left.is_zero() {
                 let max_ms = shared.config.max_block_ms;
-                return Err(Error::Timeout(format!("Topic {} not present in metadata after {max_ms} ms.", record.topic)));
+                return Err(Error::Timeout(format!(
+                    "Topic {} not present in metadata after {max_ms} ms.",
+                    record.topic
+                )));
             }
             tokio::time::sleep(Duration::from_millis(shared.config.common.retry.backoff_ms).min(left)).await;
         }

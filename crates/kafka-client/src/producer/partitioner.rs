@@ -107,15 +107,14 @@ impl Sticky {
         &mut self,
         dice: &mut Dice,
         adaptive: bool,
-        candidates: impl ExactSizeIterator<Item = Candidate> + Clone,
+        candidates: &(impl Iterator<Item = Candidate> + Clone),
     ) -> i32 {
         let available = || candidates.clone().filter(|candidate| candidate.is_available);
         let longest = available().map(|candidate| candidate.queued).max();
         let weight = |candidate: &Candidate| match longest {
-            None => 1,
             Some(_) if !candidate.is_available => 0,
             Some(longest) if adaptive => (longest + 1 - candidate.queued) as u64,
-            Some(_) => 1,
+            _ => 1,
         };
         let total: u64 = candidates.clone().map(|candidate| weight(&candidate)).sum();
         let mut ticket = dice.below(total.max(1));
@@ -153,10 +152,7 @@ mod tests {
     }
 
     fn candidates(queued: &[Option<usize>]) -> Vec<Candidate> {
-        queued
-            .iter()
-            .map(|queued| Candidate { is_available: queued.is_some(), queued: queued.unwrap_or(0) })
-            .collect()
+        queued.iter().map(|queued| Candidate { is_available: queued.is_some(), queued: queued.unwrap_or(0) }).collect()
     }
 
     /// How often each partition is chosen in 10 000 choices.
@@ -165,7 +161,7 @@ mod tests {
         let candidates = candidates(queued);
         let mut counts = vec![0; queued.len()];
         for _ in 0..10_000 {
-            counts[sticky.switch(&mut dice, adaptive, candidates.iter().copied()) as usize] += 1;
+            counts[sticky.switch(&mut dice, adaptive, &candidates.iter().copied()) as usize] += 1;
         }
         counts
     }
@@ -191,7 +187,7 @@ mod tests {
     fn a_partition_is_kept_until_it_has_its_share() {
         let mut sticky = Sticky::default();
         assert_eq!(sticky.current(3), None);
-        let partition = sticky.switch(&mut Dice::new(1), true, candidates(&[Some(0); 3]).iter().copied());
+        let partition = sticky.switch(&mut Dice::new(1), true, &candidates(&[Some(0); 3]).iter().copied());
         assert_eq!(sticky.current(3), Some(partition));
         sticky.add(900);
         assert!(!sticky.is_due(99, 1000) && sticky.is_due(100, 1000));

@@ -33,10 +33,7 @@ pub(super) enum Verdict {
 pub(super) fn judge(response: &PartitionProduceResponse, batch: &Batch, sequences: &mut Sequences) -> Verdict {
     let code = ErrorCode::from_code(response.error_code);
     if code == ErrorCode::None {
-        return Verdict::Written {
-            base_offset: response.base_offset,
-            log_append_time: response.log_append_time_ms,
-        };
+        return Verdict::Written { base_offset: response.base_offset, log_append_time: response.log_append_time_ms };
     }
     match sequences.meaning(code, batch) {
         Meaning::Written => return Verdict::Written { base_offset: -1, log_append_time: -1 },
