@@ -6,6 +6,8 @@ use std::io::{self, Write};
 pub struct Console {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
+    /// Standard output has taken no more.
+    broken: bool,
 }
 
 impl std::fmt::Debug for Console {
@@ -17,12 +19,13 @@ impl std::fmt::Debug for Console {
 impl Console {
     /// The process's own streams; standard output is buffered until [`Console::flush`].
     pub fn of_process() -> Console {
-        Console { out: Box::new(io::BufWriter::with_capacity(64 * 1024, io::stdout())), err: Box::new(io::stderr()) }
+        let out = io::BufWriter::with_capacity(64 * 1024, io::stdout());
+        Console::new(Box::new(out), Box::new(io::stderr()))
     }
 
     /// Other streams: for tests.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Console {
-        Console { out, err }
+        Console { out, err, broken: false }
     }
 
     /// A line on standard output.
@@ -33,7 +36,12 @@ impl Console {
 
     /// Bytes on standard output, as they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        let _ = self.out.write_all(bytes);
+        self.broken |= self.out.write_all(bytes).is_err();
+    }
+
+    /// Has standard output's reader gone away, as far as writing has shown?
+    pub fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// A line on standard error, behind all that was printed before.
@@ -50,7 +58,7 @@ impl Console {
 
     /// Brings buffered output out.
     pub fn flush(&mut self) {
-        let _ = self.out.flush();
+        self.broken |= self.out.flush().is_err();
     }
 }
 

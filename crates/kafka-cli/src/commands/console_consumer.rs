@@ -3,6 +3,7 @@
 mod arguments;
 mod deserializer;
 mod formatter;
+mod internal;
 
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Invocation;
 use crate::commands::topics::include_pattern;
-use crate::exit::Failure;
 use crate::output::Console;
 use crate::settings;
 use crate::start::{self, Introduction};
@@ -56,10 +56,6 @@ pub fn run(invocation: Invocation) -> u8 {
             exception = format!("java.lang.ClassNotFoundException: {class}").as_str(),
             "Unable to instantiate a deserializer from {class}"
         );
-    }
-    if arguments.systest_events {
-        let failure = Failure::new("--enable-systest-events is not there yet: consumer events cannot be printed");
-        return failure.report(arguments::TABLE, &mut console);
     }
     start::block_on(main(arguments, console))
 }
@@ -115,6 +111,10 @@ async fn main(arguments: Arguments, console: Console) -> u8 {
         _ = tokio::signal::ctrl_c() => {}
     }
     reading.console.error(&format!("Processed a total of {} messages", reading.printed));
+    if reading.arguments.systest_events {
+        reading.console.line("shutdown_complete");
+        reading.console.flush();
+    }
     // Java counts on its way out, and learns only then why.
     if let Some(trouble) = trouble {
         trouble.log();
@@ -186,6 +186,10 @@ impl Reading {
                 continue;
             }
             self.print(&records, most, consumer)?;
+            if self.console.is_broken() {
+                self.console.error("Unable to write to standard out, closing consumer.");
+                return Ok(End::Done);
+            }
         }
         Ok(End::Done)
     }

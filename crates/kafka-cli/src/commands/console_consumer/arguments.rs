@@ -65,7 +65,7 @@ pub(super) const TABLE: Table = Table(&[
     ),
     Opt::value("key-deserializer", "String", "deserializer for key", "The class that reads keys."),
     Opt::value("value-deserializer", "String", "deserializer for values", "The class that reads values."),
-    Opt::flag("enable-systest-events", "Also prints what happens to the consumer itself."),
+    Opt::flag("enable-systest-events", "Prints shutdown_complete when the consumer has ended."),
     Opt::value(
         "isolation-level",
         "String",

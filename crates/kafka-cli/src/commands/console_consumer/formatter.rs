@@ -3,6 +3,7 @@
 use kafka_record::{Record, TimestampType};
 
 use super::deserializer::{Deserializer, WrongSize};
+use super::internal::Internal;
 
 /// A record and where it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,8 @@ pub(super) struct Message<'a> {
 pub(super) enum Formatter {
     /// Fields, one after the other.
     Fields(Box<Fields>),
+    /// What brokers keep for themselves, as JSON.
+    Internal(Internal),
     /// Nothing.
     Nothing,
 }
@@ -63,7 +66,15 @@ pub(super) fn find(class: &str, properties: &[(String, String)]) -> Result<(Form
         };
         return Ok((formatter, remarks));
     }
-    Err(class.to_owned())
+    if let Some(internal) = class.strip_prefix(PACKAGE).and_then(Internal::named) {
+        return Ok((Formatter::Internal(internal), remarks));
+    }
+    match class.rsplit_once('$') {
+        Some((_, name)) if class.starts_with("kafka.coordinator.") && Internal::named(name).is_some() => {
+            Err(format!("{class}: not served, it prints Scala's objects; the same as JSON: {PACKAGE}{name}"))
+        }
+        _ => Err(class.to_owned()),
+    }
 }
 
 impl Formatter {
@@ -71,6 +82,10 @@ impl Formatter {
     pub(super) fn write(&self, message: Message<'_>, out: &mut Vec<u8>) -> Result<(), WrongSize> {
         match self {
             Formatter::Fields(fields) => fields.write(message, out),
+            Formatter::Internal(internal) => {
+                out.extend_from_slice(internal.text(message.record).unwrap_or_default().as_bytes());
+                Ok(())
+            }
             Formatter::Nothing => Ok(()),
         }
     }
