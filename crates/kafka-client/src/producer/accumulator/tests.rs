@@ -1,3 +1,5 @@
+//! What waits, what goes, and what is refused.
+
 use super::*;
 
 const LIMITS: Limits = Limits {
