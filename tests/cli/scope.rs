@@ -16,6 +16,7 @@ const LEFT_OUT: &[LeftOut] = &[
     ("kafka-console-consumer", "group-metadata-formatter", INTERNAL),
     ("kafka-console-consumer", "group-metadata-formatter-old-name", INTERNAL),
     ("kafka-console-consumer", "two-partitions", "which partition gets the records is chosen at random"),
+    ("kafka-console-producer", "max-block", "ours knows the topic within the one millisecond, and sends"),
     ("kafka-console-producer", "broker-down-terminal", "warnings come in between at their own time"),
     (
         "kafka-topics",

@@ -172,10 +172,11 @@ impl Fields {
         deserializer: Option<Deserializer>,
         out: &mut Vec<u8>,
     ) -> Result<(), WrongSize> {
-        match (part, deserializer) {
-            (None, _) => out.extend_from_slice(self.null_literal.as_bytes()),
-            (Some(bytes), None) => out.extend_from_slice(bytes),
-            (Some(bytes), Some(deserializer)) => out.extend_from_slice(deserializer.text(bytes)?.as_bytes()),
+        // Java deserializes the literal, too: with numbers, null is an error, or a number.
+        let bytes = part.unwrap_or(self.null_literal.as_bytes());
+        match deserializer {
+            None => out.extend_from_slice(bytes),
+            Some(deserializer) => out.extend_from_slice(deserializer.text(bytes)?.as_bytes()),
         }
         Ok(())
     }
