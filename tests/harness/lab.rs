@@ -122,7 +122,8 @@ impl Lab {
     /// Runs `./restart.sh` with arguments in the root of the lab.
     pub fn restart(&self, args: &[&str]) -> Output {
         let mut command = Command::new("./restart.sh");
-        command.args(args).current_dir(self.dir.path());
+        // Without it the script would build what the folder has no sources of.
+        command.args(args).env("KAFKA_PROGRAM_DIR", programs()).current_dir(self.dir.path());
         run_command(command, "")
     }
 }
