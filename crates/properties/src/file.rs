@@ -24,6 +24,8 @@ pub enum Origin {
     },
     /// An option on the command line, such as `--override`.
     Option(&'static str),
+    /// An environment variable, such as `KAFKA_OPTS`.
+    Variable(&'static str),
     /// The program itself.
     Program,
 }
@@ -33,6 +35,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::File { name, line } => write!(f, "{name}, line {line}"),
             Origin::Option(option) => write!(f, "option {option}"),
+            Origin::Variable(variable) => write!(f, "variable {variable}"),
             Origin::Program => f.write_str("the program's own default"),
         }
     }

@@ -9,6 +9,7 @@ mod definition;
 mod describe;
 mod file;
 pub mod grammar;
+mod jvm;
 mod validate;
 mod value;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use net::{Shutdown, Signals};
+use properties::{Origin, Properties};
 use time_types::{Now, Tick, WallMillis};
 use tokio::task::LocalSet;
 use vfs::{OsVfs, Vfs};
@@ -24,8 +25,8 @@ const NO_DATA_DIR: u8 = 3;
 fn main() -> ExitCode {
     logging::init(logging::Options::server());
     let vfs: Arc<dyn Vfs> = Arc::new(OsVfs);
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let code = match configure(vfs.as_ref(), &arguments) {
+    let (system, arguments) = system_properties();
+    let code = match configure(vfs.as_ref(), &arguments, &system) {
         Ok(config) => serve(config, vfs),
         Err(code) => code,
     };
@@ -35,8 +36,32 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Variables that Apache's scripts hand over to `java`, the one that wins last.
+const FLAGS: [&str; 4] = ["SERVER_JVMFLAGS", "JVMFLAGS", "JVM_FLAGS", "KAFKA_OPTS"];
+
+/// The Java system properties, from variables and from `-Dname=value` in front; and the other arguments.
+fn system_properties() -> (Properties, Vec<String>) {
+    let mut system = Properties::new();
+    for variable in FLAGS {
+        let flags = std::env::var(variable).unwrap_or_default();
+        let others = system.define(&Origin::Variable(variable), &flags);
+        if !others.is_empty() {
+            tracing::info!(target: MAIN, "{variable}: options of a Java machine have no meaning here: {}", others.join(" "));
+        }
+    }
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_property = |argument: &String| argument.starts_with("-D") && argument.len() > 2;
+    let first = arguments.iter().position(|argument| !is_property(argument)).unwrap_or(arguments.len());
+    for argument in arguments.drain(..first) {
+        let definition = argument.strip_prefix("-D").unwrap_or_default();
+        let (name, value) = definition.split_once('=').unwrap_or((definition, ""));
+        system.set(name, value, Origin::Option("-D"));
+    }
+    (system, arguments)
+}
+
 /// What the command line says: a file with overrides, or `port datadir [ticktime] [maxcnxns]`.
-fn configure(vfs: &dyn Vfs, arguments: &[String]) -> Result<ServerConfig, u8> {
+fn configure(vfs: &dyn Vfs, arguments: &[String], system: &Properties) -> Result<ServerConfig, u8> {
     let mut overrides = Vec::new();
     let mut words: Vec<&str> = Vec::new();
     let mut rest = arguments.iter();
@@ -48,7 +73,7 @@ fn configure(vfs: &dyn Vfs, arguments: &[String]) -> Result<ServerConfig, u8> {
         }
     }
     match words.as_slice() {
-        [file] => read_file(vfs, file, &overrides),
+        [file] => read_file(vfs, file, &overrides, system),
         [port, data_dir, more @ ..] if more.len() <= 2 => {
             let text = |key: &str, value: Option<&&str>| value.map(|value| format!("{key}={value}"));
             let settings = [
@@ -57,22 +82,22 @@ fn configure(vfs: &dyn Vfs, arguments: &[String]) -> Result<ServerConfig, u8> {
                 text("tickTime", more.first()),
                 text("maxClientCnxns", more.get(1)),
             ];
-            let mut properties = properties::Properties::new();
+            let mut properties = Properties::new();
             for setting in settings.iter().flatten().chain(&overrides) {
                 properties.override_with("--override", setting);
             }
-            config::parse(&properties).map_err(|error| invalid(&arguments.join(" "), &error))
+            config::parse(&properties, system).map_err(|error| invalid(&arguments.join(" "), &error))
         }
         _ => Err(usage(arguments)),
     }
 }
 
-fn read_file(vfs: &dyn Vfs, file: &str, overrides: &[String]) -> Result<ServerConfig, u8> {
+fn read_file(vfs: &dyn Vfs, file: &str, overrides: &[String], system: &Properties) -> Result<ServerConfig, u8> {
     tracing::info!(target: CONFIG, "Reading configuration from: {file}");
     if !Path::new(file).is_absolute() && !file.starts_with("./") {
         tracing::warn!(target: CONFIG, "{file} is relative. Prepend ./ to indicate that you're sure!");
     }
-    let config = config::read(vfs, file, overrides).map_err(|error| invalid(file, &error))?;
+    let config = config::read(vfs, file, overrides, system).map_err(|error| invalid(file, &error))?;
     match (config.client_port, config.client_address) {
         (Some(port), Some(address)) => {
             tracing::info!(target: CONFIG, "clientPortAddress is {address}:{port}");
@@ -81,6 +106,9 @@ fn read_file(vfs: &dyn Vfs, file: &str, overrides: &[String]) -> Result<ServerCo
         (None, _) => tracing::info!(target: CONFIG, "clientPort is not set"),
     }
     tracing::info!(target: CONFIG, "secureClientPort is not set");
+    for notice in &config.notices {
+        tracing::info!(target: CONFIG, "{notice}");
+    }
     for warning in &config.warnings {
         tracing::warn!(target: CONFIG, "{warning}");
     }
