@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
-use tests::{Lab, RawZk, full};
+use tests::{Kind, Lab, RawZk, full};
 
 /// What a reader must find: per partition the values in the order of their offsets.
 type Acknowledged = Arc<Mutex<Vec<(i32, i64, u64)>>>;
@@ -29,11 +29,18 @@ impl ProducerContext for Recorder {
     }
 }
 
+/// The log that the long tier restarts with, and the size of its records.
+const HEAVY_BYTES: u64 = 4 << 30;
+const HEAVY_RECORD: usize = 64 << 10;
+/// What the long tier allows a restart, from the first server's start to a topic that is led.
+const READY_MS: u64 = 1000;
+
 #[test]
 fn nothing_acknowledged_is_lost_when_both_are_killed() {
     let lab = Lab::new("kill-rounds");
     let first = lab.restart(&[]);
     assert_eq!(first.code, 0, "{}{}", first.stdout, first.stderr);
+    let heavy = if full() { fill(&lab) } else { 0 };
     let over = Arc::new(AtomicBool::new(false));
     let records = Acknowledged::default();
     let producer = std::thread::spawn({
@@ -48,10 +55,11 @@ fn nothing_acknowledged_is_lost_when_both_are_killed() {
     for round in 0..if full() { 20 } else { 4 } {
         std::thread::sleep(Duration::from_millis(1500));
         lab.kill_both();
-        let started = Instant::now();
         let restarted = lab.restart(&[]);
         assert_eq!(restarted.code, 0, "round {round}: {}{}", restarted.stdout, restarted.stderr);
-        eprintln!("round {round}: restart.sh took {:?}", started.elapsed());
+        let ready = ready_after(&restarted.stdout);
+        eprintln!("round {round}: ready after {ready} ms");
+        assert!(!full() || ready < READY_MS, "round {round}: {}", restarted.stdout);
     }
     over.store(true, Ordering::Relaxed);
     producer.join().expect("the producer did not panic");
@@ -61,6 +69,9 @@ fn nothing_acknowledged_is_lost_when_both_are_killed() {
     assert!(records.len() > 1000, "the load was too thin to show anything: {} records", records.len());
     assert!(created.len() > 100, "the load was too thin to show anything: {} znodes", created.len());
     check_records(&format!("localhost:{}", lab.broker_port()), &records);
+    if full() {
+        assert_eq!(heavy_records(&lab), heavy, "records of the large topic");
+    }
     let there: BTreeSet<String> = RawZk::connect(lab.zookeeper_port())
         .and_then(|mut session| session.children("/acknowledged"))
         .expect("the tree can be read")
@@ -68,6 +79,47 @@ fn nothing_acknowledged_is_lost_when_both_are_killed() {
         .collect();
     let lost: Vec<&String> = created.iter().filter(|name| !there.contains(*name)).collect();
     assert!(lost.is_empty(), "{} of {} acknowledged znodes are lost: {lost:?}", lost.len(), created.len());
+}
+
+/// The number in `Ready after 123 ms: ..`.
+fn ready_after(printed: &str) -> u64 {
+    let line =
+        printed.lines().find_map(|line| line.strip_prefix("Ready after ")).unwrap_or_else(|| panic!("{printed}"));
+    line.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+}
+
+/// Fills a topic of its own; the number of its records.
+fn fill(lab: &Lab) -> i64 {
+    let created = lab.run(
+        Kind::Ours,
+        "./kafka-topics.sh --create --topic heavy --partitions 4 --replication-factor 1 --bootstrap-server localhost:9092",
+    );
+    assert_eq!(created.code, 0, "{}{}", created.stdout, created.stderr);
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", format!("localhost:{}", lab.broker_port()))
+        .set("enable.idempotence", "true")
+        .create()
+        .expect("a producer");
+    let record = vec![b'x'; HEAVY_RECORD];
+    let count = HEAVY_BYTES.div_ceil(HEAVY_RECORD as u64);
+    for number in 0..count {
+        let mut next = BaseRecord::<(), [u8]>::to("heavy").partition((number % 4) as i32).payload(&record);
+        while let Err((_, unsent)) = producer.send(next) {
+            next = unsent;
+            producer.poll(Duration::from_millis(5));
+        }
+    }
+    producer.flush(Duration::from_mins(3)).expect("all is delivered");
+    count as i64
+}
+
+fn heavy_records(lab: &Lab) -> i64 {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", format!("localhost:{}", lab.broker_port()))
+        .create()
+        .expect("a consumer");
+    let ends = |p| consumer.fetch_watermarks("heavy", p, Duration::from_secs(30)).expect("the log's ends");
+    (0..4).map(ends).map(|(start, end)| end - start).sum()
 }
 
 fn produce(server: &str, over: &AtomicBool, records: &Acknowledged) {

@@ -13,7 +13,7 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<()> {
     let full = args.iter().any(|arg| arg == "--full");
     let others: Vec<&String> = args.iter().filter(|arg| *arg != "--full").collect();
     programs(root)?;
-    let mut tests = cargo(root, &["test", "--workspace"]);
+    let mut tests = cargo(root, &["test", "--workspace", "--no-fail-fast"]);
     tests.args(others).env("KAFKA_PROGRAMS", root.join("target/release"));
     if full {
         tests.env("KAFKA_TESTS_FULL", "1");
