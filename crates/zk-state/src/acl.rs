@@ -19,6 +19,16 @@ impl AclId {
     pub fn index(self) -> i64 {
         if self == AclId::OPEN { -1 } else { i64::from(self.0) }
     }
+
+    /// As a small number, 0 for [`AclId::OPEN`].
+    pub(crate) fn number(self) -> u64 {
+        u64::from(self.0.wrapping_add(1))
+    }
+
+    /// What [`AclId::number`] gave.
+    pub(crate) fn from_number(number: u64) -> AclId {
+        AclId((number as u32).wrapping_sub(1))
+    }
 }
 
 #[derive(Debug)]

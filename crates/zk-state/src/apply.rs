@@ -160,7 +160,7 @@ impl ZkState {
     fn create(&mut self, header: &TxnHeader, txn: &CreateTxn, kind: NodeKind, events: &mut Vec<NodeEvent>) -> Outcome {
         let path = txn.path.as_str();
         let Some((parent_path, _)) = path::split(path) else { return Outcome::Failed(ErrorCode::NoNode) };
-        let exists = self.tree.node(path).is_some();
+        let exists = self.tree.get(path).is_some();
         if self.tree.child_changed(parent_path, Some(txn.parent_cversion), header.zxid).is_err() {
             return Outcome::Failed(ErrorCode::NoNode);
         }
@@ -184,7 +184,7 @@ impl ZkState {
             acl: self.tree.acls().get(acl),
             parent_acl: self.acl(parent_path),
         });
-        match self.tree.node(path) {
+        match self.tree.get(path) {
             Some(node) => Outcome::Created { path: path.to_owned(), stat: node.stat() },
             None => Outcome::Failed(ErrorCode::NoNode),
         }

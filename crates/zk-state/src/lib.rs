@@ -9,9 +9,12 @@
 pub mod path;
 
 pub mod acl;
+mod arena;
 pub mod auth;
+mod children;
 pub mod digest;
 pub mod node;
+mod nodes;
 pub mod tree;
 
 pub mod expiry;

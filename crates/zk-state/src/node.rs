@@ -1,11 +1,12 @@
 //! One znode: data, ACL, counters, children; and the marks of its kind in `ephemeral_owner`.
 
-use std::collections::BTreeMap;
-
-use zk_proto::{SessionId, Stat, StatPersisted};
+use zk_proto::{SessionId, Stat, StatPersisted, Zxid};
 
 use crate::acl::AclId;
+use crate::arena::Handle;
+use crate::children::Children;
 use crate::digest;
+use crate::nodes::{FamilyId, Nodes};
 
 /// Mark of a container.
 const CONTAINER: i64 = i64::MIN;
@@ -49,65 +50,201 @@ impl NodeKind {
     }
 }
 
-pub(crate) type Children = BTreeMap<Box<str>, Box<Node>>;
-
-/// A znode in the tree. Its name is the key in its parent's map and is stored nowhere else; leaves have no map. That
-/// keeps a million of them below 200 bytes each.
-#[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) data: Option<Box<[u8]>>,
+/// What is stored of a znode beside its name, data and children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Meta {
     pub(crate) stat: StatPersisted,
     pub(crate) acl: AclId,
     /// [`digest::content`] of its path and data.
     pub(crate) content: u32,
-    children: Option<Box<Children>>,
+    /// Its children, once it had any.
+    pub(crate) family: Option<FamilyId>,
 }
 
-impl Node {
-    pub(crate) fn new(path: &str, data: Option<Box<[u8]>>, acl: AclId, stat: StatPersisted) -> Node {
-        let content = digest::content(path, data.as_deref());
-        Node { data, stat, acl, content, children: None }
-    }
-
+impl Meta {
     pub(crate) fn digest(&self) -> u32 {
         digest::node(self.content, &self.stat)
     }
+}
 
-    pub(crate) fn child(&self, name: &str) -> Option<&Node> {
-        self.children.as_ref()?.get(name).map(Box::as_ref)
+/// The bytes of a record: the name, then [`Meta`], then the data. Most numbers of most znodes are small, or near
+/// another one, so each takes as many bytes as it needs: some 25 in all, where the plain ones have 72.
+///
+/// ```text
+/// record := name:len,bytes flags:byte content:4 acl stat family? data_len data
+/// ```
+pub(crate) mod record {
+    use super::{AclId, FamilyId, Meta, StatPersisted, Zxid};
+
+    /// The data is null, which is not empty.
+    const NULL: u8 = 1;
+    const HAS_FAMILY: u8 = 2;
+    const HAS_OWNER: u8 = 4;
+    /// What [`Head`] has room for: everything at its longest.
+    const HEAD_MAX: usize = 128;
+
+    /// The bytes between name and data.
+    pub(crate) struct Head {
+        bytes: [u8; HEAD_MAX],
+        len: usize,
     }
 
-    pub(crate) fn child_mut(&mut self, name: &str) -> Option<&mut Node> {
-        self.children.as_mut()?.get_mut(name).map(Box::as_mut)
-    }
-
-    pub(crate) fn add_child(&mut self, name: &str, child: Node) {
-        self.children.get_or_insert_default().insert(name.into(), Box::new(child));
-    }
-
-    pub(crate) fn remove_child(&mut self, name: &str) -> Option<Box<Node>> {
-        let children = self.children.as_mut()?;
-        let removed = children.remove(name);
-        if children.is_empty() {
-            self.children = None;
+    impl Head {
+        pub(crate) fn new(meta: &Meta, data: Option<usize>) -> Head {
+            let mut head = Head { bytes: [0; HEAD_MAX], len: 0 };
+            let stat = &meta.stat;
+            let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+            let has_owner = stat.ephemeral_owner != 0;
+            head.put(&[flag(data.is_none(), NULL)
+                | flag(meta.family.is_some(), HAS_FAMILY)
+                | flag(has_owner, HAS_OWNER)]);
+            head.put(&meta.content.to_le_bytes());
+            head.number(meta.acl.number());
+            head.number(stat.czxid.0 as u64);
+            head.number(stat.mzxid.0.wrapping_sub(stat.czxid.0) as u64);
+            head.number(stat.pzxid.0.wrapping_sub(stat.czxid.0) as u64);
+            head.number(stat.ctime as u64);
+            head.number(zigzag(stat.mtime.wrapping_sub(stat.ctime)));
+            for counter in [stat.version, stat.cversion, stat.aversion] {
+                head.number(zigzag(i64::from(counter)));
+            }
+            if has_owner {
+                head.put(&stat.ephemeral_owner.to_le_bytes());
+            }
+            if let Some(family) = meta.family {
+                head.put(&family.0.to_le_bytes());
+            }
+            head.number(data.unwrap_or(0) as u64);
+            head
         }
-        removed
+
+        pub(crate) fn as_slice(&self) -> &[u8] {
+            &self.bytes[..self.len]
+        }
+
+        fn put(&mut self, bytes: &[u8]) {
+            self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
+
+        fn number(&mut self, value: u64) {
+            self.len += put_number(&mut self.bytes[self.len..], value);
+        }
     }
 
-    pub(crate) fn take_children(&mut self) -> Option<Box<Children>> {
-        self.children.take()
+    /// Writes a number, seven bits to a byte; how many bytes it took.
+    pub(crate) fn put_number(out: &mut [u8], mut value: u64) -> usize {
+        let mut len = 0;
+        while value >= 0x80 {
+            out[len] = value as u8 | 0x80;
+            value >>= 7;
+            len += 1;
+        }
+        out[len] = value as u8;
+        len + 1
     }
 
-    pub(crate) fn children(&self) -> Option<&Children> {
-        self.children.as_deref()
+    /// How many bytes [`put_number`] takes.
+    pub(crate) fn number_len(value: u64) -> usize {
+        (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
     }
 
-    pub(crate) fn child_count(&self) -> usize {
-        self.children.as_ref().map_or(0, |children| children.len())
+    fn zigzag(value: i64) -> u64 {
+        ((value << 1) ^ (value >> 63)) as u64
     }
 
-    pub(crate) fn stat(&self) -> Stat {
-        shown_stat(&self.stat, self.data.as_ref().map_or(0, |data| data.len()), self.child_count())
+    fn unzigzag(value: u64) -> i64 {
+        (value >> 1) as i64 ^ -((value & 1) as i64)
+    }
+
+    /// Reads what [`Head`] and the name before it have written, from a slot's start.
+    struct Cursor<'a> {
+        slot: &'a [u8],
+        at: usize,
+    }
+
+    impl<'a> Cursor<'a> {
+        fn byte(&mut self) -> u8 {
+            self.at += 1;
+            self.slot[self.at - 1]
+        }
+
+        fn number(&mut self) -> u64 {
+            let mut value = 0;
+            let mut shift = 0;
+            loop {
+                let byte = self.byte();
+                value |= u64::from(byte & 0x7f) << shift;
+                shift += 7;
+                if byte < 0x80 {
+                    return value;
+                }
+            }
+        }
+
+        fn counter(&mut self) -> i32 {
+            unzigzag(self.number()) as i32
+        }
+
+        fn bytes(&mut self, len: usize) -> &'a [u8] {
+            self.at += len;
+            &self.slot[self.at - len..self.at]
+        }
+
+        fn fixed<const N: usize>(&mut self) -> [u8; N] {
+            self.bytes(N).first_chunk().copied().unwrap_or([0; N])
+        }
+    }
+
+    /// The name alone.
+    pub(crate) fn name(slot: &[u8]) -> &[u8] {
+        if slot[0] < 0x80 {
+            return &slot[1..=slot[0] as usize];
+        }
+        let mut cursor = Cursor { slot, at: 0 };
+        let len = cursor.number() as usize;
+        cursor.bytes(len)
+    }
+
+    /// What a slot holds, and where.
+    pub(crate) struct Parts {
+        pub(crate) meta: Meta,
+        /// Where the name ends and the head begins.
+        pub(crate) head: usize,
+        /// Where the head ends and the data begins; `None` for null.
+        pub(crate) data: Option<std::ops::Range<usize>>,
+    }
+
+    pub(crate) fn parts(slot: &[u8]) -> Parts {
+        let mut cursor = Cursor { slot, at: 0 };
+        let name_len = cursor.number() as usize;
+        cursor.bytes(name_len);
+        let head = cursor.at;
+        let flags = cursor.byte();
+        let content = u32::from_le_bytes(cursor.fixed());
+        let acl = AclId::from_number(cursor.number());
+        let czxid = cursor.number() as i64;
+        let mzxid = czxid.wrapping_add(cursor.number() as i64);
+        let pzxid = czxid.wrapping_add(cursor.number() as i64);
+        let ctime = cursor.number() as i64;
+        let mtime = ctime.wrapping_add(unzigzag(cursor.number()));
+        let (version, cversion, aversion) = (cursor.counter(), cursor.counter(), cursor.counter());
+        let ephemeral_owner = if flags & HAS_OWNER == 0 { 0 } else { i64::from_le_bytes(cursor.fixed()) };
+        let family = (flags & HAS_FAMILY != 0).then(|| FamilyId(u32::from_le_bytes(cursor.fixed())));
+        let data_len = cursor.number() as usize;
+        let stat = StatPersisted {
+            czxid: Zxid(czxid),
+            mzxid: Zxid(mzxid),
+            ctime,
+            mtime,
+            version,
+            cversion,
+            aversion,
+            ephemeral_owner,
+            pzxid: Zxid(pzxid),
+        };
+        let data = (flags & NULL == 0).then_some(cursor.at..cursor.at + data_len);
+        Parts { meta: Meta { stat, acl, content, family }, head, data }
     }
 }
 
@@ -133,48 +270,64 @@ fn shown_stat(stored: &StatPersisted, data_length: usize, children: usize) -> St
 
 /// A znode to look at.
 #[derive(Debug, Clone, Copy)]
-pub struct NodeRef<'a>(pub(crate) &'a Node);
+pub struct NodeRef<'a> {
+    nodes: &'a Nodes,
+    meta: Meta,
+    data: Option<&'a [u8]>,
+}
 
 impl<'a> NodeRef<'a> {
+    pub(crate) fn new(nodes: &'a Nodes, handle: Handle) -> NodeRef<'a> {
+        let slot = nodes.slot(handle);
+        let parts = record::parts(slot);
+        NodeRef { nodes, meta: parts.meta, data: parts.data.map(|data| &slot[data]) }
+    }
+
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
     /// Its content; null is not empty.
     pub fn data(self) -> Option<&'a [u8]> {
-        self.0.data.as_deref()
+        self.data
     }
 
     /// Its counters as clients see them.
     pub fn stat(self) -> Stat {
-        self.0.stat()
+        shown_stat(&self.meta.stat, self.data.map_or(0, <[u8]>::len), self.child_count())
     }
 
     /// Its counters as they are stored.
-    pub fn stored_stat(self) -> &'a StatPersisted {
-        &self.0.stat
+    pub fn stored_stat(self) -> StatPersisted {
+        self.meta.stat
     }
 
     /// Which list of the ACL table it has.
     pub fn acl_id(self) -> AclId {
-        self.0.acl
+        self.meta.acl
     }
 
     /// How many children it has.
     pub fn child_count(self) -> usize {
-        self.0.child_count()
+        self.meta.family.map_or(0, |family| self.nodes.family(family).len())
     }
 
     /// Its children's names, sorted.
     pub fn children(self) -> impl Iterator<Item = &'a str> {
-        self.0.children().into_iter().flat_map(|children| children.keys().map(AsRef::as_ref))
+        let family = self.meta.family.map(|family| self.nodes.family(family));
+        family.into_iter().flat_map(Children::iter).map(|child| self.nodes.name(child))
     }
 
     /// What kind of znode it is.
     pub fn kind(self) -> NodeKind {
-        NodeKind::of(self.0.stat.ephemeral_owner)
+        NodeKind::of(self.meta.stat.ephemeral_owner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn marks() {
@@ -191,7 +344,58 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_small() {
-        assert!(size_of::<Node>() <= 96, "{}", size_of::<Node>());
+    fn a_leaf_as_most_are_is_small() {
+        let stat = StatPersisted {
+            czxid: Zxid(0x0010_0000),
+            mzxid: Zxid(0x0010_0000),
+            pzxid: Zxid(0x0010_0000),
+            ctime: 1_750_000_000_000,
+            mtime: 1_750_000_000_000,
+            ..StatPersisted::default()
+        };
+        let head = record::Head::new(&Meta { stat, acl: AclId::OPEN, content: 7, family: None }, Some(100));
+        assert!(head.as_slice().len() <= 24, "{}", head.as_slice().len());
+    }
+
+    prop_compose! {
+        fn stats()(
+            zxids in any::<[i64; 3]>(),
+            times in any::<[i64; 2]>(),
+            counters in any::<[i32; 3]>(),
+            owner in prop_oneof![Just(0i64), any::<i64>()],
+        ) -> StatPersisted {
+            StatPersisted {
+                czxid: Zxid(zxids[0]),
+                mzxid: Zxid(zxids[1]),
+                pzxid: Zxid(zxids[2]),
+                ctime: times[0],
+                mtime: times[1],
+                version: counters[0],
+                cversion: counters[1],
+                aversion: counters[2],
+                ephemeral_owner: owner,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_record_reads_as_it_was_written(
+            stat in stats(),
+            name in "\\PC{0,300}",
+            data in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300)),
+            content in any::<u32>(),
+            acl in any::<u32>(),
+            family in proptest::option::of(any::<u32>()),
+        ) {
+            let acl = AclId::from_number(u64::from(acl));
+            let meta = Meta { stat, acl, content, family: family.map(FamilyId) };
+            let mut nodes = Nodes::new(b"", &meta, None);
+            let handle = nodes.add(name.as_bytes(), &meta, data.as_deref());
+            let node = record::parts(nodes.slot(handle));
+            prop_assert_eq!(node.meta, meta);
+            prop_assert_eq!(node.data.map(|data| nodes.slot(handle)[data].to_vec()), data);
+            prop_assert_eq!(nodes.name(handle), name);
+        }
     }
 }

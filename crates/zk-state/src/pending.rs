@@ -7,6 +7,7 @@ use std::sync::Arc;
 use zk_proto::{Acl, SessionId, StatPersisted, Zxid};
 
 use crate::digest::{self, TreeDigest};
+use crate::node::NodeKind;
 use crate::path;
 use crate::state::ZkState;
 
@@ -32,8 +33,13 @@ pub struct Pending {
     changes: HashMap<Arc<str>, Change>,
     /// In order of preparation: which change goes with which zxid.
     queue: VecDeque<(Zxid, Arc<str>)>,
+    /// Paths that were planned to be a session's ephemerals; what they are by now, `changes` knows.
+    owned: HashMap<SessionId, VecDeque<Arc<str>>>,
+    owned_queue: VecDeque<(Zxid, SessionId)>,
     opening: HashSet<SessionId>,
     closing: HashSet<SessionId>,
+    /// Sessions whose closeSession will be prepared next.
+    doomed: HashSet<SessionId>,
     /// Sessions of `opening` and `closing` with the zxid that makes it so.
     sessions: VecDeque<(Zxid, SessionId)>,
     last_zxid: Zxid,
@@ -73,7 +79,7 @@ impl Pending {
 
     /// Is a closeSession of this session prepared? It may do nothing any more then.
     pub fn is_closing(&self, session: SessionId) -> bool {
-        self.closing.contains(&session)
+        self.closing.contains(&session) || self.doomed.contains(&session)
     }
 
     /// Forgets what is applied now: everything up to and with `zxid`.
@@ -86,6 +92,14 @@ impl Pending {
         if self.queue.is_empty() {
             self.digest = None;
         }
+        while let Some((_, session)) = self.owned_queue.pop_front_if(|(of, _)| *of <= zxid) {
+            if let Some(paths) = self.owned.get_mut(&session) {
+                paths.pop_front();
+                if paths.is_empty() {
+                    self.owned.remove(&session);
+                }
+            }
+        }
         while let Some((_, session)) = self.sessions.pop_front_if(|(of, _)| *of <= zxid) {
             // A session that opens and closes at once stays in both until the second transaction is applied; what
             // the state says counts from there.
@@ -94,6 +108,16 @@ impl Pending {
                 self.closing.remove(&session);
             }
         }
+    }
+
+    /// The session is about to be closed: nothing more is prepared for it but its end.
+    pub fn begin_closing(&mut self, session: SessionId) {
+        self.doomed.insert(session);
+    }
+
+    /// Bytes of the paths that are planned to be the session's; some may count twice.
+    pub(crate) fn owned_bytes(&self, session: SessionId) -> usize {
+        self.owned.get(&session).map_or(0, |paths| paths.iter().map(|path| 4 + path.len()).sum())
     }
 
     pub(crate) fn next_zxid(&mut self) -> Zxid {
@@ -107,12 +131,13 @@ impl Pending {
     }
 
     pub(crate) fn close_session(&mut self, session: SessionId, zxid: Zxid) {
+        self.doomed.remove(&session);
         self.closing.insert(session);
         self.sessions.push_back((zxid, session));
     }
 
     pub(crate) fn has_session(&self, state: &ZkState, session: SessionId) -> bool {
-        !self.closing.contains(&session) && (state.sessions().contains(session) || self.opening.contains(&session))
+        !self.is_closing(session) && (state.sessions().contains(session) || self.opening.contains(&session))
     }
 
     pub(crate) fn digest(&self, state: &ZkState) -> TreeDigest {
@@ -125,12 +150,12 @@ impl Pending {
         if let Some(change) = self.changes.get(path) {
             return change.node.clone();
         }
-        let node = state.tree().node(path)?;
+        let node = state.tree().get(path)?;
         Some(Planned {
-            stat: node.stat,
+            stat: node.stored_stat(),
             children: node.child_count(),
-            acl: state.tree().acls().get(node.acl),
-            content: node.content,
+            acl: state.tree().acl_of(node),
+            content: node.meta().content,
         })
     }
 
@@ -139,9 +164,12 @@ impl Pending {
         let mut paths: Vec<String> = state.tree().ephemerals_of(session).map(str::to_owned).collect();
         if !self.changes.is_empty() {
             paths.retain(|path| self.changes.get(path.as_str()).is_none_or(|change| change.node.is_some()));
-            let owned =
-                |change: &Change| change.node.as_ref().is_some_and(|node| node.stat.ephemeral_owner == session.0);
-            paths.extend(self.changes.iter().filter(|(_, change)| owned(change)).map(|(path, _)| path.to_string()));
+            let is_owned = |path: &Arc<str>| {
+                let node = self.changes.get(path).and_then(|change| change.node.as_ref());
+                node.is_some_and(|node| node.stat.ephemeral_owner == session.0)
+            };
+            let planned = self.owned.get(&session).into_iter().flatten();
+            paths.extend(planned.filter(|path| is_owned(path)).map(ToString::to_string));
             paths.sort_unstable();
             paths.dedup();
         }
@@ -173,6 +201,10 @@ impl Pending {
             None => path.into(),
         };
         self.queue.push_back((zxid, Arc::clone(&path)));
+        if let Some(NodeKind::Ephemeral(owner)) = node.as_ref().map(|node| NodeKind::of(node.stat.ephemeral_owner)) {
+            self.owned.entry(owner).or_default().push_back(Arc::clone(&path));
+            self.owned_queue.push_back((zxid, owner));
+        }
         let replaced = self.changes.insert(Arc::clone(&path), Change { zxid, node });
         if let Some(mark) = mark {
             mark.replaced.push((path, replaced));

@@ -61,6 +61,8 @@ pub enum Write<'a> {
     CreateSession(i32),
     /// The end of the session: the client says so, or its time is over.
     CloseSession,
+    /// The deletion of an ephemeral znode whose session is being closed, see [`ZkState::surplus_of_close`].
+    DeleteOwned(&'a str),
     /// A request that failed before it came here and takes a zxid all the same.
     Refused(ErrorCode),
 }
@@ -82,7 +84,28 @@ pub fn is_write(request: &Request) -> bool {
     )
 }
 
+/// Bytes of paths that a closeSession lists at most. Apache reads no transaction above 2 MiB back from its log.
+const CLOSE_BYTES_MAX: usize = 1 << 20;
+
 impl ZkState {
+    /// Ephemeral znodes of a session that are to be deleted by transactions of their own ([`Write::DeleteOwned`])
+    /// before it is closed, because one closeSession could not list all. Empty for nearly every session.
+    pub fn surplus_of_close(&self, pending: &Pending, session: SessionId) -> Vec<String> {
+        let listed = |path: &str| 4 + path.len();
+        let stored: usize = self.tree().ephemerals_of(session).map(listed).sum();
+        if stored + pending.owned_bytes(session) <= CLOSE_BYTES_MAX {
+            return Vec::new();
+        }
+        let paths = pending.ephemerals_of(self, session);
+        let mut bytes: usize = paths.iter().map(|path| listed(path)).sum();
+        let surplus = paths.into_iter().take_while(|path| {
+            let before = bytes;
+            bytes = bytes.saturating_sub(listed(path));
+            before > CLOSE_BYTES_MAX
+        });
+        surplus.collect()
+    }
+
     /// The transaction for what is asked. It is to be logged, and applied in the order of the zxids.
     pub fn prepare(
         &self,
@@ -139,6 +162,7 @@ impl Preparer<'_> {
                 Ok(Txn::CreateSession(CreateSessionTxn { timeout_ms }))
             }
             Write::CloseSession => Ok(self.close_session()),
+            Write::DeleteOwned(path) => self.delete_owned(path),
             Write::Refused(code) => Err(code),
         }
     }
@@ -303,6 +327,17 @@ impl Preparer<'_> {
         }
         self.plan_delete(parent_path, parent, path);
         Ok(Txn::DeleteContainer(DeleteTxn { path: path.to_owned() }))
+    }
+
+    /// Nobody's permission is asked: the session that owns it is over.
+    fn delete_owned(&mut self, path: &str) -> Result<Txn, ErrorCode> {
+        let (parent_path, parent) = self.parent_of_deletable(path)?;
+        let node = self.existing(path)?;
+        if node.stat.ephemeral_owner != self.asker.session.0 {
+            return Err(ErrorCode::NoNode);
+        }
+        self.plan_delete(parent_path, parent, path);
+        Ok(Txn::Delete(DeleteTxn { path: path.to_owned() }))
     }
 
     fn parent_of_deletable<'p>(&self, path: &'p str) -> Result<(&'p str, Planned), ErrorCode> {

@@ -7,14 +7,15 @@
 //! been passed without it, and an ACL list that was made after the start is not named (replay brings it).
 
 use std::collections::HashMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use thiserror::Error;
 use zk_proto::{Acl, SessionId, StatPersisted, Zxid};
 
 use crate::acl::{AclId, nobody};
-use crate::node::{Children, Node};
+use crate::children::Place;
+use crate::node::NodeRef;
+use crate::nodes::{FamilyId, Nodes};
 use crate::path;
 use crate::session::SessionTable;
 use crate::state::ZkState;
@@ -30,7 +31,7 @@ pub struct DumpNode<'a> {
     /// Its ACL list; -1 is the open one.
     pub acl_index: i64,
     /// Its counters.
-    pub stat: &'a StatPersisted,
+    pub stat: StatPersisted,
 }
 
 /// Goes through all znodes, parents before children, and can rest while the tree changes.
@@ -38,8 +39,8 @@ pub struct DumpNode<'a> {
 pub struct DumpCursor {
     start: Zxid,
     acls: Vec<AclId>,
-    /// Components of the znode that was given out last; `None` before the root.
-    at: Option<Vec<Box<str>>>,
+    /// The znode that was given out last; `None` before the root.
+    at: Option<String>,
     done: bool,
 }
 
@@ -70,95 +71,105 @@ impl DumpCursor {
             return Ok(false);
         }
         let mut left = budget;
-        let mut walk = if let Some(names) = self.at.take() {
-            Walk::resume(&state.tree, names)
+        let nodes = state.tree.nodes();
+        let mut walk = if let Some(path) = self.at.take() {
+            Walk::resume(nodes, path)
         } else {
-            if let Some(root) = state.tree.node(path::ROOT) {
-                each(self.dump(path::ROOT, root))?;
-                left = left.saturating_sub(1);
-            }
-            Walk::resume(&state.tree, Vec::new())
+            each(self.dump(path::ROOT, nodes.node(nodes.root())))?;
+            left = left.saturating_sub(1);
+            Walk::resume(nodes, String::new())
         };
         while left > 0 {
             let Some(node) = walk.next() else {
                 self.done = true;
                 return Ok(false);
             };
-            if node.stat.czxid <= self.start {
+            if node.stored_stat().czxid <= self.start {
                 each(self.dump(&walk.path, node))?;
             }
             left -= 1;
         }
-        self.at = Some(walk.names.into_iter().map(Into::into).collect());
+        self.at = Some(walk.path);
         Ok(true)
     }
 
-    fn dump<'a>(&self, path: &'a str, node: &'a Node) -> DumpNode<'a> {
-        let known = node.acl == AclId::OPEN || self.acls.binary_search(&node.acl).is_ok();
-        let acl_index = if known { node.acl.index() } else { AclId::OPEN.index() };
-        DumpNode { path, data: node.data.as_deref(), acl_index, stat: &node.stat }
+    fn dump<'a>(&self, path: &'a str, node: NodeRef<'a>) -> DumpNode<'a> {
+        let acl = node.acl_id();
+        let known = acl == AclId::OPEN || self.acls.binary_search(&acl).is_ok();
+        let acl_index = if known { acl.index() } else { AclId::OPEN.index() };
+        DumpNode { path, data: node.data(), acl_index, stat: node.stored_stat() }
     }
+}
+
+/// Children of one znode that are being gone through.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    family: FamilyId,
+    /// The child that comes next.
+    next: Place,
+    /// Length of the parent's path.
+    parent: usize,
 }
 
 /// Depth-first walk behind a given znode, children in order of their names.
 struct Walk<'a> {
-    /// The children maps from the root down to the current znode's siblings.
-    levels: Vec<&'a Children>,
-    /// The current znode's components; one per level, or one less when its children come next.
-    names: Vec<&'a str>,
+    nodes: &'a Nodes,
+    /// From the root down to the deepest znode whose children come next.
+    levels: Vec<Level>,
+    /// The znode that was given last.
     path: String,
-    /// Where to go on when the resumed znode, or one above it, is gone: behind this name at this level.
-    behind: Option<Box<str>>,
 }
 
 impl<'a> Walk<'a> {
-    /// Stands at `names` as far as they still exist.
-    fn resume(tree: &'a Tree, names: Vec<Box<str>>) -> Walk<'a> {
-        let mut walk = Walk { levels: Vec::new(), names: Vec::new(), path: String::new(), behind: None };
-        let Some(mut children) = tree.root_children() else { return walk };
-        walk.levels.push(children);
-        for name in names {
-            let Some((name, node)) = children.get_key_value(&name) else {
-                walk.behind = Some(name);
-                break;
-            };
-            walk.names.push(name);
-            walk.path.push('/');
-            walk.path.push_str(name);
-            let Some(below) = node.children() else { break };
-            children = below;
-            walk.levels.push(below);
+    /// Stands at `path` (the root is empty), or behind it as far as it is gone.
+    fn resume(nodes: &'a Nodes, path: String) -> Walk<'a> {
+        let mut walk = Walk { nodes, levels: Vec::new(), path: String::new() };
+        walk.enter(nodes.family_of(nodes.root()));
+        for name in path.split('/').skip(1) {
+            let Some(level) = walk.levels.last_mut() else { break };
+            let children = nodes.family(level.family);
+            match nodes.find_child(level.family, name) {
+                Ok(place) => {
+                    level.next = children.from(place.behind());
+                    walk.path.push('/');
+                    walk.path.push_str(name);
+                    let family = children.at(place).and_then(|child| nodes.family_of(child));
+                    walk.enter(family);
+                    if family.is_none() {
+                        break;
+                    }
+                }
+                Err(place) => {
+                    level.next = children.from(place);
+                    break;
+                }
+            }
         }
+        walk.path = path;
         walk
     }
 
-    fn next(&mut self) -> Option<&'a Node> {
+    fn enter(&mut self, family: Option<FamilyId>) {
+        self.levels.extend(family.map(|family| Level { family, next: Place::default(), parent: self.path.len() }));
+    }
+
+    fn next(&mut self) -> Option<NodeRef<'a>> {
         loop {
-            let level = *self.levels.last()?;
-            let after = if self.levels.len() > self.names.len() {
-                // The current znode's children have not been entered yet, or one of them is gone.
-                let behind = self.behind.take();
-                first_behind(level, behind.as_deref())
-            } else {
-                let name = self.names.pop()?;
-                self.path.truncate(self.path.len() - name.len() - 1);
-                first_behind(level, Some(name))
+            let level = self.levels.last_mut()?;
+            let children = self.nodes.family(level.family);
+            let Some(child) = children.at(level.next) else {
+                self.levels.pop();
+                continue;
             };
-            if let Some((name, node)) = after {
-                self.names.push(name);
-                self.path.push('/');
-                self.path.push_str(name);
-                self.levels.extend(node.children());
-                return Some(node);
-            }
-            self.levels.pop();
+            level.next = children.from(level.next.behind());
+            self.path.truncate(level.parent);
+            self.path.push('/');
+            self.path.push_str(self.nodes.name(child));
+            let node = self.nodes.node(child);
+            self.enter(node.meta().family);
+            return Some(node);
         }
     }
-}
-
-fn first_behind<'a>(level: &'a Children, name: Option<&str>) -> Option<(&'a str, &'a Node)> {
-    let lower = name.map_or(Bound::Unbounded, Bound::Excluded);
-    level.range::<str, _>((lower, Bound::Unbounded)).next().map(|(name, node)| (name.as_ref(), node.as_ref()))
 }
 
 /// Why a snapshot's content is no state.
@@ -254,7 +265,7 @@ impl Loader {
             self.tree.set_root(data, acl, stat);
             return Ok(());
         }
-        if self.tree.node(path).is_some() {
+        if self.tree.get(path).is_some() {
             return Err(LoadError::Twice { path: path.to_owned() });
         }
         self.tree.attach(NewNode { path, data, acl, stat }).map_err(|_| LoadError::NoParent { path: path.to_owned() })

@@ -1,6 +1,6 @@
 //! The znodes, with what is derived from them: digest, counts, and who owns which ephemeral, container and TTL znode.
 //!
-//! A znode is found by walking the components of its path through sorted maps of children. Nothing holds a full path
+//! A znode is found by walking the components of its path through sorted lists of children. Nothing holds a full path
 //! but the indexes, and a snapshot's cursor can come back to where it was.
 
 use std::collections::{BTreeSet, HashMap};
@@ -9,17 +9,19 @@ use std::sync::Arc;
 use zk_proto::{Acl, SessionId, StatPersisted, Zxid};
 
 use crate::acl::{AclId, AclTable};
-use crate::digest::TreeDigest;
-use crate::node::{Children, Node, NodeKind, NodeRef};
+use crate::arena::Handle;
+use crate::digest::{self, TreeDigest};
+use crate::node::{Meta, NodeKind, NodeRef};
+use crate::nodes::{Data, Nodes};
 use crate::path;
 
 /// The tree of znodes.
 #[derive(Debug)]
 pub struct Tree {
-    root: Node,
+    nodes: Nodes,
     acls: AclTable,
     digest: TreeDigest,
-    nodes: usize,
+    count: usize,
     data_bytes: u64,
     ephemerals: HashMap<SessionId, BTreeSet<String>>,
     containers: BTreeSet<String>,
@@ -58,14 +60,19 @@ impl Tree {
 
     /// A tree with nothing but a root, to be filled from a snapshot.
     pub(crate) fn bare() -> Tree {
-        let root = Node::new(path::ROOT, Some([].into()), AclId::OPEN, StatPersisted::default());
-        let digest = TreeDigest::default().plus(root.digest());
+        let data = Some([].as_slice());
+        let root = Meta {
+            stat: StatPersisted::default(),
+            acl: AclId::OPEN,
+            content: digest::content(path::ROOT, data),
+            family: None,
+        };
         Tree {
-            root,
+            nodes: Nodes::new(b"", &root, data),
             acls: AclTable::default(),
-            digest,
+            digest: TreeDigest::default().plus(root.digest()),
             // Apache counts the root twice, as "" and as "/", and people compare the figure.
-            nodes: 2,
+            count: 2,
             data_bytes: 0,
             ephemerals: HashMap::new(),
             containers: BTreeSet::new(),
@@ -75,7 +82,7 @@ impl Tree {
 
     /// The znode at `path`; "" and "/" are the root.
     pub fn get(&self, path: &str) -> Option<NodeRef<'_>> {
-        self.node(path).map(NodeRef)
+        self.nodes.find(path).map(|found| self.nodes.node(found.handle))
     }
 
     /// The interned ACL lists.
@@ -95,7 +102,7 @@ impl Tree {
 
     /// How many znodes there are, in Apache's way of counting (the root twice).
     pub fn node_count(&self) -> usize {
-        self.nodes
+        self.count
     }
 
     /// Bytes of all paths and data.
@@ -106,6 +113,11 @@ impl Tree {
     /// The ephemeral znodes of a session, sorted.
     pub fn ephemerals_of(&self, session: SessionId) -> impl Iterator<Item = &str> {
         self.ephemerals.get(&session).into_iter().flatten().map(String::as_str)
+    }
+
+    /// How many ephemeral znodes a session has.
+    pub fn ephemeral_count_of(&self, session: SessionId) -> usize {
+        self.ephemerals.get(&session).map_or(0, BTreeSet::len)
     }
 
     /// How many ephemeral znodes there are.
@@ -130,33 +142,19 @@ impl Tree {
 
     /// Znodes below a znode, at any depth.
     pub fn descendants(&self, path: &str) -> usize {
-        let mut open: Vec<&Node> = self.node(path).into_iter().collect();
+        let mut open: Vec<Handle> = self.nodes.find(path).map(|found| found.handle).into_iter().collect();
         let mut count = 0;
-        while let Some(node) = open.pop() {
-            count += node.child_count();
-            open.extend(node.children().into_iter().flat_map(|children| children.values().map(Box::as_ref)));
+        while let Some(handle) = open.pop() {
+            if let Some(family) = self.nodes.family_of(handle) {
+                count += self.nodes.family(family).len();
+                open.extend(self.nodes.family(family).iter());
+            }
         }
         count
     }
 
-    pub(crate) fn node(&self, path: &str) -> Option<&Node> {
-        let path = path::stored(path);
-        if path.is_empty() {
-            return Some(&self.root);
-        }
-        path.strip_prefix('/')?.split('/').try_fold(&self.root, |node, name| node.child(name))
-    }
-
-    fn node_mut(&mut self, path: &str) -> Option<&mut Node> {
-        let path = path::stored(path);
-        if path.is_empty() {
-            return Some(&mut self.root);
-        }
-        path.strip_prefix('/')?.split('/').try_fold(&mut self.root, |node, name| node.child_mut(name))
-    }
-
-    pub(crate) fn root_children(&self) -> Option<&Children> {
-        self.root.children()
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     pub(crate) fn intern(&mut self, acls: Arc<[Acl]>) -> AclId {
@@ -171,14 +169,13 @@ impl Tree {
     pub(crate) fn attach(&mut self, new: NewNode<'_>) -> Result<(), Missing> {
         let NewNode { path, data, acl, stat } = new;
         let (parent_path, name) = path::split(path).ok_or(Missing)?;
-        let parent = self.node_mut(parent_path).ok_or(Missing)?;
-        let node = Node::new(path, data.map(Into::into), acl, stat);
-        let digest = node.digest();
-        parent.add_child(name, node);
-        self.nodes += 1;
+        let parent = self.nodes.find(parent_path).ok_or(Missing)?;
+        let meta = Meta { stat, acl, content: digest::content(path, data), family: None };
+        self.nodes.add_child(parent, name, &meta, data);
+        self.count += 1;
         self.data_bytes += node_bytes(path, data);
         if !path::is_outside_digest(path) {
-            self.digest = self.digest.plus(digest);
+            self.digest = self.digest.plus(meta.digest());
         }
         match NodeKind::of(stat.ephemeral_owner) {
             NodeKind::Persistent => {}
@@ -197,45 +194,41 @@ impl Tree {
 
     /// Replaces the root's content, which a snapshot brings as its first node.
     pub(crate) fn set_root(&mut self, data: Option<&[u8]>, acl: AclId, stat: StatPersisted) {
-        self.digest = self.digest.minus(self.root.digest());
-        let children = self.root.take_children();
-        debug_assert!(children.is_none(), "the root comes first");
-        self.root = Node::new(path::ROOT, data.map(Into::into), acl, stat);
-        self.digest = self.digest.plus(self.root.digest());
+        let root = self.nodes.node(self.nodes.root());
+        debug_assert_eq!(root.child_count(), 0, "the root comes first");
+        self.digest = self.digest.minus(root.meta().digest());
+        let meta = Meta { stat, acl, content: digest::content(path::ROOT, data), family: None };
+        self.nodes = Nodes::new(b"", &meta, data);
+        self.digest = self.digest.plus(meta.digest());
     }
 
     /// Takes a leaf out; its ACL's use is counted down.
     pub(crate) fn detach(&mut self, path: &str) -> Result<(), Missing> {
-        let (parent_path, name) = path::split(path).ok_or(Missing)?;
-        let parent = self.node_mut(parent_path).ok_or(Missing)?;
-        let node = parent.remove_child(name).ok_or(Missing)?;
-        self.nodes -= 1 + self.forget_below(path, &node);
-        self.forget_node(path, &node);
+        let found = self.nodes.find(path).filter(|found| found.handle != self.nodes.root()).ok_or(Missing)?;
+        self.nodes.unlink(found);
+        // Transactions delete leaves only; replay over a fuzzy snapshot may not.
+        let mut open = vec![(path.to_owned(), found.handle)];
+        while let Some((path, handle)) = open.pop() {
+            if let Some(family) = self.nodes.family_of(handle) {
+                let children = self.nodes.family(family).iter();
+                open.extend(children.map(|child| (format!("{path}/{}", self.nodes.name(child)), child)));
+            }
+            self.forget(&path, handle);
+        }
         Ok(())
     }
 
-    /// Forgets what an inner node held. Transactions delete leaves only; replay over a fuzzy snapshot may not.
-    fn forget_below(&mut self, path: &str, node: &Node) -> usize {
-        let mut open: Vec<(String, &Node)> = vec![(path.to_owned(), node)];
-        let mut count = 0;
-        while let Some((path, node)) = open.pop() {
-            for (name, child) in node.children().into_iter().flatten() {
-                let path = format!("{path}/{name}");
-                self.forget_node(&path, child);
-                count += 1;
-                open.push((path, child));
-            }
-        }
-        count
-    }
-
-    fn forget_node(&mut self, path: &str, node: &Node) {
-        self.data_bytes -= node_bytes(path, node.data.as_deref());
+    fn forget(&mut self, path: &str, handle: Handle) {
+        let node = self.nodes.node(handle);
+        let meta = *node.meta();
+        self.count -= 1;
+        self.data_bytes -= node_bytes(path, node.data());
         if !path::is_outside_digest(path) {
-            self.digest = self.digest.minus(node.digest());
+            self.digest = self.digest.minus(meta.digest());
         }
-        self.acls.remove_user(node.acl);
-        match NodeKind::of(node.stat.ephemeral_owner) {
+        self.acls.remove_user(meta.acl);
+        self.nodes.free(handle);
+        match NodeKind::of(meta.stat.ephemeral_owner) {
             NodeKind::Persistent => {}
             NodeKind::Ephemeral(session) => {
                 if let Some(paths) = self.ephemerals.get_mut(&session) {
@@ -256,16 +249,17 @@ impl Tree {
 
     /// A child of `path` was made or deleted: raises its counters, never lowers them.
     pub(crate) fn child_changed(&mut self, path: &str, cversion: Option<i32>, zxid: Zxid) -> Result<(), Missing> {
-        self.change(path, |node| match cversion {
+        self.change(path, Data::Same, |meta| match cversion {
             Some(cversion) => {
-                let cversion = if cversion == -1 { node.stat.cversion.wrapping_add(1) } else { cversion };
-                if cversion > node.stat.cversion {
-                    node.stat.cversion = cversion;
-                    node.stat.pzxid = zxid;
+                let cversion = if cversion == -1 { meta.stat.cversion.wrapping_add(1) } else { cversion };
+                if cversion > meta.stat.cversion {
+                    meta.stat.cversion = cversion;
+                    meta.stat.pzxid = zxid;
                 }
             }
-            None => node.stat.pzxid = node.stat.pzxid.max(zxid),
+            None => meta.stat.pzxid = meta.stat.pzxid.max(zxid),
         })
+        .map(|_| ())
     }
 
     pub(crate) fn set_data(
@@ -274,12 +268,9 @@ impl Tree {
         data: Option<&[u8]>,
         stat: impl FnOnce(&mut StatPersisted),
     ) -> Result<(), Missing> {
-        let mut old_len = 0;
-        self.change(path, |node| {
-            old_len = node.data.as_ref().map_or(0, |data| data.len());
-            node.data = data.map(Into::into);
-            node.content = crate::digest::content(path::stored(path), data);
-            stat(&mut node.stat);
+        let old_len = self.change(path, Data::New(data), |meta| {
+            meta.content = digest::content(path::stored(path), data);
+            stat(&mut meta.stat);
         })?;
         self.data_bytes = self.data_bytes + data.map_or(0, <[u8]>::len) as u64 - old_len as u64;
         Ok(())
@@ -288,24 +279,26 @@ impl Tree {
     pub(crate) fn set_acl(&mut self, path: &str, acls: &[Acl], aversion: i32) -> Result<(), Missing> {
         let new = self.acls.add(acls);
         let mut old = new;
-        let changed = self.change(path, |node| {
-            old = std::mem::replace(&mut node.acl, new);
-            node.stat.aversion = aversion;
+        let changed = self.change(path, Data::Same, |meta| {
+            old = std::mem::replace(&mut meta.acl, new);
+            meta.stat.aversion = aversion;
         });
         self.acls.remove_user(old);
-        changed
+        changed.map(|_| ())
     }
 
-    /// Changes a node in place and keeps the digest true.
-    fn change(&mut self, path: &str, change: impl FnOnce(&mut Node)) -> Result<(), Missing> {
-        let node = self.node_mut(path).ok_or(Missing)?;
-        let before = node.digest();
-        change(node);
-        let after = node.digest();
+    /// Changes a znode and keeps the digest true; how long its data was.
+    fn change(&mut self, path: &str, data: Data<'_>, change: impl FnOnce(&mut Meta)) -> Result<usize, Missing> {
+        let found = self.nodes.find(path).ok_or(Missing)?;
+        let node = self.nodes.node(found.handle);
+        let (before, old_len) = (*node.meta(), node.data().map_or(0, <[u8]>::len));
+        let mut meta = before;
+        change(&mut meta);
+        self.nodes.change(found, &meta, data);
         if !path::is_outside_digest(path) {
-            self.digest = self.digest.minus(before).plus(after);
+            self.digest = self.digest.minus(before.digest()).plus(meta.digest());
         }
-        Ok(())
+        Ok(old_len)
     }
 
     /// Interns a list and counts one znode more that has it.
@@ -329,18 +322,6 @@ impl Default for Tree {
     }
 }
 
-/// Takes the tree apart from a list: dropping a chain of a million nodes recursively would overflow the stack.
-impl Drop for Tree {
-    fn drop(&mut self) {
-        let mut open: Vec<Box<Children>> = self.root.take_children().into_iter().collect();
-        while let Some(mut children) = open.pop() {
-            while let Some((_, mut node)) = children.pop_first() {
-                open.extend(node.take_children());
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,13 +341,45 @@ mod tests {
     }
 
     #[test]
-    fn a_very_deep_tree_can_be_dropped() {
+    fn a_very_deep_tree_can_be_taken_out_and_dropped() {
         let mut tree = Tree::new();
-        let mut node = &mut tree.root;
-        for _ in 0..300_000 {
-            node.add_child("x", Node::new("", None, AclId::OPEN, StatPersisted::default()));
-            node = node.child_mut("x").unwrap();
+        let before = tree.digest();
+        let mut path = String::new();
+        for _ in 0..2_000 {
+            path.push_str("/x");
+            let new = NewNode { path: &path, data: None, acl: AclId::OPEN, stat: StatPersisted::default() };
+            assert_eq!(tree.attach(new), Ok(()));
         }
-        drop(tree);
+        assert_eq!(tree.descendants("/"), 2_003);
+        assert_eq!(tree.detach("/x"), Ok(()));
+        assert_eq!(
+            (tree.node_count(), tree.digest(), tree.approximate_data_size()),
+            (5, before, Tree::new().data_bytes)
+        );
+        assert_eq!(tree.detach("/"), Err(Missing));
+    }
+
+    #[test]
+    fn records_that_grow_and_shrink_keep_what_is_around_them() {
+        let mut tree = Tree::new();
+        let paths: Vec<String> = (0..2_000).map(|n| format!("/n{n}")).collect();
+        for path in &paths {
+            let new = NewNode { path, data: Some(b"1"), acl: AclId::OPEN, stat: StatPersisted::default() };
+            assert_eq!(tree.attach(new), Ok(()));
+        }
+        for round in [700usize, 3, 50_000, 0, 20] {
+            for (at, path) in paths.iter().enumerate().step_by(7) {
+                let data = vec![at as u8; round + at % 5];
+                assert_eq!(tree.set_data(path, Some(&data), |stat| stat.version += 1 << (round % 23)), Ok(()));
+                assert_eq!(tree.child_changed(path, Some(round as i32), Zxid(round as i64)), Ok(()));
+            }
+        }
+        for (at, path) in paths.iter().enumerate() {
+            let node = tree.get(path).unwrap();
+            let expected = if at % 7 == 0 { vec![at as u8; 20 + at % 5] } else { b"1".to_vec() };
+            assert_eq!(node.data(), Some(&expected[..]), "{path}");
+        }
+        let sizes: usize = paths.iter().map(|path| path.len() + tree.get(path).unwrap().data().unwrap().len()).sum();
+        assert_eq!(tree.approximate_data_size(), Tree::new().data_bytes + sizes as u64);
     }
 }

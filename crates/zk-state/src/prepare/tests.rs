@@ -403,3 +403,42 @@ proptest! {
         prop_assert!(server.pending.is_empty());
     }
 }
+
+#[test]
+fn a_session_with_very_many_ephemerals_loses_the_surplus_before_it_is_closed() {
+    let mut server = Server::new();
+    let name = "x".repeat(200);
+    for n in 0..4_900 {
+        server.create(&format!("/{name}{n:05}"), 1);
+    }
+    assert_eq!(server.state.surplus_of_close(&server.pending, SESSION), Vec::<String>::new());
+    for n in 4_900..9_000 {
+        server.create(&format!("/{name}{n:05}"), 1);
+    }
+    // What is only planned counts as well.
+    let planned: Vec<LoggedTxn> = (9_000..9_100)
+        .map(|n| server.prepare_as(SESSION, Write::Request(&create(&format!("/{name}{n:05}"), 1))))
+        .collect();
+    server.pending.begin_closing(SESSION);
+    let refused = server.prepare_as(SESSION, Write::Request(&create("/late", 1)));
+    assert_eq!(refused.txn, Txn::Error(ErrorCode::SessionExpired));
+    let surplus = server.state.surplus_of_close(&server.pending, SESSION);
+    assert!((3_900..4_300).contains(&surplus.len()), "{}", surplus.len());
+    planned.iter().chain([&refused]).for_each(|txn| drop(server.apply(txn)));
+    // Nobody else's are touched, and ACLs are not asked.
+    assert_eq!(
+        server.run_as(SessionId(9), Write::DeleteOwned(&surplus[0])),
+        Outcome::Failed(ErrorCode::NoNode),
+        "another session's"
+    );
+    for path in &surplus {
+        assert_eq!(server.run_as(SESSION, Write::DeleteOwned(path)), Outcome::Done);
+    }
+    let close = server.prepare_as(SESSION, Write::CloseSession);
+    let mut out = zk_proto::Writer::new();
+    zk_proto::Jute::write(&close, &mut out);
+    assert!(out.len() < 2 << 20, "{} bytes", out.len());
+    server.apply(&close);
+    assert_eq!(server.state.tree().ephemeral_count(), 0);
+    assert!(!server.state.sessions().contains(SESSION));
+}

@@ -80,7 +80,7 @@ fn dump(state: &ZkState, slice: usize, mut between: impl FnMut(usize)) -> Vec<Ro
     let mut slices = 0;
     while cursor
         .next_slice(state, slice, |node| {
-            let row = (node.path.to_owned(), node.data.map(<[u8]>::to_vec), lists[&node.acl_index].clone(), *node.stat);
+            let row = (node.path.to_owned(), node.data.map(<[u8]>::to_vec), lists[&node.acl_index].clone(), node.stat);
             rows.push(row);
             Ok::<(), ()>(())
         })
@@ -207,7 +207,7 @@ proptest! {
             loader.acl(id.index(), acls.to_vec()).unwrap();
         }
         let mut steps = during.iter();
-        while cursor.next_slice(&state, slice, |node| loader.node(node.path, node.data, node.acl_index, *node.stat)).unwrap() {
+        while cursor.next_slice(&state, slice, |node| loader.node(node.path, node.data, node.acl_index, node.stat)).unwrap() {
             for step in steps.by_ref().take(2) {
                 if let Some((header, txn)) = transaction(&state, step, zxid + 1) {
                     zxid += 1;
