@@ -13,6 +13,7 @@ mod log_writer;
 mod pipeline;
 mod reply;
 mod requests;
+mod session_end;
 mod snapshots;
 
 mod four_letter;

@@ -26,13 +26,17 @@ use crate::config::ServerConfig;
 use crate::log_writer::LogWriter;
 use crate::metrics::ServerFigures;
 use crate::reply::Replies;
+use crate::session_end::Ending;
 use crate::snapshots::Place;
 
 pub(crate) const SERVER: &str = "org.apache.zookeeper.server.ZooKeeperServer";
 
+/// Changes and notifications in one turn, some milliseconds of it: a storm of them may not keep others waiting.
+const APPLIED_PER_TURN: usize = 4000;
+
 /// What is to be done when a transaction is applied.
 #[derive(Debug)]
-enum Then {
+pub(crate) enum Then {
     /// Nobody waits for it.
     Nothing,
     /// The client gets its session.
@@ -63,6 +67,9 @@ pub(crate) struct Pipeline {
     session_ids: SessionIds,
     next_client: u64,
     logging: VecDeque<Logging>,
+    /// Sessions that are to be closed, and that there are some.
+    pub(crate) ending: VecDeque<Ending>,
+    pub(crate) ending_due: Rc<Notify>,
     /// Clients whose `sync` waits for this transaction.
     syncs: VecDeque<(Zxid, WatcherId)>,
     pub(crate) log: LogWriter,
@@ -103,6 +110,8 @@ impl Pipeline {
             session_ids: SessionIds::new(1, now.wall),
             next_client: 1,
             logging: VecDeque::new(),
+            ending: VecDeque::new(),
+            ending_due: Rc::new(Notify::new()),
             syncs: VecDeque::new(),
             log,
             figures: ServerFigures { started: now.tick, ..ServerFigures::default() },
@@ -119,6 +128,7 @@ impl Pipeline {
         for orphan in pipeline.state.orphaned_owners() {
             pipeline.end_session(orphan);
         }
+        while pipeline.end_some_sessions() {}
         pipeline
     }
 
@@ -245,17 +255,6 @@ impl Pipeline {
         true
     }
 
-    /// Ends the sessions whose time is over.
-    pub(crate) fn expire_sessions(&mut self) {
-        let now = self.clock.now().tick;
-        for session in self.expiry.expire(now) {
-            let timeout_ms = self.state.sessions().timeout_ms(session).unwrap_or_default();
-            tracing::info!(target: SERVER, "Expiring session {session}, timeout of {timeout_ms}ms exceeded");
-            self.figures.sessions_expired += 1;
-            self.end_session(session);
-        }
-    }
-
     /// Has a transaction made that the server itself wants.
     pub(crate) fn write_own(&mut self, session: SessionId, write: Write<'_>) {
         let asker = Asker { session, cxid: 0, ids: &[] };
@@ -264,11 +263,7 @@ impl Pipeline {
         self.log(txn, Then::Nothing, 0);
     }
 
-    fn end_session(&mut self, session: SessionId) {
-        self.write_own(session, Write::CloseSession);
-    }
-
-    fn log(&mut self, txn: LoggedTxn, then: Then, bytes: usize) {
+    pub(crate) fn log(&mut self, txn: LoggedTxn, then: Then, bytes: usize) {
         let txn = Arc::new(txn);
         self.figures.requests_prepared += 1;
         self.log.append(Arc::clone(&txn));
@@ -285,24 +280,31 @@ impl Pipeline {
         self.log.roll();
     }
 
-    /// Everything up to `zxid` is durable: applies it and answers.
-    pub(crate) fn on_synced(&mut self, zxid: Zxid) {
-        while let Some(logging) = self.logging.pop_front_if(|logging| logging.txn.header.zxid <= zxid) {
-            self.apply(&logging);
+    /// Everything up to `zxid` is durable: applies it and answers, as far as one turn goes. False if there is more.
+    pub(crate) fn on_synced(&mut self, zxid: Zxid) -> bool {
+        let mut left = APPLIED_PER_TURN;
+        while left > 0
+            && let Some(logging) = self.logging.pop_front_if(|logging| logging.txn.header.zxid <= zxid)
+        {
+            left = left.saturating_sub(1 + self.apply(&logging));
         }
         let applied = self.state.last_zxid();
         while let Some((_, id)) = self.syncs.pop_front_if(|(until, _)| *until <= applied) {
             self.answer_ready(id);
         }
+        self.logging.front().is_none_or(|logging| logging.txn.header.zxid > zxid)
     }
 
-    fn apply(&mut self, logging: &Logging) {
+    /// How many changes and notifications it brought.
+    fn apply(&mut self, logging: &Logging) -> usize {
         let header = &logging.txn.header;
         let applied = self.state.apply(header, &logging.txn.txn);
         self.pending.applied(header.zxid);
         let (clients, rules, sent) = (&mut self.clients, self.rules, &mut self.figures.sent);
+        let mut work = applied.events.len();
         for event in &applied.events {
             self.watches.fire(event, |notice| {
+                work += 1;
                 if let Some(client) = clients.get_mut(&notice.watcher) {
                     client.notify(rules, notice.kind, notice.path, notice.acl);
                     *sent += 1;
@@ -320,6 +322,7 @@ impl Pipeline {
                 client.close();
             }
         }
+        work
     }
 
     /// Tells a client that it has its session, or that it cannot have it.

@@ -75,7 +75,7 @@ impl Pipeline {
                 if let Some(client) = self.clients.get_mut(&id) {
                     client.deaf = true;
                 }
-                self.write(id, xid, op, Write::CloseSession, bytes);
+                self.close_session(id, xid, received, bytes);
             }
             OpCode::Sasl => {
                 let SaslRequest { token } = SaslRequest::read(&mut reader)?;

@@ -24,6 +24,7 @@ use crate::config::ServerConfig;
 use crate::connection::{self, SharedPipeline};
 use crate::log_writer::{LogWriter, Progress};
 use crate::pipeline::{Pipeline, SERVER};
+use crate::session_end;
 use crate::snapshots::{self, Place};
 
 /// Connections that the system keeps waiting when nothing is set, as in Java.
@@ -147,6 +148,7 @@ impl Server {
         // Timers end with everything; connections are waited for.
         let timers = tokio::task::LocalSet::new();
         timers.spawn_local(expire(Rc::clone(&pipeline)));
+        timers.spawn_local(session_end::run(Rc::clone(&pipeline)));
         timers.spawn_local(reap(Rc::clone(&pipeline)));
         timers.spawn_local(snapshots::run(place.clone(), Rc::clone(&pipeline), random));
         if place.config.purge_interval_hours > 0 {
@@ -270,6 +272,7 @@ fn report(recovered: &Recovered, took_ms: u64) {
     if let Some((behind, before)) = &report.gap {
         tracing::warn!(target: LOG, "Transactions are missing behind {behind} and before {before}");
     }
+    tracing::info!(target: LOG, "Data directory checked: {}", recovered.summary());
     if report.replayed > 0 {
         tracing::info!(target: LOG, "{} txns loaded in {took_ms} ms", report.replayed);
     }
@@ -308,7 +311,11 @@ async fn commit(pipeline: SharedPipeline, mut progress: watch::Receiver<Progress
         // The value is copied: while it is borrowed, the log's thread cannot report the next sync.
         let now = progress.borrow_and_update().clone();
         match now {
-            Progress::Synced(zxid) => pipeline.borrow_mut().on_synced(zxid),
+            Progress::Synced(zxid) => {
+                while !pipeline.borrow_mut().on_synced(zxid) {
+                    tokio::task::yield_now().await;
+                }
+            }
             Progress::Failed(reason) => return Err(ServerError::Log(reason)),
         }
         if progress.changed().await.is_err() {

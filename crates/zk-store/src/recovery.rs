@@ -4,8 +4,9 @@
 //! not the end of the log, logs without a snapshot, and logs that do not reach as far as a snapshot that cannot be
 //! read. What is mended: a torn end is cut off, and unfinished files are removed.
 
+use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use vfs::{OpenMode, Vfs, durable};
@@ -88,6 +89,8 @@ pub struct Report {
     pub snapshot: Option<PathBuf>,
     /// Newer snapshots that cannot be read.
     pub skipped: Vec<Skipped>,
+    /// Log files that were read.
+    pub logs: usize,
     /// Transactions that were applied.
     pub replayed: u64,
     /// The torn end that was cut off the last log.
@@ -133,6 +136,7 @@ pub fn recover(vfs: &dyn Vfs, dirs: &Dirs, options: RecoveryOptions) -> Result<R
     while let Some(entry) = reader.next()? {
         replay.apply(&entry);
     }
+    report.logs = reader.files_read();
     check_reach(&mut report, state.last_zxid())?;
     cut_last_log(vfs, &reader, &mut report)?;
     Ok(Recovered { state, report })
@@ -221,6 +225,42 @@ fn cut_last_log(vfs: &dyn Vfs, reader: &TxnReader<'_>, report: &mut Report) -> R
     // Its name may be as young as its content.
     vfs.sync_dir(&durable::parent_of(&last.path))?;
     Ok(())
+}
+
+impl Recovered {
+    /// What was found, replayed and cut, in one line.
+    pub fn summary(&self) -> String {
+        let Recovered { state, report } = self;
+        let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let found = report.snapshot.as_deref().map_or_else(|| "no snapshot".into(), name);
+        let skipped = match report.skipped.len() {
+            0 => String::new(),
+            count => {
+                let names: Vec<String> = report.skipped.iter().map(|skipped| name(&skipped.path)).collect();
+                format!(" ({count} unreadable passed over: {})", names.join(", "))
+            }
+        };
+        let cut = match &report.torn {
+            Some(torn) => format!("{} torn bytes cut off {}", report.torn_bytes(), name(&torn.path)),
+            None => "nothing cut".into(),
+        };
+        let mut doubts = String::new();
+        if let Some((behind, before)) = report.gap {
+            let _ = write!(doubts, ", TRANSACTIONS MISSING between {behind} and {before}");
+        }
+        if let Some((first, count)) = report.digest_mismatch {
+            let _ = write!(doubts, ", {count} DIGESTS DIFFER from {first} on");
+        }
+        format!(
+            "found {found}{skipped} and {} log files, replayed {} transactions, {cut}{doubts}: {} znodes, {} sessions, \
+             last zxid {}",
+            report.logs,
+            report.replayed,
+            state.tree().node_count(),
+            state.sessions().len(),
+            state.last_zxid()
+        )
+    }
 }
 
 impl Report {

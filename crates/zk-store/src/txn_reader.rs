@@ -344,6 +344,7 @@ pub struct TxnReader<'a> {
     /// The last transaction of any file, also one before `from`.
     last: Zxid,
     records_in_current: usize,
+    files_read: usize,
     /// The end of the file that was read last, if it was torn.
     torn: Option<TornEnd>,
     last_file: Option<ReadFile>,
@@ -355,7 +356,17 @@ impl<'a> TxnReader<'a> {
         let first = files.iter().rposition(|file| file.first <= from).unwrap_or(0);
         let files = files[first..].iter().rev().cloned().collect();
         let last = Zxid(0);
-        TxnReader { vfs, files, current: None, from, last, records_in_current: 0, torn: None, last_file: None }
+        TxnReader {
+            vfs,
+            files,
+            current: None,
+            from,
+            last,
+            records_in_current: 0,
+            files_read: 0,
+            torn: None,
+            last_file: None,
+        }
     }
 
     /// The next transaction, or `None` behind the last one of the last file.
@@ -391,11 +402,17 @@ impl<'a> TxnReader<'a> {
         self.last_file.as_ref()
     }
 
+    /// How many files were opened.
+    pub fn files_read(&self) -> usize {
+        self.files_read
+    }
+
     fn open_next(&mut self) -> Result<bool, ReadError> {
         let Some(file) = self.files.pop() else { return Ok(false) };
         self.check_torn_before(&file)?;
         self.current = Some(LogReader::open(self.vfs, &file.path)?);
         self.records_in_current = 0;
+        self.files_read += 1;
         Ok(true)
     }
 

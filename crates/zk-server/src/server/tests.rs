@@ -315,6 +315,38 @@ fn a_silent_session_expires() {
 }
 
 #[test]
+fn a_session_with_very_many_ephemerals_is_closed_and_no_transaction_is_too_long() {
+    let vfs = MemoryVfs::new();
+    let server = Running::start(config(), Arc::new(vfs.clone()));
+    let mut client = server.client();
+    let name = "n".repeat(150);
+    for n in 0..9_000 {
+        client.ask(&create(&format!("/{name}{n}"), 1));
+        // Never more under way than the socket holds.
+        if n % 100 == 99 {
+            (0..100).for_each(|_| assert_eq!(client.reply(OpCode::Create).0.err, 0));
+        }
+    }
+    let mut other = server.client();
+    assert!(other.call(&exists(&format!("/{name}8999"), false)).is_ok());
+    assert!(client.call(&Request::CloseSession).is_ok());
+    assert_eq!(other.call(&exists(&format!("/{name}0"), false)), Err(ErrorCode::NoNode));
+    assert_eq!(other.call(&exists(&format!("/{name}8999"), false)), Err(ErrorCode::NoNode));
+    server.stop().unwrap();
+    let dirs = Dirs::new(&config().data_dir, None);
+    let (mut deletes, mut closes) = (0, 0);
+    for file in dirs.logs(&vfs).unwrap() {
+        let mut reader = zk_store::LogReader::open(&vfs, &file.path).unwrap();
+        while let Some(entry) = reader.next().unwrap() {
+            assert!(entry.end - entry.offset < 2 << 20);
+            deletes += usize::from(entry.logged.header.op == OpCode::Delete.code());
+            closes += usize::from(entry.logged.header.op == OpCode::CloseSession.code());
+        }
+    }
+    assert!(deletes > 1_000 && closes == 1, "{deletes} deletes, {closes} closes");
+}
+
+#[test]
 fn replies_keep_the_order_and_events_come_before_the_reply_that_shows_the_change() {
     let server = Running::start(config(), Arc::new(MemoryVfs::new()));
     let mut client = server.client();

@@ -10,6 +10,9 @@ use zk_proto::Zxid;
 use super::packing::Packer;
 use crate::file_names::{Compression, Dirs, SnapshotFile, UNFINISHED_PREFIX, snapshot_name};
 
+/// Bytes between two syncs. The log's syncs go to the same disk: one of them should not find a whole snapshot before it.
+const SYNC_EVERY: u64 = 1 << 20;
+
 /// Takes the slices of a snapshot. Given up without [`SnapshotSink::finish`], it leaves a file that the next recovery
 /// removes.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ pub struct SnapshotSink {
     target: SnapshotFile,
     packer: Packer,
     end: u64,
+    synced: u64,
 }
 
 impl SnapshotSink {
@@ -30,7 +34,7 @@ impl SnapshotSink {
         let file = vfs.open(&unfinished, OpenMode::Create)?;
         file.set_len(0)?;
         let target = SnapshotFile { zxid, compression, path: dirs.snapshots_dir().join(name) };
-        Ok(SnapshotSink { vfs, file, unfinished, target, packer: Packer::new(compression), end: 0 })
+        Ok(SnapshotSink { vfs, file, unfinished, target, packer: Packer::new(compression), end: 0, synced: 0 })
     }
 
     /// Takes the next slice.
@@ -51,6 +55,10 @@ impl SnapshotSink {
     fn put(&mut self, packed: &[u8]) -> io::Result<()> {
         self.file.write_at(packed, self.end)?;
         self.end += packed.len() as u64;
+        if self.end - self.synced >= SYNC_EVERY {
+            self.file.sync_data()?;
+            self.synced = self.end;
+        }
         Ok(())
     }
 }

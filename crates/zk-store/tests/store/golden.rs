@@ -97,6 +97,17 @@ fn after_a_torn_write() {
 }
 
 #[test]
+fn one_line_says_what_was_found_replayed_and_cut() {
+    let summary = |dir: &str| {
+        let vfs = golden_in_memory(dir);
+        let recovered = zk_store::recover(&vfs, &dirs(), zk_store::RecoveryOptions::default()).unwrap();
+        recovered.summary()
+    };
+    assert_eq!(summary("clean/version-2"), "");
+    assert_eq!(summary("torn/version-2"), "");
+}
+
+#[test]
 fn what_apache_made_of_the_torn_log_reads_too() {
     // It cut nothing: the torn end is inside, and another log follows.
     let vfs = golden_in_memory("torn/version-2-after-restart");

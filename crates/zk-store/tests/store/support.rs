@@ -154,7 +154,7 @@ impl Workload {
     }
 
     fn stored(&self, path: &str) -> zk_proto::StatPersisted {
-        *self.state.tree().get(path).expect("the path was listed").stored_stat()
+        self.state.tree().get(path).expect("the path was listed").stored_stat()
     }
 }
 

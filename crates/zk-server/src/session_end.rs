@@ -1,0 +1,101 @@
+//! Sessions end, by themselves or because their time is over: one by one, in turns that leave room for others.
+//!
+//! A closeSession lists every znode that goes with it. A session with very many would make a transaction that Apache's
+//! server does not read back, so the surplus is deleted by transactions of its own first.
+
+use time_types::Tick;
+use zk_proto::{OpCode, SessionId};
+use zk_state::{Asker, WatcherId, Write};
+
+use crate::client::Slot;
+use crate::pipeline::{Pipeline, SERVER, Then};
+
+/// Znodes that are planned to be deleted in one turn, about two milliseconds of it.
+const TURN: usize = 1000;
+
+/// A session that is to be closed.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    session: SessionId,
+    cxid: i32,
+    then: Then,
+    bytes: usize,
+    /// What is deleted before, last first; once that is known.
+    surplus: Option<Vec<String>>,
+}
+
+impl Pipeline {
+    /// Ends the sessions whose time is over.
+    pub(crate) fn expire_sessions(&mut self) {
+        let now = self.clock.now().tick;
+        for session in self.expiry.expire(now) {
+            let timeout_ms = self.state.sessions().timeout_ms(session).unwrap_or_default();
+            tracing::info!(target: SERVER, "Expiring session {session}, timeout of {timeout_ms}ms exceeded");
+            self.figures.sessions_expired += 1;
+            self.end_session(session);
+        }
+    }
+
+    /// A client wants its session to end.
+    pub(crate) fn close_session(&mut self, id: WatcherId, xid: i32, received: Tick, bytes: usize) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.push(Slot::Write);
+        let session = client.session;
+        let then = Then::Reply { client: id, xid, op: OpCode::CloseSession, received };
+        self.add_ending(Ending { session, cxid: xid, then, bytes, surplus: None });
+    }
+
+    /// The server wants a session to end.
+    pub(crate) fn end_session(&mut self, session: SessionId) {
+        self.add_ending(Ending { session, cxid: 0, then: Then::Nothing, bytes: 0, surplus: None });
+    }
+
+    fn add_ending(&mut self, ending: Ending) {
+        // From here on nothing more is done for it.
+        self.pending.begin_closing(ending.session);
+        self.ending.push_back(ending);
+        if self.ending.len() == 1 {
+            self.end_some_sessions();
+        }
+        if !self.ending.is_empty() {
+            self.ending_due.notify_one();
+        }
+    }
+
+    /// One turn; true if there is more to do.
+    pub(crate) fn end_some_sessions(&mut self) -> bool {
+        let mut left = TURN;
+        while left > 0
+            && let Some(mut ending) = self.ending.pop_front()
+        {
+            let session = ending.session;
+            let surplus = ending.surplus.get_or_insert_with(|| self.state.surplus_of_close(&self.pending, session));
+            if !surplus.is_empty() {
+                let now = surplus.split_off(surplus.len().saturating_sub(left));
+                left -= now.len();
+                for path in &now {
+                    self.write_own(session, Write::DeleteOwned(path));
+                }
+                self.ending.push_front(ending);
+                continue;
+            }
+            left = left.saturating_sub(1 + self.state.tree().ephemeral_count_of(session));
+            let asker = Asker { session, cxid: ending.cxid, ids: &[] };
+            let now = self.clock.now().wall;
+            let txn = self.state.prepare(&mut self.pending, self.rules, asker, Write::CloseSession, now);
+            self.log(txn, ending.then, ending.bytes);
+        }
+        !self.ending.is_empty()
+    }
+}
+
+/// Ends sessions turn by turn.
+pub(crate) async fn run(pipeline: crate::connection::SharedPipeline) {
+    let due = pipeline.borrow().ending_due.clone();
+    loop {
+        due.notified().await;
+        while pipeline.borrow_mut().end_some_sessions() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
