@@ -11,7 +11,9 @@ mod kafka_load;
 mod proc;
 mod servers;
 mod table;
+mod zk_crowd;
 mod zk_load;
+mod zk_scale;
 mod zookeeper;
 
 use std::process::ExitCode;
@@ -24,7 +26,8 @@ const USAGE: &str = "\
 Usage: cargo xtask bench [OPTION ...]
   --quick        one round of short measurements: for a look, not for a claim
   --rounds N     so many rounds (3)
-  --only PART    only this part; may be given several times: start, produce, consume, zookeeper
+  --only PART    only this part; may be given several times: start, produce, consume, zookeeper,
+                 million, connections, storms, growth, paced
   --ours-only    without Apache's servers
   --apache-only  without ours";
 
@@ -35,6 +38,11 @@ enum Part {
     Produce,
     Consume,
     ZooKeeper,
+    Million,
+    Connections,
+    Storms,
+    Growth,
+    Paced,
 }
 
 /// What to measure, and for how long.
@@ -63,6 +71,11 @@ impl Options {
                     Some("produce") => Part::Produce,
                     Some("consume") => Part::Consume,
                     Some("zookeeper") => Part::ZooKeeper,
+                    Some("million") => Part::Million,
+                    Some("connections") => Part::Connections,
+                    Some("storms") => Part::Storms,
+                    Some("growth") => Part::Growth,
+                    Some("paced") => Part::Paced,
                     other => return Err(format!("no part `{}`", other.unwrap_or_default())),
                 }),
                 other => return Err(format!("no option `{other}`")),
@@ -81,6 +94,8 @@ struct Tables {
     start: Table,
     records: Table,
     zookeeper: Table,
+    large: Table,
+    growth: Table,
 }
 
 #[expect(clippy::print_stdout, reason = "the tables are what it is for")]
@@ -92,21 +107,26 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    raise_open_files();
     let mut tables = Tables {
         start: Table::new("start, memory, tools"),
         records: Table::new("records"),
         zookeeper: Table::new("ZooKeeper"),
+        large: Table::new("ZooKeeper, large"),
+        growth: Table::new("ZooKeeper, growing"),
     };
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         for kind in &options.kinds {
             zookeeper::measure(*kind, &options, &mut tables);
+            zk_scale::measure(*kind, &options, &mut tables);
             broker::measure(*kind, &options, &mut tables);
         }
+        zk_scale::paced(&options, &mut tables);
         zookeeper::floor(&options, &mut tables);
         broker::floor(&options, &mut tables);
     }
-    for table in [&tables.start, &tables.records, &tables.zookeeper] {
+    for table in [&tables.start, &tables.records, &tables.zookeeper, &tables.large, &tables.growth] {
         let text = table.markdown();
         if !text.is_empty() {
             println!("{text}");
@@ -122,6 +142,14 @@ impl From<Kind> for Who {
             Kind::Apache => Who::Apache,
         }
     }
+}
+
+/// As many open files as may be, for this process and the servers that it starts.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("the soft limit may be raised to the hard one");
 }
 
 /// Lets the disk finish what the measurement before has left to it.

@@ -22,9 +22,14 @@ pub(crate) struct Server {
 impl Server {
     /// A coordination server, ready when a session has been opened.
     pub(crate) fn zookeeper(kind: Kind, dir: &Path) -> Server {
+        Server::zookeeper_with(kind, dir, "")
+    }
+
+    /// The same, with more lines for its configuration; on the data that is there.
+    pub(crate) fn zookeeper_with(kind: Kind, dir: &Path, settings: &str) -> Server {
         let port = free_port();
         let config = format!(
-            "dataDir={}\nclientPort={port}\nmaxClientCnxns=0\nadmin.enableServer=false\n",
+            "dataDir={}\nclientPort={port}\nmaxClientCnxns=0\nadmin.enableServer=false\n{settings}",
             dir.join("zookeeper").display()
         );
         start(kind, "zookeeper-server-start", dir, &config, port, || RawZk::connect(port).is_ok())

@@ -12,9 +12,9 @@ use crate::zk_load::{self, Operation, Shape};
 use crate::{Options, Part, Tables, settle};
 
 const SHAPES: [(Shape, &str); 3] = [
-    (Shape { clients: 1, window: 1 }, "1 client"),
-    (Shape { clients: 64, window: 1 }, "64 clients"),
-    (Shape { clients: 8, window: 100 }, "8 clients, 100 in flight"),
+    (Shape::new(1, 1), "1 client"),
+    (Shape::new(64, 1), "64 clients"),
+    (Shape::new(8, 100), "8 clients, 100 in flight"),
 ];
 
 const OPERATIONS: [(Operation, &str); 3] =
