@@ -1,7 +1,7 @@
 //! Memory for millions of small records of any length, with four bytes to name each.
 //!
-//! Pages hold slots of one size; sizes lie eight bytes apart for small records and an eighth apart for larger ones, and
-//! a record too large for that has a page of its own. So a record costs its bytes and some four on top, where the
+//! Pages hold slots of one size; sizes lie four or eight bytes apart for small records and an eighth apart for larger
+//! ones, and a record too large for that has a page of its own. So a record costs its bytes and some four on top, where the
 //! system's allocator takes twelve and a pointer eight. A page without records is given back, which keeps a server that
 //! was full once from staying large.
 
@@ -16,6 +16,8 @@ const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 const PAGE: usize = 64 << 10;
 /// The smallest slot: with it a page has less than 4096 slots.
 const SMALLEST: usize = 24;
+/// Up to here sizes lie four bytes apart.
+const FINEST: usize = 256;
 /// Up to here sizes lie eight bytes apart.
 const FINE: usize = 1 << 10;
 /// Above this a record has a page of its own.
@@ -85,15 +87,19 @@ fn class_of(len: usize) -> (u32, usize) {
         return (ALONE, len);
     }
     let len = len.max(SMALLEST);
+    if len <= FINEST {
+        let class = len.div_ceil(4);
+        return (class as u32, class * 4);
+    }
     if len <= FINE {
-        let class = len.div_ceil(8);
-        return (class as u32, class * 8);
+        let eights = len.div_ceil(8);
+        return ((FINEST / 8 + eights) as u32, eights * 8);
     }
     // Eight sizes between a power of two and the next.
     let power = (len - 1).ilog2();
     let step = 1usize << (power - 3);
     let eighth = (len - (1 << power)).div_ceil(step);
-    let class = FINE / 8 + (power as usize - 10) * 8 + eighth;
+    let class = (FINEST + FINE) / 8 + (power as usize - 10) * 8 + eighth;
     (class as u32, (1 << power) + eighth * step)
 }
 

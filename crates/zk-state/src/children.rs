@@ -66,6 +66,12 @@ impl Children {
     /// Where the child called `name` stands, or would stand: `name_of` knows the names.
     pub(crate) fn find<'a>(&self, name: &[u8], name_of: impl Fn(Handle) -> &'a [u8]) -> Result<Place, Place> {
         let pieces = self.pieces();
+        // Who counts upwards, or loads what is sorted, goes to the end.
+        if let Some((piece, last)) = pieces.last().and_then(|piece| Some((piece, piece.last()?)))
+            && name_of(*last) < name
+        {
+            return Err(Place { piece: pieces.len() - 1, index: piece.len() });
+        }
         // The last piece that begins at or before the name.
         let piece = if pieces.len() > 1 {
             let behind = pieces.partition_point(|piece| piece.first().is_some_and(|first| name_of(*first) <= name));

@@ -55,23 +55,28 @@ impl NodeKind {
 pub(crate) struct Meta {
     pub(crate) stat: StatPersisted,
     pub(crate) acl: AclId,
-    /// [`digest::content`] of its path and data.
-    pub(crate) content: u32,
+    /// [`digest::content`] of its path and data, where the data is long: see [`Meta::keep`].
+    pub(crate) content: Option<u32>,
     /// Its children, once it had any.
     pub(crate) family: Option<FamilyId>,
 }
 
+/// Data up to so many bytes is gone through again when its checksum is needed.
+const SHORT_DATA: usize = 1 << 10;
+
 impl Meta {
-    pub(crate) fn digest(&self) -> u32 {
-        digest::node(self.content, &self.stat)
+    /// Keeps the checksum of path and data, if finding it again would take longer than keeping it is worth.
+    pub(crate) fn keep(&mut self, content: u32, data: Option<&[u8]>) {
+        self.content = data.is_some_and(|data| data.len() > SHORT_DATA).then_some(content);
     }
 }
 
-/// The bytes of a record: the name, then [`Meta`], then the data. Most numbers of most znodes are small, or near
-/// another one, so each takes as many bytes as it needs: some 25 in all, where the plain ones have 72.
+/// The bytes of a record: the name, then [`Meta`], then the data. Most znodes are never changed, and most numbers are
+/// small or near another one: such a record takes eleven bytes beside name and data, where the plain ones have 72.
 ///
 /// ```text
-/// record := name:len,bytes flags:byte content:4 acl stat family? data_len data
+/// record := name:len,bytes flags:byte czxid ctime changes? acl? owner? family? content? data_len data
+/// changes := mzxid pzxid mtime version cversion aversion
 /// ```
 pub(crate) mod record {
     use super::{AclId, FamilyId, Meta, StatPersisted, Zxid};
@@ -80,6 +85,15 @@ pub(crate) mod record {
     const NULL: u8 = 1;
     const HAS_FAMILY: u8 = 2;
     const HAS_OWNER: u8 = 4;
+    /// There is more than the creation.
+    const CHANGED: u8 = 8;
+    const HAS_ACL: u8 = 16;
+    const HAS_CONTENT: u8 = 32;
+    /// The time takes eight bytes.
+    const FAR_TIME: u8 = 64;
+    /// Times of the 34 years behind 2010 take five bytes.
+    const NEAR: i64 = 1_262_304_000_000;
+    const NEAR_BYTES: usize = 5;
     /// What [`Head`] has room for: everything at its longest.
     const HEAD_MAX: usize = 128;
 
@@ -93,26 +107,48 @@ pub(crate) mod record {
         pub(crate) fn new(meta: &Meta, data: Option<usize>) -> Head {
             let mut head = Head { bytes: [0; HEAD_MAX], len: 0 };
             let stat = &meta.stat;
-            let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-            let has_owner = stat.ephemeral_owner != 0;
-            head.put(&[flag(data.is_none(), NULL)
-                | flag(meta.family.is_some(), HAS_FAMILY)
-                | flag(has_owner, HAS_OWNER)]);
-            head.put(&meta.content.to_le_bytes());
-            head.number(meta.acl.number());
+            let created = StatPersisted {
+                czxid: stat.czxid,
+                mzxid: stat.czxid,
+                pzxid: stat.czxid,
+                ctime: stat.ctime,
+                mtime: stat.ctime,
+                ephemeral_owner: stat.ephemeral_owner,
+                ..StatPersisted::default()
+            };
+            let since = stat.ctime.wrapping_sub(NEAR) as u64;
+            let flags = [
+                (NULL, data.is_none()),
+                (HAS_FAMILY, meta.family.is_some()),
+                (HAS_OWNER, stat.ephemeral_owner != 0),
+                (CHANGED, *stat != created),
+                (HAS_ACL, meta.acl != AclId::OPEN),
+                (HAS_CONTENT, meta.content.is_some()),
+                (FAR_TIME, since >> (8 * NEAR_BYTES) != 0),
+            ];
+            let flags = flags.iter().filter(|(_, set)| *set).fold(0, |all, (flag, _)| all | flag);
+            head.put(&[flags]);
             head.number(stat.czxid.0 as u64);
-            head.number(stat.mzxid.0.wrapping_sub(stat.czxid.0) as u64);
-            head.number(stat.pzxid.0.wrapping_sub(stat.czxid.0) as u64);
-            head.number(stat.ctime as u64);
-            head.number(zigzag(stat.mtime.wrapping_sub(stat.ctime)));
-            for counter in [stat.version, stat.cversion, stat.aversion] {
-                head.number(zigzag(i64::from(counter)));
+            head.put(&since.to_le_bytes()[..if flags & FAR_TIME == 0 { NEAR_BYTES } else { 8 }]);
+            if flags & CHANGED != 0 {
+                head.number(stat.mzxid.0.wrapping_sub(stat.czxid.0) as u64);
+                head.number(stat.pzxid.0.wrapping_sub(stat.czxid.0) as u64);
+                head.number(zigzag(stat.mtime.wrapping_sub(stat.ctime)));
+                for counter in [stat.version, stat.cversion, stat.aversion] {
+                    head.number(zigzag(i64::from(counter)));
+                }
             }
-            if has_owner {
+            if flags & HAS_ACL != 0 {
+                head.number(meta.acl.number());
+            }
+            if flags & HAS_OWNER != 0 {
                 head.put(&stat.ephemeral_owner.to_le_bytes());
             }
             if let Some(family) = meta.family {
                 head.put(&family.0.to_le_bytes());
+            }
+            if let Some(content) = meta.content {
+                head.put(&content.to_le_bytes());
             }
             head.number(data.unwrap_or(0) as u64);
             head
@@ -221,28 +257,25 @@ pub(crate) mod record {
         cursor.bytes(name_len);
         let head = cursor.at;
         let flags = cursor.byte();
-        let content = u32::from_le_bytes(cursor.fixed());
-        let acl = AclId::from_number(cursor.number());
-        let czxid = cursor.number() as i64;
-        let mzxid = czxid.wrapping_add(cursor.number() as i64);
-        let pzxid = czxid.wrapping_add(cursor.number() as i64);
-        let ctime = cursor.number() as i64;
-        let mtime = ctime.wrapping_add(unzigzag(cursor.number()));
-        let (version, cversion, aversion) = (cursor.counter(), cursor.counter(), cursor.counter());
-        let ephemeral_owner = if flags & HAS_OWNER == 0 { 0 } else { i64::from_le_bytes(cursor.fixed()) };
+        let mut stat = StatPersisted { czxid: Zxid(cursor.number() as i64), ..StatPersisted::default() };
+        let mut since = [0; 8];
+        let time_len = if flags & FAR_TIME == 0 { NEAR_BYTES } else { 8 };
+        since[..time_len].copy_from_slice(cursor.bytes(time_len));
+        stat.ctime = NEAR.wrapping_add(i64::from_le_bytes(since));
+        (stat.mzxid, stat.pzxid, stat.mtime) = (stat.czxid, stat.czxid, stat.ctime);
+        if flags & CHANGED != 0 {
+            stat.mzxid = Zxid(stat.czxid.0.wrapping_add(cursor.number() as i64));
+            stat.pzxid = Zxid(stat.czxid.0.wrapping_add(cursor.number() as i64));
+            stat.mtime = stat.ctime.wrapping_add(unzigzag(cursor.number()));
+            (stat.version, stat.cversion, stat.aversion) = (cursor.counter(), cursor.counter(), cursor.counter());
+        }
+        let acl = if flags & HAS_ACL == 0 { AclId::OPEN } else { AclId::from_number(cursor.number()) };
+        if flags & HAS_OWNER != 0 {
+            stat.ephemeral_owner = i64::from_le_bytes(cursor.fixed());
+        }
         let family = (flags & HAS_FAMILY != 0).then(|| FamilyId(u32::from_le_bytes(cursor.fixed())));
+        let content = (flags & HAS_CONTENT != 0).then(|| u32::from_le_bytes(cursor.fixed()));
         let data_len = cursor.number() as usize;
-        let stat = StatPersisted {
-            czxid: Zxid(czxid),
-            mzxid: Zxid(mzxid),
-            ctime,
-            mtime,
-            version,
-            cversion,
-            aversion,
-            ephemeral_owner,
-            pzxid: Zxid(pzxid),
-        };
         let data = (flags & NULL == 0).then_some(cursor.at..cursor.at + data_len);
         Parts { meta: Meta { stat, acl, content, family }, head, data }
     }
@@ -285,6 +318,16 @@ impl<'a> NodeRef<'a> {
 
     pub(crate) fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// [`digest::content`] of its data and its path, in stored form.
+    pub(crate) fn content(&self, path: &str) -> u32 {
+        self.meta.content.unwrap_or_else(|| digest::content(path, self.data))
+    }
+
+    /// Its part of the tree's digest.
+    pub(crate) fn digest(&self, path: &str) -> u32 {
+        digest::node(self.content(path), &self.meta.stat)
     }
 
     /// Its content; null is not empty.
@@ -353,8 +396,8 @@ mod tests {
             mtime: 1_750_000_000_000,
             ..StatPersisted::default()
         };
-        let head = record::Head::new(&Meta { stat, acl: AclId::OPEN, content: 7, family: None }, Some(100));
-        assert!(head.as_slice().len() <= 24, "{}", head.as_slice().len());
+        let head = record::Head::new(&Meta { stat, acl: AclId::OPEN, content: None, family: None }, Some(100));
+        assert!(head.as_slice().len() <= 10, "{}", head.as_slice().len());
     }
 
     prop_compose! {
@@ -384,7 +427,7 @@ mod tests {
             stat in stats(),
             name in "\\PC{0,300}",
             data in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300)),
-            content in any::<u32>(),
+            content in proptest::option::of(any::<u32>()),
             acl in any::<u32>(),
             family in proptest::option::of(any::<u32>()),
         ) {

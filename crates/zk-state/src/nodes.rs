@@ -94,21 +94,23 @@ impl Nodes {
         put(&mut self.arena, name, meta, data)
     }
 
-    /// Makes a child of `parent`, which has none of that name.
-    pub(crate) fn add_child(&mut self, parent: Found, name: &str, meta: &Meta, data: Option<&[u8]>) {
+    /// Makes a child of `parent`; where the parent is then. Nothing happens, and `None`, if it has one of that name.
+    pub(crate) fn add_child(&mut self, parent: Found, name: &str, meta: &Meta, data: Option<&[u8]>) -> Option<Found> {
         let mut of_parent = record::parts(self.slot(parent.handle)).meta;
-        let family = of_parent.family.unwrap_or_else(|| {
-            let family = self.free_families.pop().unwrap_or_else(|| {
+        let (parent, family) = if let Some(family) = of_parent.family {
+            (parent, family)
+        } else {
+            let family = FamilyId(self.free_families.pop().unwrap_or_else(|| {
                 self.families.push(Children::default());
                 self.families.len() as u32 - 1
-            });
-            of_parent.family = Some(FamilyId(family));
-            self.change(parent, &of_parent, Data::Same);
-            FamilyId(family)
-        });
+            }));
+            of_parent.family = Some(family);
+            (self.change(parent, &of_parent, Data::Same), family)
+        };
+        let place = self.find_child(family, name).err()?;
         let handle = self.add(name.as_bytes(), meta, data);
-        let (Ok(place) | Err(place)) = self.find_child(family, name);
         self.families[family.0 as usize].insert(place, handle);
+        Some(parent)
     }
 
     /// Takes a znode out of its family; its record stays until [`Nodes::free`].

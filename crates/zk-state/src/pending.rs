@@ -155,7 +155,7 @@ impl Pending {
             stat: node.stored_stat(),
             children: node.child_count(),
             acl: state.tree().acl_of(node),
-            content: node.meta().content,
+            content: node.content(path),
         })
     }
 

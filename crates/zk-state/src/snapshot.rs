@@ -15,7 +15,7 @@ use zk_proto::{Acl, SessionId, StatPersisted, Zxid};
 use crate::acl::{AclId, nobody};
 use crate::children::Place;
 use crate::node::NodeRef;
-use crate::nodes::{FamilyId, Nodes};
+use crate::nodes::{FamilyId, Found, Nodes};
 use crate::path;
 use crate::session::SessionTable;
 use crate::state::ZkState;
@@ -206,6 +206,9 @@ pub struct Loader {
     acls: HashMap<i64, AclId>,
     nobody: Option<AclId>,
     has_root: bool,
+    /// The parent of the last znode: mostly that of the next one. Who is added to it does not move it, and who is
+    /// added elsewhere takes its place here.
+    parent: Option<(String, Found)>,
 }
 
 impl Default for Loader {
@@ -223,6 +226,7 @@ impl Loader {
             acls: HashMap::new(),
             nobody: None,
             has_root: false,
+            parent: None,
         }
     }
 
@@ -262,13 +266,21 @@ impl Loader {
             if std::mem::replace(&mut self.has_root, true) {
                 return Err(LoadError::Twice { path: "/".into() });
             }
+            self.parent = None;
             self.tree.set_root(data, acl, stat);
             return Ok(());
         }
-        if self.tree.get(path).is_some() {
-            return Err(LoadError::Twice { path: path.to_owned() });
-        }
-        self.tree.attach(NewNode { path, data, acl, stat }).map_err(|_| LoadError::NoParent { path: path.to_owned() })
+        let no_parent = || LoadError::NoParent { path: path.to_owned() };
+        let (parent_path, _) = path::split(path).ok_or_else(no_parent)?;
+        let known = self.parent.take().filter(|(path, _)| path == parent_path);
+        let (parent_path, parent) = match known {
+            Some(known) => known,
+            None => (parent_path.to_owned(), self.tree.nodes().find(parent_path).ok_or_else(no_parent)?),
+        };
+        let parent = self.tree.attach_to(parent, NewNode { path, data, acl, stat });
+        let parent = parent.map_err(|_| LoadError::Twice { path: path.to_owned() })?;
+        self.parent = Some((parent_path, parent));
+        Ok(())
     }
 
     /// The state at `zxid`.

@@ -12,7 +12,7 @@ use crate::acl::{AclId, AclTable};
 use crate::arena::Handle;
 use crate::digest::{self, TreeDigest};
 use crate::node::{Meta, NodeKind, NodeRef};
-use crate::nodes::{Data, Nodes};
+use crate::nodes::{Data, Found, Nodes};
 use crate::path;
 
 /// The tree of znodes.
@@ -31,6 +31,13 @@ pub struct Tree {
 /// The parent of what should change is not there, or the znode itself is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Missing;
+
+/// Why a znode could not be put into the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotAttached {
+    NoParent,
+    Exists,
+}
 
 /// A znode to be put into the tree.
 #[derive(Clone, Copy)]
@@ -61,16 +68,11 @@ impl Tree {
     /// A tree with nothing but a root, to be filled from a snapshot.
     pub(crate) fn bare() -> Tree {
         let data = Some([].as_slice());
-        let root = Meta {
-            stat: StatPersisted::default(),
-            acl: AclId::OPEN,
-            content: digest::content(path::ROOT, data),
-            family: None,
-        };
+        let (root, digest) = new_meta(path::ROOT, data, AclId::OPEN, StatPersisted::default());
         Tree {
             nodes: Nodes::new(b"", &root, data),
             acls: AclTable::default(),
-            digest: TreeDigest::default().plus(root.digest()),
+            digest: TreeDigest::default().plus(digest),
             // Apache counts the root twice, as "" and as "/", and people compare the figure.
             count: 2,
             data_bytes: 0,
@@ -166,16 +168,22 @@ impl Tree {
     }
 
     /// Puts a znode below its parent, whose counters stay; the ACL's use is counted by the caller.
-    pub(crate) fn attach(&mut self, new: NewNode<'_>) -> Result<(), Missing> {
+    pub(crate) fn attach(&mut self, new: NewNode<'_>) -> Result<(), NotAttached> {
+        let (parent_path, _) = path::split(new.path).ok_or(NotAttached::NoParent)?;
+        let parent = self.nodes.find(parent_path).ok_or(NotAttached::NoParent)?;
+        self.attach_to(parent, new).map(|_| ())
+    }
+
+    /// The same, where the parent has been found; where it is then.
+    pub(crate) fn attach_to(&mut self, parent: Found, new: NewNode<'_>) -> Result<Found, NotAttached> {
         let NewNode { path, data, acl, stat } = new;
-        let (parent_path, name) = path::split(path).ok_or(Missing)?;
-        let parent = self.nodes.find(parent_path).ok_or(Missing)?;
-        let meta = Meta { stat, acl, content: digest::content(path, data), family: None };
-        self.nodes.add_child(parent, name, &meta, data);
+        let (_, name) = path::split(path).ok_or(NotAttached::NoParent)?;
+        let (meta, digest) = new_meta(path, data, acl, stat);
+        let parent = self.nodes.add_child(parent, name, &meta, data).ok_or(NotAttached::Exists)?;
         self.count += 1;
         self.data_bytes += node_bytes(path, data);
         if !path::is_outside_digest(path) {
-            self.digest = self.digest.plus(meta.digest());
+            self.digest = self.digest.plus(digest);
         }
         match NodeKind::of(stat.ephemeral_owner) {
             NodeKind::Persistent => {}
@@ -189,17 +197,17 @@ impl Tree {
                 self.ttls.insert(path.to_owned());
             }
         }
-        Ok(())
+        Ok(parent)
     }
 
     /// Replaces the root's content, which a snapshot brings as its first node.
     pub(crate) fn set_root(&mut self, data: Option<&[u8]>, acl: AclId, stat: StatPersisted) {
         let root = self.nodes.node(self.nodes.root());
         debug_assert_eq!(root.child_count(), 0, "the root comes first");
-        self.digest = self.digest.minus(root.meta().digest());
-        let meta = Meta { stat, acl, content: digest::content(path::ROOT, data), family: None };
+        self.digest = self.digest.minus(root.digest(path::ROOT));
+        let (meta, digest) = new_meta(path::ROOT, data, acl, stat);
         self.nodes = Nodes::new(b"", &meta, data);
-        self.digest = self.digest.plus(meta.digest());
+        self.digest = self.digest.plus(digest);
     }
 
     /// Takes a leaf out; its ACL's use is counted down.
@@ -224,7 +232,7 @@ impl Tree {
         self.count -= 1;
         self.data_bytes -= node_bytes(path, node.data());
         if !path::is_outside_digest(path) {
-            self.digest = self.digest.minus(meta.digest());
+            self.digest = self.digest.minus(node.digest(path));
         }
         self.acls.remove_user(meta.acl);
         self.nodes.free(handle);
@@ -268,10 +276,7 @@ impl Tree {
         data: Option<&[u8]>,
         stat: impl FnOnce(&mut StatPersisted),
     ) -> Result<(), Missing> {
-        let old_len = self.change(path, Data::New(data), |meta| {
-            meta.content = digest::content(path::stored(path), data);
-            stat(&mut meta.stat);
-        })?;
+        let old_len = self.change(path, Data::New(data), |meta| stat(&mut meta.stat))?;
         self.data_bytes = self.data_bytes + data.map_or(0, <[u8]>::len) as u64 - old_len as u64;
         Ok(())
     }
@@ -291,12 +296,22 @@ impl Tree {
     fn change(&mut self, path: &str, data: Data<'_>, change: impl FnOnce(&mut Meta)) -> Result<usize, Missing> {
         let found = self.nodes.find(path).ok_or(Missing)?;
         let node = self.nodes.node(found.handle);
-        let (before, old_len) = (*node.meta(), node.data().map_or(0, <[u8]>::len));
-        let mut meta = before;
+        let path = path::stored(path);
+        let (old, old_len) = (node.content(path), node.data().map_or(0, <[u8]>::len));
+        let before = digest::node(old, &node.meta().stat);
+        let mut meta = *node.meta();
         change(&mut meta);
+        let content = match data {
+            Data::Same => old,
+            Data::New(data) => {
+                let content = digest::content(path, data);
+                meta.keep(content, data);
+                content
+            }
+        };
         self.nodes.change(found, &meta, data);
         if !path::is_outside_digest(path) {
-            self.digest = self.digest.minus(before.digest()).plus(meta.digest());
+            self.digest = self.digest.minus(before).plus(digest::node(content, &meta.stat));
         }
         Ok(old_len)
     }
@@ -310,6 +325,14 @@ impl Tree {
     pub(crate) fn use_acl_id(&mut self, acl: AclId) {
         self.acls.add_user(acl);
     }
+}
+
+/// What is stored of a new znode, and its part of the digest.
+fn new_meta(path: &str, data: Option<&[u8]>, acl: AclId, stat: StatPersisted) -> (Meta, u32) {
+    let content = digest::content(path, data);
+    let mut meta = Meta { stat, acl, content: None, family: None };
+    meta.keep(content, data);
+    (meta, digest::node(content, &stat))
 }
 
 fn node_bytes(path: &str, data: Option<&[u8]>) -> u64 {

@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 use vfs::{OpenMode, Vfs};
 use zk_proto::txn::DIGEST_VERSION;
-use zk_proto::{Acl, DecodeError, Id, Permissions, SessionId, Zxid};
+use zk_proto::{Acl, DecodeError, Id, Permissions, SessionId, StatPersisted, Zxid};
 use zk_state::{LoadError, Loader, ZkState};
 
 use super::HEAD;
@@ -124,15 +124,40 @@ fn read_acls(source: &mut Source, loader: &mut Loader) -> Result<(), SnapshotErr
 }
 
 fn read_nodes(source: &mut Source, loader: &mut Loader) -> Result<(), SnapshotError> {
+    let (mut path, mut data) = (String::new(), Vec::new());
     loop {
-        let path = source.string()?;
+        source.string_into(&mut path)?;
         if path == "/" {
             return Ok(());
         }
-        let data = source.buffer()?;
+        data.clear();
+        let is_null = match source.buffer()? {
+            Some(bytes) => {
+                data.extend_from_slice(bytes);
+                false
+            }
+            None => true,
+        };
         let acl = source.long()?;
-        let stat = source.fixed(STAT_LEN)?;
-        loader.node(&path, data.as_deref(), acl, stat)?;
+        let stat = stat(source.array()?);
+        loader.node(&path, (!is_null).then_some(&data), acl, stat)?;
+    }
+}
+
+/// A stored [`StatPersisted`].
+fn stat(bytes: [u8; STAT_LEN]) -> StatPersisted {
+    let long = |at: usize| bytes[at..].first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
+    let int = |at: usize| bytes[at..].first_chunk().map_or(0, |bytes| i32::from_be_bytes(*bytes));
+    StatPersisted {
+        czxid: Zxid(long(0)),
+        mzxid: Zxid(long(8)),
+        ctime: long(16),
+        mtime: long(24),
+        version: int(32),
+        cversion: int(36),
+        aversion: int(40),
+        ephemeral_owner: long(44),
+        pzxid: Zxid(long(52)),
     }
 }
 

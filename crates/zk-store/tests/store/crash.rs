@@ -7,7 +7,7 @@ use zk_proto::{LoggedTxn, Zxid};
 use zk_state::ZkState;
 use zk_store::{Compression, SnapshotDump, SnapshotSink, purge, snapshot};
 
-use crate::support::{Workload, assert_same, dirs, log, memory, recovered};
+use crate::support::{Workload, assert_same, dirs, full, log, memory, recovered};
 
 /// A server's life: start, groups of writes, snapshots in slices with rolled logs, purges. Acknowledged is what `acked`
 /// says when the life ends.
@@ -63,7 +63,13 @@ fn assert_nothing_lost(state: &ZkState, acked: Zxid, workload: &Workload, where_
 
 #[test]
 fn a_crash_at_every_call() {
-    let (groups, workload) = groups(7, 60);
+    crash_at_every_call(7, 60);
+    // Other workloads in the long tier.
+    (0..if full() { 40 } else { 0 }).for_each(|seed| crash_at_every_call(1000 + seed, 30));
+}
+
+fn crash_at_every_call(seed: u64, count: usize) {
+    let (groups, workload) = groups(seed, count);
     let mut stops = 0;
     for stop in 0.. {
         let disk = memory();
@@ -85,7 +91,7 @@ fn a_crash_at_every_call() {
         }
         stops += 1;
     }
-    assert!(stops > 150, "only {stops} crashes");
+    assert!(stops > 2 * count, "only {stops} crashes");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use zk_store::{
     Compression, LogReader, ReadError, RecoveryError, RecoveryOptions, SnapshotFile, Tail, recover, snapshot,
 };
 
-use crate::support::{Workload, dirs, log, memory, put, recovered};
+use crate::support::{Workload, dirs, full, log, memory, put, recovered};
 
 struct Written {
     vfs: MemoryVfs,
@@ -84,6 +84,58 @@ fn every_change_of_the_last_record_loses_at_most_it() {
                 // It was cut, so the name is free for what comes, and the next start is clean.
                 assert_eq!(recovered(&written.vfs).1.torn, None);
             }
+        }
+    }
+}
+
+/// The next of a row of numbers that look like chance.
+fn chance(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) as usize
+}
+
+/// Cuts, zeroes, flips or overwrites somewhere in the last records.
+fn damage(bytes: &mut Vec<u8>, from: usize, end: usize, random: &mut u64) {
+    let at = from + chance(random) % (end - from);
+    let len = 1 + chance(random) % (end - at);
+    match chance(random) % 4 {
+        0 => bytes.truncate(at),
+        1 => bytes[at..at + len].fill(0),
+        2 => bytes[at] ^= 1 << (chance(random) % 8),
+        _ => bytes[at..at + len].iter_mut().for_each(|byte| *byte = chance(random) as u8),
+    }
+}
+
+#[test]
+fn whatever_happens_to_the_last_records_what_is_before_them_stays() {
+    const RECORDS: usize = 12;
+    let logs = [written(RECORDS, false), written(RECORDS, true)];
+    for seed in 0..if full() { 10_000 } else { 400 } {
+        let mut random = seed;
+        let written = &logs[chance(&mut random) % 2];
+        let end = written.bounds[RECORDS];
+        let mut bytes = written.bytes.clone();
+        let from = written.bounds[RECORDS - 1 - chance(&mut random) % 4];
+        for _ in 0..=chance(&mut random) % 3 {
+            let end = end.min(bytes.len());
+            if from < end {
+                damage(&mut bytes, from, end, &mut random);
+            }
+        }
+        put(&written.vfs, &written.path, &bytes);
+        let changed = (0..end).find(|at| bytes.get(*at) != Some(&written.bytes[*at])).unwrap_or(end);
+        let whole = written.bounds.iter().skip(1).filter(|bound| **bound <= changed).count();
+        match recover(&written.vfs, &dirs(), RecoveryOptions::default()) {
+            Ok(recovered) => {
+                assert_eq!(recovered.state.last_zxid(), Zxid(whole as i64), "seed {seed}");
+                assert_eq!(recovered.state.digest().0, written.workload.digests[whole], "seed {seed}");
+            }
+            // Only where good records stand behind the damage.
+            Err(RecoveryError::Log(ReadError::Damaged { last, .. })) => {
+                assert_eq!(last, Zxid(whole as i64), "seed {seed}");
+                assert!(whole + 1 < RECORDS, "seed {seed}: the last record is a torn end, whatever is in it");
+            }
+            Err(error) => panic!("seed {seed}: {error}"),
         }
     }
 }

@@ -263,3 +263,8 @@ impl Workload {
         self.state = state;
     }
 }
+
+/// Is this the long tier (`cargo xtask test --full`)?
+pub(crate) fn full() -> bool {
+    std::env::var_os("KAFKA_TESTS_FULL").is_some()
+}
