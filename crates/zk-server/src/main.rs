@@ -181,6 +181,16 @@ fn unexpected(error: &ServerError) -> u8 {
             eprintln!("Unable to access datadir, exiting abnormally");
             NO_DATA_DIR
         }
+        // Whatever is written about it, Apache's program ends as if it had been told to.
+        ServerError::Log(_) => {
+            tracing::info!(
+                target: "org.apache.zookeeper.server.ZooKeeperServerListenerImpl",
+                "Thread SyncThread:0 exits, error code 1"
+            );
+            tracing::info!(target: STANDALONE, "Exiting normally");
+            tracing::info!(target: "org.apache.zookeeper.util.ServiceUtils", "Exiting JVM with code 0");
+            0
+        }
         _ => {
             let exception = error.to_string();
             tracing::error!(target: STANDALONE, exception, "Unexpected exception, exiting abnormally");
