@@ -41,7 +41,7 @@ pub(crate) fn floor(options: &Options, tables: &mut Tables) {
 
 /// Time until ready, idle memory, a tool call, load by two clients, memory after it.
 pub(crate) fn measure(kind: Kind, options: &Options, tables: &mut Tables) {
-    if options.only == [Part::ZooKeeper] {
+    if ![Part::Start, Part::Produce, Part::Consume].iter().any(|part| options.wants(*part)) {
         return;
     }
     let dir = TempDir::new("bench-broker");

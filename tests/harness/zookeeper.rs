@@ -18,6 +18,8 @@ pub struct ZooKeeper {
     kind: Kind,
     port: u16,
     dir: PathBuf,
+    /// Words before the program's own: a program that runs it, with its options.
+    under: Vec<String>,
     running: Option<(Running, Option<JvmPermit>)>,
 }
 
@@ -29,6 +31,13 @@ impl ZooKeeper {
 
     /// The same, with more lines for its configuration.
     pub fn start_with(kind: Kind, dir: &Path, settings: &str) -> ZooKeeper {
+        let mut server = ZooKeeper::prepare(kind, dir, settings);
+        server.run();
+        server
+    }
+
+    /// Makes everything for one and does not start it.
+    pub fn prepare(kind: Kind, dir: &Path, settings: &str) -> ZooKeeper {
         fs::create_dir_all(dir.join("data")).expect("the test's directory can be written");
         let port = free_port();
         let config = format!(
@@ -36,9 +45,12 @@ impl ZooKeeper {
             dir.join("data").display()
         );
         fs::write(dir.join("zookeeper.properties"), config).expect("the test's directory can be written");
-        let mut server = ZooKeeper { kind, port, dir: dir.to_owned(), running: None };
-        server.run();
-        server
+        ZooKeeper { kind, port, dir: dir.to_owned(), under: Vec::new(), running: None }
+    }
+
+    /// From the next start on it runs under another program: `strace`, `prlimit`, `env`, with their options.
+    pub fn run_under(&mut self, words: &[&str]) {
+        self.under = words.iter().map(|word| (*word).to_owned()).collect();
     }
 
     /// Starts it again, on the same port and data, as whichever kind.
@@ -48,15 +60,31 @@ impl ZooKeeper {
         self.run();
     }
 
-    /// Starts it after a stop or kill.
-    pub fn run(&mut self) {
-        let permit = (self.kind == Kind::Apache).then(JvmPermit::take);
+    fn command(&self) -> Command {
         let mut command = match self.kind {
             Kind::Ours => Command::new(programs().join("zookeeper-server-start")),
             Kind::Apache => Apache::get().command("zookeeper-server-start"),
         };
         command.arg(self.dir.join("zookeeper.properties"));
-        let mut running = Running::start(command, &self.log());
+        let [program, options @ ..] = self.under.as_slice() else { return command };
+        let mut under = Command::new(program);
+        under.args(options).arg(command.get_program()).args(command.get_args());
+        under
+    }
+
+    /// Starts it where it is expected not to serve: its exit code and what it printed.
+    pub fn fail_to_run(&mut self) -> (Option<i32>, String) {
+        let _permit = (self.kind == Kind::Apache).then(JvmPermit::take);
+        let before = fs::read(self.log()).map_or(0, |bytes| bytes.len());
+        let mut running = Running::start(self.command(), &self.log());
+        let status = running.wait(Duration::from_secs(30));
+        (status.code(), running.output()[before..].to_owned())
+    }
+
+    /// Starts it after a stop or kill.
+    pub fn run(&mut self) {
+        let permit = (self.kind == Kind::Apache).then(JvmPermit::take);
+        let mut running = Running::start(self.command(), &self.log());
         let port = self.port;
         running.wait_ready("ZooKeeper", Duration::from_secs(30), || {
             // Apache's says `imok` before it serves.
