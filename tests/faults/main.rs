@@ -3,3 +3,8 @@
 
 mod hostile;
 mod kill_rounds;
+mod session;
+mod zk_crowds;
+mod zk_disk;
+mod zk_frames;
+mod zk_sessions;

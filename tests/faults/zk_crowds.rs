@@ -1,0 +1,276 @@
+//! Heavy and hostile clients of the coordination server: whatever they do, they pay for it, and others are served.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::{Kind, RawZk, TempDir, ZooKeeper, full, wait_until};
+
+use crate::session::{Mode, Session, buffer};
+
+/// What the kernel says about a process.
+fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a running process has memory");
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+}
+
+fn count_of(pid: u32, what: &str) -> usize {
+    fs::read_dir(format!("/proc/{pid}/{what}")).expect("the process runs").count()
+}
+
+fn cpu_ms(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    let fields: Vec<&str> = stat[stat.rfind(')').expect("a name") + 1..].split_whitespace().collect();
+    (fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")) * 10
+}
+
+fn handshake(timeout_ms: i32) -> Vec<u8> {
+    let mut request = vec![0; 12];
+    request.extend(timeout_ms.to_be_bytes());
+    request.extend([0; 8]);
+    request.extend(16i32.to_be_bytes());
+    request.extend([0; 17]);
+    buffer(&request)
+}
+
+fn socket(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
+    stream
+}
+
+/// Has the server closed it? Waits for at most so long.
+fn closes(stream: &mut TcpStream, at_most: Duration) -> bool {
+    stream.set_read_timeout(Some(at_most)).expect("a timeout can be set");
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// A server with a client that has a session and a node.
+fn served(name: &str, settings: &str) -> (TempDir, ZooKeeper, Session) {
+    let dir = TempDir::new(name);
+    let server = ZooKeeper::start_with(Kind::Ours, dir.path(), settings);
+    let mut witness = Session::open(server.port(), 40_000).expect("a session");
+    witness.create("/witness", b"", Mode::Persistent).expect("an answer").expect("it is made");
+    (dir, server, witness)
+}
+
+/// The slowest of some writes.
+fn slowest(witness: &mut Session, times: usize) -> Duration {
+    let write = |witness: &mut Session| {
+        let begin = Instant::now();
+        witness.set("/witness", b"still").expect("an answer").expect("it is set");
+        begin.elapsed()
+    };
+    (0..times).map(|_| write(witness)).max().unwrap_or_default()
+}
+
+#[test]
+fn who_sends_a_byte_at_a_time_is_closed_and_slows_nobody() {
+    let count = if full() { 2000 } else { 150 };
+    let (_dir, mut server, mut witness) = served("slowloris", "");
+    let bytes = handshake(10_000);
+    let mut slow: Vec<TcpStream> = (0..count).map(|_| socket(server.port())).collect();
+    let before = resident_kib(server.process().id());
+    let begin = Instant::now();
+    let mut worst = Duration::ZERO;
+    for second in 0..9 {
+        for (index, stream) in slow.iter_mut().enumerate() {
+            // A third says nothing at all, the others a byte of the handshake now and then.
+            if index % 3 != 0 {
+                stream.write_all(&bytes[second..=second]).expect("it is still open");
+            }
+        }
+        worst = worst.max(slowest(&mut witness, 5));
+        let next = begin + Duration::from_secs(second as u64 + 1);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    assert!(resident_kib(server.process().id()) < before + 20 * count as u64 + 4096);
+    for stream in &mut slow {
+        assert!(closes(stream, Duration::from_secs(8)), "still open after {:?}", begin.elapsed());
+    }
+    worst = worst.max(slowest(&mut witness, 20));
+    eprintln!("slowest write beside {count} of them: {worst:?}");
+    assert!(worst < Duration::from_secs(1), "another client waited {worst:?}");
+}
+
+#[test]
+fn who_does_not_read_is_not_asked_for_more_and_costs_little() {
+    let (_dir, mut server, mut witness) = served("no-reader", "");
+    witness.create("/large", &vec![b'x'; 500_000], Mode::Persistent).expect("an answer").expect("it is made");
+    let clients = if full() { 100 } else { 10 };
+    let pid = server.process().id();
+    let before = resident_kib(pid);
+    let port = server.port();
+    let readers: Vec<thread::JoinHandle<TcpStream>> = (0..clients)
+        .map(|_| {
+            thread::spawn(move || {
+                let mut stream = socket(port);
+                stream.write_all(&handshake(20_000)).expect("sent");
+                stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout can be set");
+                for xid in 0..20_000i32 {
+                    let get = [&xid.to_be_bytes()[..], &4i32.to_be_bytes(), &buffer(b"/large"), &[0]].concat();
+                    // At some time the server takes no more.
+                    if stream.write_all(&buffer(&get)).is_err() {
+                        break;
+                    }
+                }
+                stream
+            })
+        })
+        .collect();
+    let streams: Vec<TcpStream> = readers.into_iter().map(|reader| reader.join().expect("no panic")).collect();
+    let held = resident_kib(pid).saturating_sub(before);
+    eprintln!("{clients} clients that do not read hold {held} KiB");
+    assert!(held < 6 * 1024 * clients + 8192, "{held} KiB");
+    assert!(slowest(&mut witness, 50) < Duration::from_secs(1));
+    drop(streams);
+}
+
+#[test]
+fn idle_connections_are_cheap() {
+    let count = if full() { 10_000 } else { 1000 };
+    let (_dir, mut server, mut witness) = served("idle", "");
+    let pid = server.process().id();
+    let before = resident_kib(pid);
+    let mut crowd = Vec::new();
+    while crowd.len() < count {
+        let mut some: Vec<TcpStream> = (0..40).map(|_| socket(server.port())).collect();
+        for stream in &mut some {
+            stream.write_all(&handshake(40_000)).expect("sent");
+        }
+        for stream in &mut some {
+            stream.read_exact(&mut [0; 41]).expect("a session");
+        }
+        crowd.append(&mut some);
+    }
+    let each = (resident_kib(pid) - before) as f64 / crowd.len() as f64;
+    eprintln!("{each:.1} KiB for each of {} idle connections", crowd.len());
+    assert!(each < 16.0, "{each} KiB for each");
+    let begin = Instant::now();
+    RawZk::connect(server.port()).expect("one more fits");
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(slowest(&mut witness, 20) < Duration::from_secs(1));
+}
+
+#[test]
+fn without_free_descriptors_it_waits_and_recovers() {
+    let dir = TempDir::new("descriptors");
+    let mut server = ZooKeeper::start(Kind::Ours, dir.path());
+    server.stop();
+    server.run_under(&["prlimit", "--nofile=60"]);
+    server.run();
+    let mut witness = Session::open(server.port(), 40_000).expect("a session");
+    witness.create("/witness", b"", Mode::Persistent).expect("an answer").expect("it is made");
+    let pid = server.process().id();
+    // The system accepts for the server what the server cannot take.
+    let mut crowd: Vec<TcpStream> = (0..90).map(|_| socket(server.port())).collect();
+    for stream in &mut crowd {
+        let _ = stream.write_all(&handshake(40_000));
+    }
+    thread::sleep(Duration::from_millis(500));
+    let (before, begin) = (cpu_ms(pid), Instant::now());
+    for index in 0..50 {
+        witness.create(&format!("/kept{index}"), b"", Mode::Persistent).expect("an answer").expect("it is made");
+    }
+    thread::sleep(Duration::from_secs(2).saturating_sub(begin.elapsed()));
+    let used = cpu_ms(pid) - before;
+    assert!(used < 1000, "it spins: {used} ms of processor time in two seconds");
+    drop(crowd);
+    let again = wait_until(Duration::from_secs(15), || Session::open(server.port(), 10_000).is_ok());
+    assert!(again, "it does not recover:\n{}", server.process().output());
+    server.kill();
+    server.run_under(&[]);
+    server.run();
+    let mut after = Session::open(server.port(), 10_000).expect("a session");
+    for index in 0..50 {
+        assert!(after.exists(&format!("/kept{index}"), false).expect("an answer"), "/kept{index} is lost");
+    }
+}
+
+#[test]
+fn large_requests_of_many_cost_what_was_sent() {
+    let count = if full() { 200 } else { 60 };
+    let (_dir, mut server, mut witness) = served("large", "");
+    let pid = server.process().id();
+    let before = resident_kib(pid);
+    let mut halves: Vec<TcpStream> = (0..count).map(|_| socket(server.port())).collect();
+    for stream in &mut halves {
+        stream.write_all(&handshake(40_000)).expect("sent");
+        stream.read_exact(&mut [0; 41]).expect("a session");
+        // A megabyte is announced and 100 KiB come.
+        stream.write_all(&1_000_000u32.to_be_bytes()).expect("sent");
+        stream.write_all(&vec![0; 100 << 10]).expect("sent");
+    }
+    thread::sleep(Duration::from_millis(300));
+    let held = resident_kib(pid).saturating_sub(before);
+    eprintln!("{count} halves of large requests hold {held} KiB");
+    assert!(held < 280 * count as u64 + 8192, "{held} KiB for {count} times 100 KiB");
+    // More than `jute.maxbuffer` is refused by its length alone.
+    let mut eager: Vec<TcpStream> = (0..20).map(|_| socket(server.port())).collect();
+    for stream in &mut eager {
+        stream.write_all(&handshake(40_000)).expect("sent");
+        stream.read_exact(&mut [0; 41]).expect("a session");
+        stream.write_all(&(8u32 << 20).to_be_bytes()).expect("sent");
+        assert!(closes(stream, Duration::from_secs(10)), "8 MiB are not refused");
+    }
+    assert!(slowest(&mut witness, 20) < Duration::from_secs(1));
+    drop(halves);
+    let gone = || count_of(pid, "fd") < 40;
+    assert!(wait_until(Duration::from_secs(10), gone), "descriptors are left: {}", count_of(pid, "fd"));
+}
+
+#[test]
+fn a_storm_of_reconnects_leaves_nothing_behind() {
+    let seconds = if full() { 60 } else { 4 };
+    let (_dir, mut server, mut witness) = served("storm", "tickTime=500");
+    let pid = server.process().id();
+    let port = server.port();
+    let storm = |seconds: u64| {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(move || {
+                        let mut opened = 0;
+                        while Instant::now() < end {
+                            let mut stream = socket(port);
+                            stream.write_all(&handshake(1000)).expect("sent");
+                            // Every other one leaves before its session is made.
+                            if opened % 2 == 0 {
+                                stream.read_exact(&mut [0; 41]).expect("a session");
+                            }
+                            opened += 1;
+                        }
+                        opened
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum::<usize>()
+        })
+    };
+    storm(2);
+    let settled = || count_of(pid, "fd") < 30;
+    assert!(wait_until(Duration::from_secs(10), settled), "{} descriptors", count_of(pid, "fd"));
+    let (memory, threads) = (resident_kib(pid), count_of(pid, "task"));
+    let opened = storm(seconds);
+    assert!(opened > 300 * seconds as usize, "the storm was a breeze: {opened}");
+    assert!(wait_until(Duration::from_secs(10), settled), "{} descriptors", count_of(pid, "fd"));
+    witness.ping().expect("it serves");
+    // The sessions end, and with them what the server knew of them.
+    thread::sleep(Duration::from_secs(3));
+    witness.ping().expect("it serves");
+    let grown = resident_kib(pid).saturating_sub(memory);
+    eprintln!("{opened} connections, {grown} KiB more than before");
+    assert!(grown < 16 * 1024, "{grown} KiB more than before");
+    assert!(count_of(pid, "task") <= threads + 1);
+}
