@@ -10,8 +10,8 @@ use properties::grammar::{ConnectString, ConnectStringError, connect_string};
 use tokio::sync::{mpsc, oneshot, watch};
 use zk_proto::ops::{
     AddWatchRequest, ClientInfo, CreateRequest, CreateTtlRequest, DeleteRequest, ExistsRequest, GetAclRequest,
-    GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest, GetEphemeralsRequest, RemoveWatchesRequest,
-    SetAclRequest, SetDataRequest, SyncRequest,
+    GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest, GetEphemeralsRequest, ReconfigRequest,
+    RemoveWatchesRequest, SetAclRequest, SetDataRequest, SyncRequest,
 };
 use zk_proto::{Acl, CreateMode, ErrorCode, Request, Response, SessionId, Stat};
 
@@ -190,15 +190,7 @@ impl Client {
 
     /// The znode's data and counters. `watch`: tell when it is set or deleted.
     pub fn get(&self, path: &str, watch: bool) -> Call<(Option<Bytes>, Stat)> {
-        self.call_at(
-            path,
-            false,
-            |path| Request::GetData(GetDataRequest { path, watch }),
-            |response, _| match response {
-                Response::GetData(body) => Ok((body.data, body.stat)),
-                _ => Err(Error::UnexpectedReply),
-            },
-        )
+        self.call_at(path, false, |path| Request::GetData(GetDataRequest { path, watch }), data)
     }
 
     /// Sets the znode's data, if it has this version (-1: any).
@@ -279,10 +271,42 @@ impl Client {
         )
     }
 
-    /// Removes watches of this session; each kind that was there is told as an event.
-    pub fn remove_watches(&self, path: &str, which: WatcherType) -> Call<()> {
+    /// Removes watches of this session; each kind that was there is told as an event. `local`: this client forgets
+    /// them also when no server can be asked.
+    pub fn remove_watches(&self, path: &str, which: WatcherType, local: bool) -> Call<()> {
         let kind = which.wire();
-        self.call_at(path, false, |path| Request::RemoveWatches(RemoveWatchesRequest { path, kind }), empty)
+        let request = path::check(path, false)
+            .map(|()| Request::RemoveWatches(RemoveWatchesRequest { path: self.chroot.prepend(path), kind }));
+        let (waiting, reply) = oneshot::channel();
+        match request {
+            Ok(request) if local => self.submit(Command::ForgetWatches(request, waiting), reply, empty),
+            request => self.call(request, empty),
+        }
+    }
+
+    /// The ensemble's configuration, which stands outside of any chroot, and its counters. `watch`: tell when it
+    /// changes.
+    pub fn config(&self, watch: bool) -> Call<(Option<Bytes>, Stat)> {
+        let request = Request::GetData(GetDataRequest { path: CONFIG_NODE.to_owned(), watch });
+        self.call(Ok(request), data)
+    }
+
+    /// Changes the ensemble's configuration: servers to add and to remove, or all that are to be in it, as comma
+    /// separated lists; `from` is the version that it must have now (-1: any). The result is the new one.
+    pub fn reconfigure(
+        &self,
+        joining: Option<String>,
+        leaving: Option<String>,
+        members: Option<String>,
+        from: i64,
+    ) -> Call<(Option<Bytes>, Stat)> {
+        let request = Request::Reconfig(ReconfigRequest {
+            joining_servers: joining,
+            leaving_servers: leaving,
+            new_members: members,
+            cur_config_id: from,
+        });
+        self.call(Ok(request), data)
     }
 
     /// Paths of this session's ephemeral znodes that begin with `prefix`.
@@ -350,8 +374,18 @@ impl Client {
     }
 }
 
+/// Where the ensemble's configuration is.
+const CONFIG_NODE: &str = "/zookeeper/config";
+
 type Reply = oneshot::Receiver<Result<Response, Error>>;
 type Convert<R> = fn(Response, &Chroot) -> Result<R, Error>;
+
+fn data(response: Response, _: &Chroot) -> Result<(Option<Bytes>, Stat), Error> {
+    match response {
+        Response::GetData(body) => Ok((body.data, body.stat)),
+        _ => Err(Error::UnexpectedReply),
+    }
+}
 
 fn created(response: Response, chroot: &Chroot) -> Result<String, Error> {
     match response {

@@ -29,6 +29,8 @@ pub(crate) type Waiting = oneshot::Sender<Result<Response, Error>>;
 #[derive(Debug)]
 pub(crate) enum Command {
     Request(Request, Waiting),
+    /// A request that removes watches, which is done without a server if there is none.
+    ForgetWatches(Request, Waiting),
     Authenticate(Identity<Waiting>),
 }
 
@@ -123,6 +125,9 @@ impl Shell {
         for command in batch {
             match command {
                 Command::Request(request, waiting) => self.session.request(now, request, waiting, &mut self.effects),
+                Command::ForgetWatches(request, waiting) => {
+                    self.session.forget_watches(now, request, waiting, &mut self.effects);
+                }
                 Command::Authenticate(identity) => self.session.authenticate(now, identity, &mut self.effects),
             }
         }

@@ -23,4 +23,5 @@ pub use auth::digest;
 pub use client::{Call, Client, Options, SessionKey, State};
 pub use error::Error;
 pub use multi::{Op, OpResult};
+pub use path::check as check_path;
 pub use watcher::{Event, EventKind, EventReceiver, WatchedEvent, WatcherType};

@@ -2,8 +2,12 @@
 
 use crate::Error;
 
-/// Checks a path; `sequential` ones get a number appended by the server and may therefore end in `/`.
-pub(crate) fn check(path: &str, sequential: bool) -> Result<(), Error> {
+/// Checks a path as every call does before it sends anything; `sequential` ones get a number appended by the server and
+/// may therefore end in `/`.
+///
+/// # Errors
+/// [`Error::InvalidPath`] with the rule that is broken.
+pub fn check(path: &str, sequential: bool) -> Result<(), Error> {
     let reason = if sequential { fault(&format!("{path}1")) } else { fault(path) };
     reason.map_or(Ok(()), |reason| Err(Error::InvalidPath(reason)))
 }

@@ -206,6 +206,27 @@ impl<T> Session<T> {
         }
     }
 
+    /// A caller's request to remove watches. Without a connection only this client has to forget them: a server learns
+    /// of watches when they are set again.
+    pub(crate) fn forget_watches(&mut self, now: Tick, request: Request, waiting: T, effects: &mut Vec<Effect<T>>) {
+        if !matches!(self.phase, Phase::Connecting | Phase::Handshaking) || self.closing {
+            self.request(now, request, waiting, effects);
+            return;
+        }
+        let (path, _, which) = parts(request);
+        let removed = which.map_or_else(Vec::new, |which| self.watches.remove(which, &path));
+        let path = self.chroot.strip(path);
+        let result = if removed.is_empty() {
+            Err(Error::Refused { code: ErrorCode::NoWatcher, path: path.clone() })
+        } else {
+            Ok(Response::Empty)
+        };
+        for kind in removed {
+            effects.push(Effect::Tell(Event::Watch(WatchedEvent { kind, path: path.clone() })));
+        }
+        effects.push(Effect::Reply { waiting, result });
+    }
+
     /// A caller's identity, shown now and at every reconnect.
     pub(crate) fn authenticate(&mut self, now: Tick, identity: Identity<T>, effects: &mut Vec<Effect<T>>) {
         if let Phase::Over(error) = &self.phase {

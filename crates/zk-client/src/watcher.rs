@@ -107,6 +107,10 @@ pub enum WatcherType {
     Data,
     /// All of them, persistent ones included.
     Any,
+    /// Persistent ones that are not recursive (servers from 3.9 on).
+    Persistent,
+    /// Persistent recursive ones (servers from 3.9 on).
+    PersistentRecursive,
 }
 
 impl WatcherType {
@@ -115,6 +119,8 @@ impl WatcherType {
             WatcherType::Children => 1,
             WatcherType::Data => 2,
             WatcherType::Any => 3,
+            WatcherType::Persistent => 4,
+            WatcherType::PersistentRecursive => 5,
         }
     }
 
@@ -122,6 +128,8 @@ impl WatcherType {
         match kind {
             1 => WatcherType::Children,
             2 => WatcherType::Data,
+            4 => WatcherType::Persistent,
+            5 => WatcherType::PersistentRecursive,
             _ => WatcherType::Any,
         }
     }
@@ -185,11 +193,11 @@ impl Watches {
                 removed.push(EventKind::DataWatchRemoved);
             }
         }
-        if which == WatcherType::Any {
-            let persistent = self.persistent.remove(path);
-            if self.recursive.remove(path) || persistent {
-                removed.push(EventKind::PersistentWatchRemoved);
-            }
+        let persistent = matches!(which, WatcherType::Persistent | WatcherType::Any) && self.persistent.remove(path);
+        let recursive =
+            matches!(which, WatcherType::PersistentRecursive | WatcherType::Any) && self.recursive.remove(path);
+        if persistent || recursive {
+            removed.push(EventKind::PersistentWatchRemoved);
         }
         removed
     }

@@ -14,11 +14,13 @@ pub mod txn_reader;
 pub mod snapshot;
 pub mod trigger;
 
+pub mod past;
 mod purge;
+pub mod raw_log;
 pub mod recovery;
 
 pub use file_names::{Compression, Dirs, LogFile, SnapshotFile};
-pub use purge::{RETAIN_MIN, purge};
+pub use purge::{RETAIN_MIN, obsolete, purge};
 pub use recovery::{Recovered, RecoveryError, RecoveryOptions, Report, recover};
 pub use snapshot::{SnapshotDump, SnapshotError, SnapshotSink};
 pub use trigger::SnapshotTrigger;

@@ -14,6 +14,13 @@ pub const RETAIN_MIN: usize = 3;
 /// Removes older snapshots and logs; what was removed. Keeps at least [`RETAIN_MIN`] snapshots that look whole; those
 /// that do not, and are not older, stay and are not counted.
 pub fn purge(vfs: &dyn Vfs, dirs: &Dirs, retain: usize) -> io::Result<Vec<PathBuf>> {
+    let removed = obsolete(vfs, dirs, retain)?;
+    removed.iter().try_for_each(|path| vfs.remove_file(path))?;
+    Ok(removed)
+}
+
+/// What [`purge`] would remove, in this order.
+pub fn obsolete(vfs: &dyn Vfs, dirs: &Dirs, retain: usize) -> io::Result<Vec<PathBuf>> {
     let snapshots = dirs.snapshots(vfs)?;
     let mut kept = 0;
     let mut oldest = None;
@@ -29,9 +36,7 @@ pub fn purge(vfs: &dyn Vfs, dirs: &Dirs, retain: usize) -> io::Result<Vec<PathBu
     let first_needed = logs.iter().rposition(|log| log.first <= oldest).unwrap_or(0);
     let old_snapshots = snapshots.into_iter().filter(|file| file.zxid < oldest).map(|file| file.path);
     let old_logs = logs.into_iter().take(first_needed).map(|log| log.path);
-    let removed: Vec<PathBuf> = old_snapshots.chain(old_logs).collect();
-    removed.iter().try_for_each(|path| vfs.remove_file(path))?;
-    Ok(removed)
+    Ok(old_snapshots.chain(old_logs).collect())
 }
 
 #[cfg(test)]

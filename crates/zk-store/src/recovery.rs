@@ -166,14 +166,14 @@ fn has_transactions(vfs: &dyn Vfs, logs: &[LogFile]) -> Result<bool, ReadError> 
     Ok(TxnReader::new(vfs, logs, first).next()?.is_some())
 }
 
-struct Replay<'a> {
-    state: &'a mut ZkState,
-    report: &'a mut Report,
-    digest: Option<SnapshotDigest>,
+pub(crate) struct Replay<'a> {
+    pub(crate) state: &'a mut ZkState,
+    pub(crate) report: &'a mut Report,
+    pub(crate) digest: Option<SnapshotDigest>,
 }
 
 impl Replay<'_> {
-    fn apply(&mut self, entry: &Entry) {
+    pub(crate) fn apply(&mut self, entry: &Entry) {
         let header = &entry.logged.header;
         let before = self.state.last_zxid();
         // A new epoch begins a new count.

@@ -342,3 +342,26 @@ fn nonsense_is_an_error_and_no_panic() {
     let result = world.reply(xid::NOTIFICATION, -1, ErrorCode::Ok, &|out| unknown.write(out));
     assert_eq!(result, Err(Error::UnexpectedReply));
 }
+
+#[test]
+fn watches_are_forgotten_without_a_server() {
+    let mut world = World::connected("a:1");
+    let watch = AddWatchRequest { path: "/w".into(), mode: 1 };
+    world.session.request(Tick(1), Request::AddWatch(watch), 1, &mut world.effects);
+    let (xid, _) = world.requests().remove(0);
+    let reply = ReplyHeader { xid, zxid: Zxid(1), err: 0 };
+    let mut frame = reply.to_bytes().to_vec();
+    frame.extend_from_slice(&0i32.to_be_bytes());
+    world.session.received(Tick(1), frame.into(), &mut world.effects).unwrap();
+    world.session.lost(Tick(2), &mut world.effects);
+    world.effects.clear();
+    let remove = |kind| Request::RemoveWatches(zk_proto::ops::RemoveWatchesRequest { path: "/w".into(), kind });
+    world.session.forget_watches(Tick(3), remove(4), 2, &mut world.effects);
+    let refused = Error::Refused { code: ErrorCode::NoWatcher, path: "/w".into() };
+    assert_eq!(world.effects, [Effect::Reply { waiting: 2, result: Err(refused) }]);
+    world.effects.clear();
+    world.session.forget_watches(Tick(3), remove(5), 3, &mut world.effects);
+    let event = WatchedEvent { kind: EventKind::PersistentWatchRemoved, path: "/w".into() };
+    let told = [Effect::Tell(Event::Watch(event)), Effect::Reply { waiting: 3, result: Ok(Response::Empty) }];
+    assert_eq!(world.effects, told);
+}
