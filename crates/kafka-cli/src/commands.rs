@@ -5,10 +5,27 @@ use crate::Invocation;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod topics;
+pub mod zk_cleanup;
+pub mod zk_cli;
+pub mod zk_snap_shot_toolkit;
+pub mod zk_snapshot_comparer;
+pub mod zk_snapshot_recursive_summary_toolkit;
+pub mod zk_txn_log_toolkit;
 pub mod zookeeper_shell;
 
 /// The names of all tools.
-pub const NAMES: &[&str] = &["kafka-console-consumer", "kafka-console-producer", "kafka-topics", "zookeeper-shell"];
+pub const NAMES: &[&str] = &[
+    "kafka-console-consumer",
+    "kafka-console-producer",
+    "kafka-topics",
+    "zk-cleanup",
+    "zk-cli",
+    "zk-snap-shot-toolkit",
+    "zk-snapshot-comparer",
+    "zk-snapshot-recursive-summary-toolkit",
+    "zk-txn-log-toolkit",
+    "zookeeper-shell",
+];
 
 /// Runs the named tool; the result is its exit code.
 pub fn run(name: &str, invocation: Invocation) -> u8 {
@@ -16,6 +33,12 @@ pub fn run(name: &str, invocation: Invocation) -> u8 {
         "kafka-console-consumer" => console_consumer::run(invocation),
         "kafka-console-producer" => console_producer::run(invocation),
         "kafka-topics" => topics::run(invocation),
+        "zk-cleanup" => zk_cleanup::run(invocation),
+        "zk-cli" => zk_cli::run(invocation),
+        "zk-snap-shot-toolkit" => zk_snap_shot_toolkit::run(invocation),
+        "zk-snapshot-comparer" => zk_snapshot_comparer::run(invocation),
+        "zk-snapshot-recursive-summary-toolkit" => zk_snapshot_recursive_summary_toolkit::run(invocation),
+        "zk-txn-log-toolkit" => zk_txn_log_toolkit::run(invocation),
         "zookeeper-shell" => zookeeper_shell::run(invocation),
         unknown => {
             let mut console = invocation.console;

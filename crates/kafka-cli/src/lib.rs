@@ -4,11 +4,13 @@ use std::env;
 use std::process::ExitCode;
 
 pub mod commands;
+pub mod commons_cli;
 pub mod exit;
 pub mod options;
 pub mod output;
 pub mod settings;
 pub mod start;
+pub mod zk_files;
 
 use output::Console;
 

@@ -32,7 +32,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         if path.metadata()?.permissions().mode() & 0o111 == 0 {
             findings.push(format!("bin/{name}: not executable"));
         }
-        scripts.insert(stem.to_owned());
+        scripts.insert(kebab_case(stem));
     }
     for server in SERVERS {
         for verb in ["start", "stop"] {
@@ -47,7 +47,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     for script in &scripts {
         let command = script.strip_prefix("kafka-").unwrap_or(script);
         if !commands.contains(command) && !commands.contains(script) {
-            findings.push(format!("bin/{script}.sh: no commands/{}.rs", command.replace('-', "_")));
+            findings.push(format!("the script of {script}: no commands/{}.rs", command.replace('-', "_")));
         }
     }
     for command in &commands {
@@ -56,4 +56,19 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         }
     }
     verdict("scripts", looked_at, &findings)
+}
+
+/// ZooKeeper's own scripts are written in camel case (`zkCleanup`), the programs behind them are not (`zk-cleanup`).
+fn kebab_case(name: &str) -> String {
+    let letters = name.chars().flat_map(|letter| {
+        let dash = letter.is_ascii_uppercase().then_some('-');
+        dash.into_iter().chain([letter.to_ascii_lowercase()])
+    });
+    letters.collect()
+}
+
+#[test]
+fn scripts_in_camel_case_have_programs_that_are_not() {
+    assert_eq!(kebab_case("zkTxnLogToolkit"), "zk-txn-log-toolkit");
+    assert_eq!(kebab_case("kafka-topics"), "kafka-topics");
 }

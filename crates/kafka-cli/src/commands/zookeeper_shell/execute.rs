@@ -1,75 +1,167 @@
-//! The commands that talk to the server.
+//! What a command does. Its reads work on a server and on a tree of the past, its writes on a server only.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use zk_client::{Client, Error, WatcherType};
+use properties::Properties;
+use tokio::time::timeout;
+use vfs::{OsVfs, Vfs as _};
+use zk_client::{Call, Client, Error, Op, OpResult, WatcherType};
 use zk_proto::{Acl, CreateMode, ErrorCode, Stat};
 
-use super::words::{Parsed, Spec};
-use super::{Shell, print, usage};
+use super::command::{Command, Format, Members};
+use super::print;
+use super::shell::{Complaints, Shell};
+use super::source::{PastReader, Source};
+use super::tree_text::{self, Children, breadth_first, depth_first};
 
-/// Lines for standard error.
-type Complaints = Vec<String>;
-type Outcome = Result<(), Complaints>;
+/// What a command comes to: nothing, or lines for standard error.
+pub(super) type Outcome = Result<(), Complaints>;
 
-/// How many deletes are on their way at once, when `deleteall` is not told.
-const DELETES_AT_ONCE: usize = 1000;
-
-fn complaint(error: &Error) -> Complaints {
-    vec![print::error(error)]
-}
+/// How long `sync` waits.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(30);
+/// Transactions of `deleteall` that are on their way at once.
+const BATCHES_AT_ONCE: usize = 10;
+/// Where the ensemble's configuration is.
+const CONFIG: &str = "/zookeeper/config";
 
 impl Shell {
-    /// Runs one command that is known to exist.
-    pub(super) async fn execute(&mut self, words: &[String]) -> Outcome {
-        let (name, args) = (words[0].as_str(), &words[1..]);
-        match name {
-            "addauth" => self.add_auth(args).await,
-            "create" => self.create(args).await,
-            "delete" => self.delete(args).await,
-            "deleteall" => self.delete_all(args).await,
-            "get" => self.get(args).await,
-            "getAcl" => self.get_acl(args).await,
-            "getAllChildrenNumber" => self.all_children_number(args).await,
-            "getEphemerals" => self.ephemerals(args).await,
-            "ls" => self.list(args).await,
-            "set" => self.set(args).await,
-            "setAcl" => self.set_acl(args).await,
-            "stat" => self.stat(args).await,
-            "sync" => self.sync(args).await,
-            "whoami" => self.who_am_i().await,
-            "addWatch" => self.add_watch(args).await,
-            "removewatches" => self.remove_watches(args).await,
-            "config" => self.config(args).await,
-            "setquota" | "listquota" | "delquota" | "reconfig" => {
-                Err(vec![format!("{name}: not served yet by this shell")])
+    /// Does what a command says.
+    pub(super) async fn perform(&mut self, command: Command) -> Outcome {
+        self.note_what_the_past_cannot(&command)?;
+        match command {
+            Command::AddAuth { scheme, proof } => self.add_auth(&scheme, proof).await,
+            Command::AddWatch { path, recursive } => {
+                self.call(&path, |client| client.add_watch(&path, recursive)).await
             }
-            _ => Ok(()),
+            Command::Close => {
+                self.close(true).await;
+                Ok(())
+            }
+            Command::Config { client, stat, watch } => self.config(client, stat, watch).await,
+            Command::Create { path, data, acl, mode, ttl_ms } => self.create(&path, data, acl, mode, ttl_ms).await,
+            Command::Delete { path, version } => self.call(&path, |client| client.delete(&path, version)).await,
+            Command::DeleteAll { path, batch } => self.delete_all(&path, batch).await,
+            Command::DelQuota { path, which } => self.del_quota(&path, which).await,
+            Command::Get { path, stat, watch, format } => self.get(&path, stat, watch, format).await,
+            Command::GetAcl { path, stat } => self.get_acl(&path, stat).await,
+            Command::GetAllChildrenNumber { path } => {
+                let server = |client: &Client| client.all_children_number(&path);
+                let number = self.read(&path, server, |past| past.all_children_number(&path)).await?;
+                self.console.line(&number.to_string());
+                Ok(())
+            }
+            Command::GetEphemerals { prefix } => self.get_ephemerals(prefix.as_deref().unwrap_or("/")).await,
+            Command::ListQuota { path } => self.list_quota(&path).await,
+            Command::Ls { path, stat, watch, recursive } => self.list(&path, stat, watch, recursive).await,
+            Command::Reconfig { stat, from, joining, leaving, members } => {
+                self.reconfig(stat, from, joining, leaving, members).await
+            }
+            Command::RemoveWatches { path, which, local } => self.remove_watches(&path, which, local).await,
+            Command::Set { path, data, version, stat } => {
+                let set = self.call(&path, |client| client.set(&path, Some(data), version)).await?;
+                self.print_stat_if(stat, &set);
+                Ok(())
+            }
+            Command::SetAcl { path, acl, version, stat, recursive } => {
+                self.set_acl(&path, acl, version, stat, recursive).await
+            }
+            Command::SetQuota { path, limits } => self.set_quota(&path, limits).await,
+            Command::Stat { path, watch } => self.stat(&path, watch).await,
+            Command::Sync { path } => self.sync(&path).await,
+            Command::Version => {
+                self.console.line(super::usage::VERSION);
+                Ok(())
+            }
+            Command::WhoAmI => self.who_am_i().await,
         }
     }
 
-    /// The command's words, if there are at least so many besides its options.
-    fn parse(name: &str, spec: &'static str, args: &[String], least: usize) -> Result<Parsed, Complaints> {
-        let parsed = Spec(spec).parse(args).map_err(|text| vec![text])?;
-        if parsed.args.len() < least { Err(vec![usage::of(name)]) } else { Ok(parsed) }
+    /// Writes need a server; a watch on what does not change is told, and not left.
+    fn note_what_the_past_cannot(&mut self, command: &Command) -> Outcome {
+        let Source::Past(past) = &self.source else { return Ok(()) };
+        let watch = match command {
+            Command::Config { watch, .. }
+            | Command::Get { watch, .. }
+            | Command::Ls { watch, .. }
+            | Command::Stat { watch, .. } => *watch,
+            Command::GetAcl { .. }
+            | Command::GetAllChildrenNumber { .. }
+            | Command::GetEphemerals { .. }
+            | Command::ListQuota { .. }
+            | Command::Version => false,
+            _ => {
+                let zxid = past.state.last_zxid();
+                return Err(vec![format!("Not a read-only call: the tree at zxid {zxid} is read from files")]);
+            }
+        };
+        if watch {
+            self.console.error("-w: the past does not change, no watch is left");
+        }
+        Ok(())
     }
 
     /// A path is looked at before the connection is made.
-    fn client(&mut self, path: &str) -> Result<Client, Complaints> {
+    pub(super) fn client(&mut self, path: &str) -> Result<Client, Complaints> {
         if !path.is_empty() && !path.starts_with('/') {
             return Err(vec!["Path must start with / character".to_owned()]);
         }
-        Ok(self.connect().client.clone())
+        self.connect().ok_or_else(|| vec!["Not connected".to_owned()])
     }
 
-    /// Prints the events that came before the reply, then goes on with it.
-    fn settle<R>(&mut self, result: Result<R, Error>) -> Result<R, Complaints> {
+    /// Makes a call, prints the events that came before its reply, then goes on with the reply.
+    pub(super) async fn call<R>(&mut self, path: &str, call: impl FnOnce(&Client) -> Call<R>) -> Result<R, Complaints> {
+        let result = self.try_call(path, call).await?;
+        self.settle(result)
+    }
+
+    /// The same, for callers that look at errors.
+    pub(super) async fn try_call<R>(
+        &mut self,
+        path: &str,
+        call: impl FnOnce(&Client) -> Call<R>,
+    ) -> Result<Result<R, Error>, Complaints> {
+        let client = self.client(path)?;
+        let result = call(&client).await;
+        self.drain_events();
+        Ok(result)
+    }
+
+    /// A read, of a server or of the past.
+    pub(super) async fn read<R>(
+        &mut self,
+        path: &str,
+        server: impl FnOnce(&Client) -> Call<R>,
+        past: impl FnOnce(PastReader<'_>) -> Result<R, Error>,
+    ) -> Result<R, Complaints> {
+        let result = self.try_read(path, server, past).await?;
+        self.settle(result)
+    }
+
+    /// The same, for callers that look at errors.
+    pub(super) async fn try_read<R>(
+        &mut self,
+        path: &str,
+        server: impl FnOnce(&Client) -> Call<R>,
+        past: impl FnOnce(PastReader<'_>) -> Result<R, Error>,
+    ) -> Result<Result<R, Error>, Complaints> {
+        match &self.source {
+            Source::Past(tree) => Ok(past(PastReader(tree))),
+            _ => self.try_call(path, server).await,
+        }
+    }
+
+    pub(super) fn settle<R>(&mut self, result: Result<R, Error>) -> Result<R, Complaints> {
         self.drain_events();
         result.map_err(|error| {
-            let mut lines = complaint(&error);
+            let mut lines = vec![print::error(&error)];
             if error.is_connection_loss() {
-                let server = &self.settings.server;
+                let server = self.server();
                 lines.push(format!(
                     "No ZooKeeper answers on {server}. To start one: ./zookeeper-server-start.sh ../config/zookeeper.properties"
                 ));
@@ -78,269 +170,184 @@ impl Shell {
         })
     }
 
-    fn print_stat(&mut self, stat: &Stat) {
-        let text = print::stat(stat, logging::local_zone());
-        self.console.line(&text);
-    }
-
-    fn print_data(&mut self, data: Option<&Bytes>) {
-        match data {
-            Some(data) => {
-                self.console.bytes(data);
-                self.console.bytes(b"\n");
-            }
-            None => self.console.line("null"),
+    pub(super) fn print_stat_if(&mut self, wanted: bool, stat: &Stat) {
+        if wanted {
+            let text = print::stat(stat, logging::local_zone());
+            self.console.line(&text);
         }
     }
 
-    async fn add_auth(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("addauth", "", args, 1)?;
-        let proof = parsed.args.get(1).map_or_else(Bytes::new, |proof| Bytes::from(proof.clone()));
+    async fn add_auth(&mut self, scheme: &str, proof: Bytes) -> Outcome {
         // As the only command it would show an identity to a session that ends with it.
-        if let Some(session) = &self.session {
+        if let Source::Server(session) = &self.source {
             // The verdict comes as an event, if it is no.
-            let _ = session.client.add_auth(&parsed.args[0], proof).await;
+            let _ = session.client.add_auth(scheme, proof).await;
         }
         Ok(())
     }
 
-    async fn create(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("create", "sect:", args, 1)?;
-        let (sequential, ephemeral) = (parsed.has('s'), parsed.has('e'));
-        if parsed.has('c') && (sequential || ephemeral) {
-            return Err(vec![
-                "-c cannot be combined with -s or -e. Containers cannot be ephemeral or sequential.".to_owned(),
-            ]);
-        }
-        let ttl_ms = match parsed.value('t') {
-            None => None,
-            Some(_) if parsed.has('e') => return Err(vec!["TTLs cannot be used with Ephemeral znodes".to_owned()]),
-            Some(_) if parsed.has('c') => return Err(vec!["TTLs cannot be used with Container znodes".to_owned()]),
-            Some(text) => Some(text.parse::<i64>().map_err(|_| vec!["-t argument must be a long value".to_owned()])?),
-        };
-        let mode = match (parsed.has('c'), sequential, ephemeral) {
-            (true, ..) => CreateMode::Container,
-            (_, false, false) => CreateMode::Persistent,
-            (_, true, false) => CreateMode::PersistentSequential,
-            (_, false, true) => CreateMode::Ephemeral,
-            (_, true, true) => CreateMode::EphemeralSequential,
-        };
-        let data = parsed.args.get(1).map(|data| Bytes::from(data.clone()));
-        let acl = match parsed.args.get(2) {
-            None => Acl::open(),
-            Some(text) => self.read_acl(text, true)?,
-        };
-        let path = &parsed.args[0];
-        let client = self.client(path)?;
-        let created = match ttl_ms {
-            Some(ttl_ms) => client.create_ttl(path, data, acl, sequential, ttl_ms).await,
-            None => client.create(path, data, acl, mode).await,
-        };
-        if let Err(error @ Error::Refused { code: ErrorCode::InvalidAcl, .. }) = &created {
-            self.drain_events();
-            self.console.error(&error.to_string());
+    async fn create(
+        &mut self,
+        path: &str,
+        data: Option<Bytes>,
+        acl: Vec<Acl>,
+        mode: CreateMode,
+        ttl_ms: Option<i64>,
+    ) -> Outcome {
+        let sequential = mode.is_sequential();
+        let created = self
+            .try_call(path, |client| match ttl_ms {
+                Some(ttl_ms) => client.create_ttl(path, data, acl, sequential, ttl_ms),
+                None => client.create(path, data, acl, mode),
+            })
+            .await?;
+        match &created {
+            Err(error @ Error::Refused { code: ErrorCode::InvalidAcl, .. }) => self.console.error(&error.to_string()),
+            Err(Error::Refused { code: ErrorCode::EphemeralOnLocalSession, .. }) => {
+                self.console.error("Unable to create ephemeral node on a local session");
+            }
+            _ => {}
         }
         let created = self.settle(created)?;
         self.console.error(&format!("Created {created}"));
         Ok(())
     }
 
-    /// Reads a list; Apache's shell sends one that cannot be read as an empty one, which its client refuses.
-    fn read_acl(&mut self, text: &str, with_code: bool) -> Result<Vec<Acl>, Complaints> {
-        let mut complaints = Vec::new();
-        let list = print::parse_acl(text, &mut complaints);
-        if let Some(list) = list {
-            for line in complaints {
-                self.drain_events();
-                self.console.error(&line);
-            }
-            return Ok(list);
-        }
-        if with_code {
-            complaints.push("KeeperErrorCode = InvalidACL".to_owned());
-        }
-        complaints.push("Acl is not valid : null".to_owned());
-        Err(complaints)
-    }
-
-    fn version(parsed: &Parsed) -> Result<i32, Complaints> {
-        match parsed.value('v') {
-            None => Ok(-1),
-            Some(text) => text.parse().map_err(|_| {
-                vec![format!(
-                    "Exception in thread \"main\" java.lang.NumberFormatException: For input string: \"{text}\""
-                )]
-            }),
-        }
-    }
-
-    async fn delete(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("delete", "v:", args, 1)?;
-        let version = Self::version(&parsed)?;
-        let client = self.client(&parsed.args[0])?;
-        let deleted = client.delete(&parsed.args[0], version).await;
-        self.settle(deleted)
-    }
-
-    /// Deletes a znode and all below it, the deepest first, many at once.
-    async fn delete_all(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("deleteall", "b:", args, 1)?;
-        let batch = match parsed.value('b') {
-            None => DELETES_AT_ONCE,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|batch| *batch > 0)
-                .ok_or_else(|| vec!["-b argument must be an int value".to_owned()])?,
-        };
-        let path = &parsed.args[0];
+    /// Deletes a znode and all below it, the deepest first, so many in one transaction.
+    async fn delete_all(&mut self, path: &str, batch: i32) -> Outcome {
         let client = self.client(path)?;
-        let tree = tree(&client, path).await;
-        let tree = self.settle(tree)?;
-        let mut failed = None;
-        let mut on_their_way = VecDeque::new();
-        for path in tree.iter().rev() {
-            if on_their_way.len() == batch
-                && let Some(call) = on_their_way.pop_front()
-            {
-                failed = failed.or(outcome_of_delete(call).await);
+        let children = children_below(&client, path, false).await;
+        let mut tree = breadth_first(path, &self.settle(children)?);
+        tree.reverse();
+        let Some(batch) = usize::try_from(batch).ok().filter(|batch| *batch > 0) else {
+            for path in tree {
+                self.call(&path, |client| client.delete(&path, -1)).await?;
             }
-            on_their_way.push_back(client.delete(path, -1));
+            return Ok(());
+        };
+        let mut batches = tree.chunks(batch);
+        let mut on_their_way: VecDeque<Call<Vec<OpResult>>> = VecDeque::new();
+        let mut well = true;
+        loop {
+            let next = if well && on_their_way.len() < BATCHES_AT_ONCE { batches.next() } else { None };
+            if let Some(paths) = next {
+                let ops = paths.iter().map(|path| Op::Delete { path: path.clone(), version: -1 });
+                on_their_way.push_back(client.multi(ops.collect()));
+            } else if let Some(call) = on_their_way.pop_front() {
+                well &= call.await.is_ok_and(|results| OpResult::failure(&results).is_none());
+            } else {
+                break;
+            }
         }
-        for call in on_their_way {
-            failed = failed.or(outcome_of_delete(call).await);
-        }
-        if failed.is_some() {
+        if !well {
             self.drain_events();
             self.console.error("Failed to delete some node(s) in the subtree!");
         }
         Ok(())
     }
 
-    async fn get(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("get", "sw", args, 1)?;
-        let client = self.client(&parsed.args[0])?;
-        let got = client.get(&parsed.args[0], parsed.has('w')).await;
-        let (data, stat) = self.settle(got)?;
-        self.print_data(data.as_ref());
-        if parsed.has('s') {
-            self.print_stat(&stat);
+    async fn get(&mut self, path: &str, stat: bool, watch: bool, format: Format) -> Outcome {
+        let (data, found) = self.read(path, |client| client.get(path, watch), |past| past.data(path)).await?;
+        let data = data.unwrap_or_else(|| Bytes::from_static(b"null"));
+        match format {
+            Format::Plain => self.console.bytes(&data),
+            Format::Base64 => self.console.bytes(STANDARD.encode(&data).as_bytes()),
+            Format::HexDump => self.console.bytes(print::hex_dump(&data).as_bytes()),
         }
+        self.console.bytes(b"\n");
+        self.print_stat_if(stat, &found);
         Ok(())
     }
 
-    async fn get_acl(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("getAcl", "s", args, 1)?;
-        let client = self.client(&parsed.args[0])?;
-        let got = client.get_acl(&parsed.args[0]).await;
-        let (acl, stat) = self.settle(got)?;
+    async fn get_acl(&mut self, path: &str, stat: bool) -> Outcome {
+        let (acl, found) = self.read(path, |client| client.get_acl(path), |past| past.acl(path)).await?;
         self.console.line(&print::acl(&acl));
-        if parsed.has('s') {
-            self.print_stat(&stat);
-        }
+        self.print_stat_if(stat, &found);
         Ok(())
     }
 
-    async fn all_children_number(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("getAllChildrenNumber", "", args, 1)?;
-        let client = self.client(&parsed.args[0])?;
-        let number = client.all_children_number(&parsed.args[0]).await;
-        let number = self.settle(number)?;
-        self.console.line(&number.to_string());
-        Ok(())
-    }
-
-    async fn ephemerals(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("getEphemerals", "", args, 0)?;
-        let prefix = parsed.args.first().map_or("/", String::as_str);
-        let client = self.client(prefix)?;
-        let paths = client.ephemerals(prefix).await;
-        let mut paths = self.settle(paths)?;
+    async fn get_ephemerals(&mut self, prefix: &str) -> Outcome {
+        let paths = self.read(prefix, |client| client.ephemerals(prefix), |past| past.ephemerals(prefix)).await;
+        let mut paths = paths?;
         paths.sort();
         self.console.line(&crate::output::list(&paths));
         Ok(())
     }
 
-    async fn list(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("ls", "swR", args, 1)?;
-        let path = &parsed.args[0];
-        let client = self.client(path)?;
-        if parsed.has('R') {
-            let tree = tree(&client, path).await;
-            for path in self.settle(tree)? {
+    async fn list(&mut self, path: &str, stat: bool, watch: bool, recursive: bool) -> Outcome {
+        if recursive {
+            for path in self.subtree(path, watch).await? {
                 self.console.line(&path);
             }
             return Ok(());
         }
-        let listed = client.children(path, parsed.has('w')).await;
-        let (mut children, stat) = self.settle(listed)?;
+        let listed = self.read(path, |client| client.children(path, watch), |past| past.children(path)).await;
+        let (mut children, found) = listed?;
         children.sort();
         self.console.line(&crate::output::list(&children));
-        if parsed.has('s') {
-            self.print_stat(&stat);
-        }
+        self.print_stat_if(stat, &found);
         Ok(())
     }
 
-    async fn set(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("set", "sv:", args, 2)?;
-        let version = Self::version(&parsed)?;
-        let client = self.client(&parsed.args[0])?;
-        let set = client.set(&parsed.args[0], Some(Bytes::from(parsed.args[1].clone())), version).await;
-        let stat = self.settle(set)?;
-        if parsed.has('s') {
-            self.print_stat(&stat);
-        }
-        Ok(())
+    /// A znode and all below it, in the order of `ls -R`.
+    pub(super) async fn subtree(&mut self, path: &str, watch: bool) -> Result<Vec<String>, Complaints> {
+        // The watch on the root's data is set by reading it.
+        self.read(path, |client| client.get(path, watch), |past| past.data(path)).await?;
+        let children = if let Source::Past(past) = &self.source {
+            children_in_the_past(PastReader(past), path)
+        } else {
+            let client = self.client(path)?;
+            children_below(&client, path, watch).await
+        };
+        Ok(depth_first(path, &self.settle(children)?))
     }
 
-    async fn set_acl(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("setAcl", "sv:R", args, 2)?;
-        let version = Self::version(&parsed)?;
-        let path = &parsed.args[0];
-        let client = self.client(path)?;
-        let acl = self.read_acl(&parsed.args[1], false)?;
-        if parsed.has('R') {
-            let tree = tree(&client, path).await;
-            for path in self.settle(tree)? {
-                let set = client.set_acl(&path, acl.clone(), version).await;
-                self.settle(set)?;
-            }
+    async fn set_acl(&mut self, path: &str, acl: Vec<Acl>, version: i32, stat: bool, recursive: bool) -> Outcome {
+        if !recursive {
+            let set = self.call(path, |client| client.set_acl(path, acl, version)).await?;
+            self.print_stat_if(stat, &set);
             return Ok(());
         }
-        let set = client.set_acl(path, acl, version).await;
-        let stat = self.settle(set)?;
-        if parsed.has('s') {
-            self.print_stat(&stat);
+        for path in self.subtree(path, false).await? {
+            // Apache's shell goes on, and ends no line.
+            if let Err(error) = self.try_call(&path, |client| client.set_acl(&path, acl.clone(), version)).await? {
+                self.console.bytes(error.to_string().as_bytes());
+            }
         }
         Ok(())
     }
 
-    async fn stat(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("stat", "w", args, 1)?;
-        let path = &parsed.args[0];
-        let client = self.client(path)?;
-        let found = client.exists(path, parsed.has('w')).await;
-        let Some(stat) = self.settle(found)? else {
-            return Err(complaint(&Error::Refused { code: ErrorCode::NoNode, path: path.clone() }));
+    async fn stat(&mut self, path: &str, watch: bool) -> Outcome {
+        let found = self.read(path, |client| client.exists(path, watch), |past| past.exists(path)).await?;
+        let Some(stat) = found else {
+            return Err(vec![print::error(&Error::Refused { code: ErrorCode::NoNode, path: path.to_owned() })]);
         };
-        self.print_stat(&stat);
+        self.print_stat_if(true, &stat);
         Ok(())
     }
 
-    async fn sync(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("sync", "", args, 1)?;
-        let client = self.client(&parsed.args[0])?;
-        let synced = client.sync(&parsed.args[0]).await;
-        self.settle(synced)?;
-        self.console.line("Sync is OK");
-        Ok(())
+    async fn sync(&mut self, path: &str) -> Outcome {
+        let client = self.client(path)?;
+        let Ok(synced) = timeout(SYNC_TIMEOUT, client.sync(path)).await else {
+            return Err(vec![format!("no answer within {} s", SYNC_TIMEOUT.as_secs())]);
+        };
+        match synced {
+            Err(error @ Error::InvalidPath(_)) => self.settle(Err(error)),
+            Err(error) => {
+                self.drain_events();
+                self.console.line(&format!("Sync has failed. rc={}", error.code().code()));
+                Ok(())
+            }
+            Ok(()) => {
+                self.drain_events();
+                self.console.line("Sync is OK");
+                Ok(())
+            }
+        }
     }
 
     async fn who_am_i(&mut self) -> Outcome {
-        let client = self.client("")?;
-        let identities = client.who_am_i().await;
-        let identities = self.settle(identities)?;
+        let identities = self.call("", Client::who_am_i).await?;
         self.console.line("Auth scheme: User");
         for identity in identities {
             self.console.line(&format!("{}: {}", identity.auth_scheme, identity.user));
@@ -348,90 +355,98 @@ impl Shell {
         Ok(())
     }
 
-    async fn add_watch(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("addWatch", "m:", args, 1)?;
-        let recursive = match parsed.value('m').map(str::to_uppercase).as_deref() {
-            None | Some("PERSISTENT_RECURSIVE") => true,
-            Some("PERSISTENT") => false,
-            Some(_) => return Err(vec![usage::of("addWatch")]),
-        };
-        let client = self.client(&parsed.args[0])?;
-        let added = client.add_watch(&parsed.args[0], recursive).await;
-        self.settle(added)
+    async fn remove_watches(&mut self, path: &str, which: WatcherType, local: bool) -> Outcome {
+        self.call(path, |client| client.remove_watches(path, which, local)).await
     }
 
-    async fn remove_watches(&mut self, args: &[String]) -> Outcome {
-        let parsed = Self::parse("removewatches", "cdal", args, 1)?;
-        if parsed.has('l') {
-            return Err(vec!["removewatches -l: not served yet: watches are removed at the server".to_owned()]);
-        }
-        let which = match (parsed.has('c'), parsed.has('d')) {
-            (true, _) => WatcherType::Children,
-            (_, true) => WatcherType::Data,
-            _ => WatcherType::Any,
-        };
-        let client = self.client(&parsed.args[0])?;
-        let removed = client.remove_watches(&parsed.args[0], which).await;
-        self.settle(removed)
-    }
-
-    /// The ensemble's configuration is a znode; `-c` shows what clients need of it.
-    async fn config(&mut self, args: &[String]) -> Outcome {
-        const CONFIG: &str = "/zookeeper/config";
-        let parsed = Self::parse("config", "cws", args, 0)?;
-        let client = self.client(CONFIG)?;
-        let got = client.get(CONFIG, parsed.has('w')).await;
-        let (data, stat) = self.settle(got)?;
-        if parsed.has('c') {
-            let text = String::from_utf8_lossy(data.as_deref().unwrap_or_default()).into_owned();
-            self.console.line(&client_config(&text));
+    async fn config(&mut self, client: bool, stat: bool, watch: bool) -> Outcome {
+        let (data, found) = self.read(CONFIG, |server| server.config(watch), |past| past.data(CONFIG)).await?;
+        let data = data.unwrap_or_else(|| Bytes::from_static(b"null"));
+        if client {
+            self.console.line(&print::client_config(&String::from_utf8_lossy(&data)));
         } else {
-            self.print_data(data.as_ref());
+            self.console.bytes(&data);
+            self.console.bytes(b"\n");
         }
-        if parsed.has('s') {
-            self.print_stat(&stat);
-        }
+        self.print_stat_if(stat, &found);
+        Ok(())
+    }
+
+    async fn reconfig(
+        &mut self,
+        stat: bool,
+        from: i64,
+        joining: Option<String>,
+        leaving: Option<String>,
+        members: Members,
+    ) -> Outcome {
+        let members = match members {
+            Members::None => None,
+            Members::Listed(members) => Some(members),
+            Members::InFile(file) => {
+                let members = members_in(&file);
+                Some(members.map_err(|why| vec![format!("Error processing {file}{why}")])?)
+            }
+        };
+        let changed = self.call("", |client| client.reconfigure(joining, leaving, members, from)).await;
+        let (data, found) = changed?;
+        self.console.line("Committed new configuration:");
+        self.console.bytes(data.as_deref().unwrap_or_default());
+        self.console.bytes(b"\n");
+        self.print_stat_if(stat, &found);
         Ok(())
     }
 }
 
-/// `VERSION host:port,host:port` out of `server.N=..;host:port` lines and `version=..`.
-fn client_config(text: &str) -> String {
-    let value = |line: &str| line.split_once('=').map(|(_, value)| value.trim().to_owned());
-    let version = text.lines().find(|line| line.starts_with("version=")).and_then(value).unwrap_or_default();
-    let servers: Vec<String> = text
-        .lines()
-        .filter(|line| line.starts_with("server."))
-        .filter_map(|line| Some(line.split_once(';')?.1.trim().to_owned()))
-        .collect();
-    format!("{version} {}", servers.join(","))
+/// The servers that a file with a dynamic configuration names, as a text that `reconfig` takes.
+fn members_in(file: &str) -> Result<String, String> {
+    // Java's words, which Apache's shell puts directly behind the name.
+    let bytes = OsVfs.read(Path::new(file)).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!("{file} (No such file or directory)"),
+        ErrorKind::PermissionDenied => format!("{file} (Permission denied)"),
+        _ => format!("{file} ({error})"),
+    })?;
+    let properties = Properties::parse(file, &bytes).map_err(|error| format!(": {error}"))?;
+    let mut members = Vec::new();
+    for entry in properties.entries() {
+        if !entry.key.starts_with("server.") {
+            return Err(format!(": {}: not a server", entry.key));
+        }
+        members.push(format!("{}={}\n", entry.key, entry.value.trim()));
+    }
+    Ok(members.concat() + "version=0")
 }
 
-/// A znode that is gone already is deleted well enough.
-async fn outcome_of_delete(call: zk_client::Call<()>) -> Option<Error> {
-    call.await.err().filter(|error| error.code() != ErrorCode::NoNode)
-}
-
-/// A znode and all below it, level by level, names in order.
-async fn tree(client: &Client, root: &str) -> Result<Vec<String>, Error> {
-    let mut found = vec![root.to_owned()];
+/// The children of a znode and of all below it, level by level, many calls at once.
+async fn children_below(client: &Client, root: &str, watch: bool) -> Result<Children, Error> {
+    let mut found = Children::new();
     let mut level = vec![root.to_owned()];
     while !level.is_empty() {
-        let calls: Vec<_> = level.iter().map(|path| client.children(path, false)).collect();
+        let calls: Vec<_> = level.iter().map(|path| client.children(path, watch)).collect();
         let mut next = Vec::new();
-        for (parent, call) in level.iter().zip(calls) {
-            let mut children = match call.await {
-                Ok((children, _)) => children,
+        for (parent, call) in level.into_iter().zip(calls) {
+            let mut names = match call.await {
+                Ok((names, _)) => names,
                 // Deleted meanwhile; the root must be there.
                 Err(error) if parent != root && error.code() == ErrorCode::NoNode => continue,
                 Err(error) => return Err(error),
             };
-            children.sort();
-            let parent = parent.trim_end_matches('/');
-            next.extend(children.into_iter().map(|child| format!("{parent}/{child}")));
+            names.sort();
+            next.extend(names.iter().map(|name| tree_text::join(&parent, name)));
+            found.insert(parent, names);
         }
-        found.extend(next.iter().cloned());
         level = next;
+    }
+    Ok(found)
+}
+
+fn children_in_the_past(past: PastReader<'_>, root: &str) -> Result<Children, Error> {
+    let mut found = Children::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(parent) = open.pop() {
+        let (names, _) = past.children(&parent)?;
+        open.extend(names.iter().map(|name| tree_text::join(&parent, name)));
+        found.insert(parent, names);
     }
     Ok(found)
 }

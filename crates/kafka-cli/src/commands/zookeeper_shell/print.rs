@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use zk_client::Error;
-use zk_proto::{Acl, ErrorCode, Id, Permissions, Stat};
+use zk_client::{Error, Event, EventKind};
+use zk_proto::{Acl, ErrorCode, Stat};
 
 /// The lines of a znode's counters.
 pub(super) fn stat(stat: &Stat, zone: &TimeZone) -> String {
@@ -24,7 +24,7 @@ pub(super) fn stat(stat: &Stat, zone: &TimeZone) -> String {
 }
 
 /// As Java prints a `Date`: `Mon Jan 02 15:04:05 UTC 2006`.
-fn date(millis: i64, zone: &TimeZone) -> String {
+pub(crate) fn date(millis: i64, zone: &TimeZone) -> String {
     match Timestamp::from_millisecond(millis) {
         Ok(time) => time.to_zoned_datetime(zone.clone()).strftime("%a %b %d %H:%M:%S %Z %Y").to_string(),
         Err(_) => format!("{millis} ms"),
@@ -38,35 +38,6 @@ pub(super) fn acl(acl: &[Acl]) -> String {
     lines.join("\n")
 }
 
-/// Reads `scheme:id:perms,..`. What is wrong with it is told line by line; a list that cannot be taken apart is `None`.
-pub(super) fn parse_acl(text: &str, complaints: &mut Vec<String>) -> Option<Vec<Acl>> {
-    let mut list = Vec::new();
-    for entry in text.split(',') {
-        let parts = entry.split_once(':').and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once(':')?)));
-        let Some((scheme, (id, letters))) = parts else {
-            complaints.push(format!("{entry} does not have the form scheme:id:perm"));
-            return None;
-        };
-        let mut perms = Permissions(0);
-        for letter in letters.chars() {
-            perms = perms
-                | match letter {
-                    'r' => Permissions::READ,
-                    'w' => Permissions::WRITE,
-                    'c' => Permissions::CREATE,
-                    'd' => Permissions::DELETE,
-                    'a' => Permissions::ADMIN,
-                    other => {
-                        complaints.push(format!("Unknown perm type: {other}"));
-                        continue;
-                    }
-                };
-        }
-        list.push(Acl::new(perms, Id::new(scheme, id)));
-    }
-    Some(list)
-}
-
 /// A failed command in the shell's words.
 pub(super) fn error(error: &Error) -> String {
     let Error::Refused { code, path } = error else { return error.to_string() };
@@ -75,19 +46,95 @@ pub(super) fn error(error: &Error) -> String {
         ErrorCode::NoChildrenForEphemerals => "Ephemerals cannot have children: ",
         ErrorCode::NodeExists => "Node already exists: ",
         ErrorCode::NotEmpty => "Node not empty: ",
-        ErrorCode::NotReadOnly => "Not a read-only call : ",
+        ErrorCode::NotReadOnly => "Not a read-only call: ",
         ErrorCode::InvalidAcl => "Acl is not valid : ",
         ErrorCode::NoAuth => "Insufficient permission : ",
         ErrorCode::BadArguments => "Arguments are not valid : ",
         ErrorCode::BadVersion => "version No is not valid : ",
         ErrorCode::QuotaExceeded => "Quota has exceeded : ",
+        ErrorCode::ReconfigInProgress => {
+            return "Another reconfiguration is in progress -- concurrent reconfigs not supported (yet)".to_owned();
+        }
+        ErrorCode::NewConfigNoQuorum => {
+            return "No quorum of new config is connected and up-to-date with the leader of last commmitted config - \
+                    try invoking reconfiguration after new servers are connected and synced"
+                .to_owned();
+        }
         _ => return error.to_string(),
     };
     format!("{text}{path}")
 }
 
+/// What happened, as Java prints a `WatchedEvent`.
+pub(super) fn event(event: &Event) -> String {
+    let (state, kind, path) = match event {
+        Event::Connected => ("SyncConnected", "None", "null"),
+        Event::Disconnected => ("Disconnected", "None", "null"),
+        Event::Expired => ("Expired", "None", "null"),
+        Event::AuthFailed => ("AuthFailed", "None", "null"),
+        Event::Watch(watched) => ("SyncConnected", kind_name(watched.kind), watched.path.as_str()),
+    };
+    watcher(state, kind, path)
+}
+
+/// The event that ends a session which was closed.
+pub(super) fn closed() -> String {
+    watcher("Closed", "None", "null")
+}
+
+fn watcher(state: &str, kind: &str, path: &str) -> String {
+    format!("\nWATCHER::\n\nWatchedEvent state:{state} type:{kind} path:{path}")
+}
+
+fn kind_name(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::NodeCreated => "NodeCreated",
+        EventKind::NodeDeleted => "NodeDeleted",
+        EventKind::NodeDataChanged => "NodeDataChanged",
+        EventKind::NodeChildrenChanged => "NodeChildrenChanged",
+        EventKind::DataWatchRemoved => "DataWatchRemoved",
+        EventKind::ChildWatchRemoved => "ChildWatchRemoved",
+        EventKind::PersistentWatchRemoved => "PersistentWatchRemoved",
+    }
+}
+
+/// Bytes in rows of sixteen between rules, as Netty prints them; nothing for none.
+pub(super) fn hex_dump(data: &[u8]) -> String {
+    if data.is_empty() {
+        return String::new();
+    }
+    let mut lines = vec![
+        "         +-------------------------------------------------+".to_owned(),
+        "         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |".to_owned(),
+        "+--------+-------------------------------------------------+----------------+".to_owned(),
+    ];
+    for (row, bytes) in data.chunks(16).enumerate() {
+        let hex = bytes.iter().map(|byte| format!(" {byte:02x}")).collect::<Vec<_>>().concat();
+        let shown = |byte: &u8| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' };
+        let text: String = bytes.iter().map(shown).collect();
+        lines.push(format!("|{:08x}|{hex:<48} |{text:<16}|", row * 16));
+    }
+    lines.push("+--------+-------------------------------------------------+----------------+".to_owned());
+    lines.join("\n")
+}
+
+/// What clients need of the ensemble's configuration: `VERSION host:port,host:port` out of `server.N=..;host:port`
+/// lines and `version=..`.
+pub(super) fn client_config(text: &str) -> String {
+    let value = |line: &str| line.split_once('=').map(|(_, value)| value.trim().to_owned());
+    let version = text.lines().find(|line| line.starts_with("version=")).and_then(value).unwrap_or_default();
+    let servers: Vec<String> = text
+        .lines()
+        .filter(|line| line.starts_with("server."))
+        .filter_map(|line| Some(line.split_once(';')?.1.trim().to_owned()))
+        .collect();
+    format!("{version} {}", servers.join(","))
+}
+
 #[cfg(test)]
 mod tests {
+    use zk_proto::{Id, Permissions};
+
     use super::*;
 
     #[test]
@@ -101,21 +148,37 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read_and_written() {
-        let mut complaints = Vec::new();
-        let list = parse_acl("world:anyone:cdrwa,digest:u:h:r", &mut complaints).unwrap();
+    fn lists_have_a_line_for_who_and_one_for_what() {
+        let list = [Acl::open(), vec![Acl::new(Permissions::READ, Id::new("digest", "u:h"))]].concat();
         assert_eq!(acl(&list), "'world,'anyone\n: cdrwa\n'digest,'u:h\n: r");
-        assert!(complaints.is_empty());
-        assert_eq!(parse_acl("nonsense", &mut complaints), None);
-        assert_eq!(parse_acl("a:b", &mut complaints), None);
-        parse_acl("a:b:ry", &mut complaints).unwrap();
+    }
+
+    #[test]
+    fn bytes_stand_in_rows() {
+        let rule = "+--------+-------------------------------------------------+----------------+";
+        let text = hex_dump(b"hello, hex dump!\x00");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[2], rule);
+        assert_eq!(lines[3], "|00000000| 68 65 6c 6c 6f 2c 20 68 65 78 20 64 75 6d 70 21 |hello, hex dump!|");
+        assert_eq!(lines[4], "|00000010| 00                                              |.               |");
+        assert_eq!((lines[5], lines.len()), (rule, 6));
+        assert_eq!(hex_dump(b""), "");
+    }
+
+    #[test]
+    fn events_are_javas() {
+        let fired = zk_client::WatchedEvent { kind: EventKind::NodeCreated, path: "/a".to_owned() };
         assert_eq!(
-            complaints,
-            [
-                "nonsense does not have the form scheme:id:perm",
-                "a:b does not have the form scheme:id:perm",
-                "Unknown perm type: y"
-            ]
+            event(&Event::Watch(fired)),
+            "\nWATCHER::\n\nWatchedEvent state:SyncConnected type:NodeCreated path:/a"
         );
+        assert!(closed().ends_with("state:Closed type:None path:null"));
+    }
+
+    #[test]
+    fn clients_need_addresses() {
+        let text = "server.1=a:1:2:participant;a:2181\nserver.2=b:1:2;b:2182\nversion=100000000";
+        assert_eq!(client_config(text), "100000000 a:2181,b:2182");
+        assert_eq!(client_config(""), " ");
     }
 }

@@ -4,7 +4,10 @@
 pub(super) const VERSION: &str =
     "ZooKeeper CLI version: 3.8.4-9316c2a7a97e1666d8f4593f34dd6fc36ecc436c, built on 2024-02-12 22:16 UTC";
 
-const HEAD: &str = "ZooKeeper -server host:port [-zk-tls-config-file <file>] cmd args\n";
+/// The first line of the usage of Kafka's shell.
+pub(super) const KAFKA_HEAD: &str = "ZooKeeper -server host:port [-zk-tls-config-file <file>] cmd args";
+/// The first line of the usage of ZooKeeper's own.
+pub(super) const ZOOKEEPER_HEAD: &str = "ZooKeeper -server host:port -client-configuration properties-file cmd args";
 
 const COMMANDS: &[(&str, &str)] = &[
     (
@@ -54,8 +57,13 @@ pub(super) fn of(name: &str) -> String {
     format!("{name} {options}")
 }
 
-/// How all commands are written, every line ended.
-pub(super) fn all() -> String {
+/// How all commands are written, behind a first line, every line ended.
+pub(super) fn all(head: &str) -> String {
     let lines = COMMANDS.iter().map(|(command, options)| format!("\t{command} {options}\n"));
-    std::iter::once(HEAD.to_owned()).chain(lines).collect()
+    std::iter::once(format!("{head}\n")).chain(lines).collect()
+}
+
+/// The names of all commands, sorted.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|(command, _)| *command)
 }

@@ -1,0 +1,5 @@
+//! `zk-snapshot-comparer`: see `kafka_cli::commands`.
+
+fn main() -> std::process::ExitCode {
+    kafka_cli::run("zk-snapshot-comparer")
+}
