@@ -6,5 +6,7 @@ mod mistakes;
 mod scope;
 mod servers;
 mod stage;
+mod terminal;
 mod tools;
 mod transcript;
+mod zookeeper_files;

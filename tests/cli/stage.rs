@@ -195,7 +195,10 @@ impl Stage {
     /// Types at a terminal.
     fn type_in(&self, case: &Case, keys: &[Key], order: Order) -> Vec<String> {
         let (come_up, answer) = self.patience();
-        let mut terminal = Terminal::start(self.command(&case.command));
+        let mut command = self.command(&case.command);
+        // The transcripts were taken where lines cannot be edited: Kafka ships without JLine.
+        command.env("TERM", "dumb");
+        let mut terminal = Terminal::start(command);
         terminal.echo().pause(come_up);
         for key in keys {
             match key {

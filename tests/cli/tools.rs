@@ -109,7 +109,13 @@ fn replay_with(file: &str, kind: Kind) {
                 if case.name == scope::AFTER_THE_EPHEMERAL_NODE {
                     await_expiry(zookeeper.port());
                 }
-                let order = if scope::in_any_order(file, &case.name) { Order::Free } else { Order::Fixed };
+                let order = if scope::in_any_order(file, &case.name) {
+                    Order::Free
+                } else if scope::first_event_is_a_race(file, &case.name) {
+                    Order::FirstEventOptional
+                } else {
+                    Order::Fixed
+                };
                 let found = match case.code {
                     Some(_) => stage.replay(&case, order),
                     None => {
