@@ -88,20 +88,23 @@ pub struct Rejected {
     pub message: String,
     /// Which records were wrong; empty if it was the batch as a whole.
     pub record_errors: Vec<RecordError>,
+    /// Is the message for the client, too?
+    told: bool,
 }
 
 impl Rejected {
     fn new(code: ErrorCode, message: impl Into<String>) -> Rejected {
-        Rejected { code, message: message.into(), record_errors: Vec::new() }
+        Rejected { code, message: message.into(), record_errors: Vec::new(), told: false }
     }
 
     fn invalid(message: impl Into<String>) -> Rejected {
         Rejected::new(ErrorCode::InvalidRecord, message)
     }
 
-    /// The `error_message` of the response: Apache's broker sets it when single records were wrong, and only then.
+    /// The `error_message` of the response: Apache's broker sets it when single records were wrong, or when it could
+    /// not even find a batch.
     pub fn response_message(&self) -> Option<&str> {
-        (!self.record_errors.is_empty()).then_some(self.message.as_str())
+        self.told.then_some(self.message.as_str())
     }
 }
 
@@ -117,8 +120,14 @@ impl From<ReadError> for Rejected {
             | ReadError::Decompress { .. }
             | ReadError::TooLarge { .. } => ErrorCode::InvalidRecord,
         };
-        Rejected::new(code, error.to_string())
+        let told = matches!(error, ReadError::SizeBelowMinimum { .. } | ReadError::UnknownMagic(_));
+        Rejected { told, ..Rejected::new(code, error.to_string()) }
     }
+}
+
+/// Does a batch say that it belongs to a transaction? What cannot be read does not.
+pub fn has_transactional(records: &[u8]) -> bool {
+    batches(records).any(|batch| matches!(batch, Ok(Batch::V2(batch)) if batch.is_transactional()))
 }
 
 /// What the version of a Produce request allows.

@@ -12,7 +12,7 @@ use crate::compression::{Codec, Compression};
 use crate::control::EndTxnMarker;
 use crate::reader::Batch;
 use crate::validate::{
-    Origin, ProduceFormats, Rejected, Rules, TargetCompression, Validated, check_produced, validate,
+    Origin, ProduceFormats, Rejected, Rules, TargetCompression, Validated, check_produced, has_transactional, validate,
 };
 
 const NOW: WallMillis = WallMillis(1_700_000_000_100);
@@ -255,9 +255,9 @@ fn coordinators_may_write_markers_and_nothing_compresses_them() {
     assert_eq!(EndTxnMarker::read(&record.key.unwrap(), &record.value.unwrap()), Ok(Some(marker)));
 }
 
-#[test]
-fn odd_offsets_are_numbered_anew() {
-    let mut builder = BatchBuilder::new(BatchOptions::default());
+/// Three records at 0, 1 and 7 in a batch whose header says 0 to 2.
+fn with_a_gap(codec: Compression) -> Bytes {
+    let mut builder = BatchBuilder::new(BatchOptions { codec: codec.into(), ..BatchOptions::default() });
     let source = sample(Compression::None);
     let records = RecordBatch::read(&source).unwrap().records(1 << 20).unwrap();
     for (record, offset) in records.iter().zip([0, 1, 7]) {
@@ -269,7 +269,12 @@ fn odd_offsets_are_numbered_anew() {
     bytes[..HEADER_LEN].copy_from_slice(&header.write());
     let crc = crc32c(&bytes[ATTRIBUTES_AT..]);
     bytes[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
-    let ours = append(&bytes.into(), |_| {}).unwrap();
+    bytes.into()
+}
+
+#[test]
+fn odd_offsets_are_numbered_anew() {
+    let ours = append(&with_a_gap(Compression::None), |_| {}).unwrap();
     assert!(ours.rebuilt);
     let stored = ours.to_bytes();
     let offsets: Vec<i64> = Batch::read(&stored)
@@ -280,6 +285,48 @@ fn odd_offsets_are_numbered_anew() {
         .map(|record| record.offset.0)
         .collect();
     assert_eq!(offsets, [100, 101, 102]);
+}
+
+#[test]
+fn odd_offsets_are_refused_where_compression_is() {
+    let compressed = append(&with_a_gap(Compression::Gzip), |_| {}).unwrap_err();
+    let to_compress = append(&with_a_gap(Compression::None), |rules| {
+        rules.compression = TargetCompression::Fixed(Compression::Lz4.into());
+    });
+    for rejected in [compressed, to_compress.unwrap_err()] {
+        assert_eq!(rejected.code, ErrorCode::InvalidRecord);
+        let [error] = &rejected.record_errors[..] else { panic!("{rejected:?}") };
+        assert_eq!(error.batch_index, 2);
+        assert!(error.message.ends_with(
+            "inside the compressed record batch does not have incremental offsets, expected offset is 2 in topic \
+             partition t-0."
+        ));
+    }
+}
+
+#[test]
+fn what_is_no_batch_is_told_and_a_wrong_sum_is_not() {
+    let formats = ProduceFormats { old: false, zstd: true, version: 9 };
+    let mut bytes = sample(Compression::None).to_vec();
+    bytes[16] = 3;
+    let rejected = check_produced(&bytes, formats).unwrap_err();
+    assert_eq!(rejected.response_message(), Some("Invalid magic found in record: 3"));
+    bytes[16] = 2;
+    bytes[8..12].copy_from_slice(&10_i32.to_be_bytes());
+    let rejected = check_produced(&bytes, formats).unwrap_err();
+    assert_eq!(rejected.response_message(), Some("Record size 10 is less than the minimum record overhead (14)"));
+    let mut bytes = sample(Compression::None).to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    let rejected = append(&bytes.into(), |_| {}).unwrap_err();
+    assert_eq!((rejected.code, rejected.response_message()), (ErrorCode::CorruptMessage, None));
+}
+
+#[test]
+fn batches_of_transactions_are_recognised() {
+    assert!(!has_transactional(&sample(Compression::None)));
+    let transactional = with_header(|header| header.attributes |= 1 << 4);
+    assert!(has_transactional(&transactional));
+    assert!(!has_transactional(&transactional[..40]), "what cannot be read says nothing");
 }
 
 #[test]

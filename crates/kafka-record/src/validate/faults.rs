@@ -23,13 +23,24 @@ pub(super) fn describe(record: &RecordRef<'_>) -> String {
 /// What is wrong with one record.
 pub(super) enum Fault {
     NoKey(TopicPartition),
-    TimestampOutOfRange { timestamp: i64, offset: Offset, earliest: i64, latest: i64 },
+    /// Inside compression the offsets have to count from 0 by 1.
+    Offset {
+        record: String,
+        expected: i64,
+        partition: TopicPartition,
+    },
+    TimestampOutOfRange {
+        timestamp: i64,
+        offset: Offset,
+        earliest: i64,
+        latest: i64,
+    },
     TimestampType(String),
 }
 
 impl Fault {
     fn is_timestamp(&self) -> bool {
-        !matches!(self, Fault::NoKey(_))
+        matches!(self, Fault::TimestampOutOfRange { .. } | Fault::TimestampType(_))
     }
 
     fn text(&self) -> String {
@@ -37,6 +48,10 @@ impl Fault {
             Fault::NoKey(partition) => {
                 format!("Compacted topic cannot accept message without key in topic partition {partition}")
             }
+            Fault::Offset { record, expected, partition } => format!(
+                "Inner record {record} inside the compressed record batch does not have incremental offsets, expected \
+                 offset is {expected} in topic partition {partition}."
+            ),
             Fault::TimestampOutOfRange { timestamp, offset, earliest, latest } => format!(
                 "Timestamp {timestamp} of message with offset {offset} is out of range. The timestamp should be within \
                  [{earliest}, {latest}]"
@@ -84,7 +99,7 @@ impl Seen {
             .collect();
         if self.faults.iter().any(|(_, fault)| fault.is_timestamp()) {
             let message = "One or more records have been rejected due to invalid timestamp".to_owned();
-            return Err(Rejected { code: ErrorCode::InvalidTimestamp, message, record_errors });
+            return Err(Rejected { code: ErrorCode::InvalidTimestamp, message, record_errors, told: true });
         }
         let mut message = format!(
             "One or more records have been rejected due to {} record errors in total, and only showing the first three \
@@ -97,6 +112,6 @@ impl Seen {
                 .expect("writing to a string does not fail");
         }
         message.push(']');
-        Err(Rejected { code: ErrorCode::InvalidRecord, message, record_errors })
+        Err(Rejected { code: ErrorCode::InvalidRecord, message, record_errors, told: true })
     }
 }

@@ -39,13 +39,19 @@ impl Append<'_> {
         let same_codec = self.source == self.target().compression;
         // Markers stay as they are: nobody compresses ten bytes.
         let mut in_place = same_codec || (self.source == Compression::None && batch.is_control());
+        let compressed = self.source != Compression::None || self.target().compression != Compression::None;
         let records = batch.records(self.rules.decompressed_max)?;
         let mut seen = Seen::default();
         for (index, record) in records.iter().enumerate() {
             let record = record?;
-            in_place &= record.offset.0 == batch.base_offset().0 + index as i64;
+            let expected = batch.base_offset().0 + index as i64;
+            let counts = record.offset.0 == expected;
+            in_place &= counts;
             seen.max_timestamp = seen.max_timestamp.max(record.timestamp);
-            if let Some(fault) = self.fault_of(&record, batch.header().timestamp_type()) {
+            if !counts && compressed {
+                let partition = self.rules.partition.clone();
+                seen.add(index, Fault::Offset { record: describe(&record), expected, partition });
+            } else if let Some(fault) = self.fault_of(&record, batch.header().timestamp_type()) {
                 seen.add(index, fault);
             }
         }
