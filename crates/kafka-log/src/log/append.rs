@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kafka_record::validate::{Origin, Rules, analyze, validate};
-use kafka_record::{Batch, MAX_DECOMPRESSED_DEFAULT, NO_TIMESTAMP, TimestampType, batches};
+use kafka_record::{Batch, MAX_DECOMPRESSED_DEFAULT, NO_TIMESTAMP, batches};
 use kafka_types::{LeaderEpoch, Offset};
 use time_types::{Now, WallMillis};
 
@@ -18,7 +18,7 @@ pub struct Appended {
     pub first_offset: Offset,
     /// Offset of the last record; -1 if there was none.
     pub last_offset: Offset,
-    /// The timestamp that all records got, if the topic uses `LogAppendTime`.
+    /// The timestamp that all records got, if the topic uses `LogAppendTime`; of a retry, the batch's latest.
     pub log_append_time: Option<WallMillis>,
     /// The log start.
     pub log_start: Offset,
@@ -160,11 +160,11 @@ impl Log {
     }
 
     fn repeated(&self, mark: BatchMark) -> Appended {
-        let append_time = self.config.timestamp_type == TimestampType::LogAppendTime && mark.timestamp != NO_TIMESTAMP;
         Appended {
             first_offset: mark.first_offset(),
             last_offset: mark.last_offset,
-            log_append_time: append_time.then_some(WallMillis(mark.timestamp)),
+            // Whatever kind of time it was: Apache's broker does not ask either.
+            log_append_time: (mark.timestamp != NO_TIMESTAMP).then_some(WallMillis(mark.timestamp)),
             duplicate: true,
             ..self.nothing()
         }

@@ -164,6 +164,7 @@ fn retries_get_the_old_offsets_and_are_not_written() {
         assert!(appended.duplicate);
         assert_eq!(appended.first_offset, Offset(i64::from(sequence) * 2));
         assert_eq!(appended.last_offset, Offset(i64::from(sequence) * 2 + 1));
+        assert!(appended.log_append_time.is_some(), "a retry is told the time of its batch");
     }
     assert_eq!(world.log.size(), size);
     let error = world.append(&produced(9, 0, 2, &[b"x", b"y"])).expect_err("too old to be recognised");

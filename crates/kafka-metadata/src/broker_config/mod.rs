@@ -74,7 +74,8 @@ impl BrokerConfig {
     /// From a file and what was laid over it.
     pub fn from_properties(properties: &Properties) -> Result<BrokerConfig, ConfigError> {
         let entries = properties.entries().iter();
-        let fixed = entries.map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+        let mut fixed = entries.map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+        name_both(&mut fixed);
         BrokerConfig::build(Texts { fixed, ..Texts::default() })
     }
 
@@ -174,14 +175,18 @@ impl Texts {
                 effective.insert(name.clone(), value.clone());
             }
         }
-        // KRaft's name of the same setting: either one sets both.
-        for (one, other) in [("broker.id", "node.id"), ("node.id", "broker.id")] {
-            if let (Some(value), None) = (effective.get(one), effective.get(other)) {
-                let value = value.clone();
-                effective.insert(other.to_owned(), value);
-            }
-        }
+        name_both(&mut effective);
         effective
+    }
+}
+
+/// KRaft's name of the same setting: either one sets both.
+fn name_both(texts: &mut BTreeMap<String, String>) {
+    for (one, other) in [("broker.id", "node.id"), ("node.id", "broker.id")] {
+        if let (Some(value), None) = (texts.get(one), texts.get(other)) {
+            let value = value.clone();
+            texts.insert(other.to_owned(), value);
+        }
     }
 }
 
