@@ -3,12 +3,12 @@
 //! The way of a request is the same for an administrator's CreateTopics and for a topic that a producer or a group
 //! makes by asking for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kafka_metadata::placement::{Candidate, Placement, place, start_for_added};
 use kafka_metadata::znodes::topics::{ReplicaAssignment, TopicAssignment};
-use kafka_metadata::{MetadataImage, topic_config, topic_name};
+use kafka_metadata::{MetadataImage, topic_config, topic_name, znodes};
 use kafka_types::{BrokerId, ErrorCode, TopicName, Uuid};
 use tracing::{error, info, warn};
 
@@ -80,18 +80,15 @@ impl<'b> Topics<'b> {
     }
 
     /// Checks a wish and chooses what it leaves open; writes nothing.
-    pub(crate) fn plan(&self, wish: NewTopic) -> Result<PlannedTopic, TopicError> {
+    pub(crate) async fn plan(&self, wish: NewTopic) -> Result<PlannedTopic, TopicError> {
         let image = self.broker.metadata.image();
         topic_name::validate(&wish.name)
             .map_err(|error| TopicError::new(ErrorCode::InvalidTopicException, error.to_string()))?;
         if image.topic(&wish.name).is_some() {
             return Err(already_exists(&wish.name));
         }
-        let colliding: Vec<&str> =
-            image.topics().map(|topic| &*topic.name).filter(|name| topic_name::collide(name, &wish.name)).collect();
-        if !colliding.is_empty() {
-            let message = format!("Topic '{}' collides with existing topics: {}", wish.name, colliding.join(", "));
-            return Err(TopicError::new(ErrorCode::InvalidTopicException, message));
+        if topic_name::has_collision_chars(&wish.name) {
+            self.refuse_collision(&wish.name).await?;
         }
         topic_config::validate(&self.broker.config.broker().topic_defaults(), &wish.settings)
             .map_err(|error| TopicError::new(ErrorCode::InvalidConfig, error.to_string()))?;
@@ -99,9 +96,24 @@ impl<'b> Topics<'b> {
         Ok(PlannedTopic { name: wish.name, id: crate::clock::random_uuid(), replicas, settings: wish.settings })
     }
 
+    /// Looks at the znodes: a topic that was made a moment ago has not come to the image yet.
+    async fn refuse_collision(&self, wish: &str) -> Result<(), TopicError> {
+        let topics = self.broker.zookeeper.children(znodes::topics::TOPICS, false).await;
+        let topics = topics.map_err(|error| TopicError::storage(&error))?;
+        if topics.iter().any(|name| name == wish) {
+            return Err(already_exists(wish));
+        }
+        let colliding: Vec<String> = topics.into_iter().filter(|name| topic_name::collide(name, wish)).collect();
+        if colliding.is_empty() {
+            return Ok(());
+        }
+        let message = format!("Topic '{wish}' collides with existing topics: {}", colliding.join(", "));
+        Err(TopicError::new(ErrorCode::InvalidTopicException, message))
+    }
+
     fn replicas(&self, wish: &NewTopic, image: &MetadataImage) -> Result<BTreeMap<i32, Vec<BrokerId>>, TopicError> {
         if !wish.assignment.is_empty() {
-            check_assignment(&wish.assignment, image)?;
+            check_assignment(&wish.assignment)?;
             return Ok(wish.assignment.clone());
         }
         let partitions = wish.partitions.unwrap_or_else(|| self.broker.config.default_partitions());
@@ -135,13 +147,10 @@ impl<'b> Topics<'b> {
     pub(crate) async fn create(&self, topic: &PlannedTopic) -> Result<(), TopicError> {
         info!(
             target: "kafka.zk.AdminZkClient",
-            "Creating topic {} with configuration {{{}}} and initial partition assignment HashMap({})",
+            "Creating topic {} with configuration {{{}}} and initial partition assignment {}",
             topic.name,
             topic.settings.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", "),
-            topic.replicas.iter().map(|(partition, replicas)| {
-                let replicas: Vec<String> = replicas.iter().map(ToString::to_string).collect();
-                format!("{partition} -> ArrayBuffer({})", replicas.join(", "))
-            }).collect::<Vec<_>>().join(", ")
+            as_scala_prints(&topic.replicas)
         );
         let partitions =
             topic.replicas.iter().map(|(index, replicas)| (*index, ReplicaAssignment::of(replicas.clone())));
@@ -207,7 +216,7 @@ impl<'b> Topics<'b> {
 
     async fn create_on_the_way(&self, wish: NewTopic, creation: Creation) -> Result<(), ErrorCode> {
         let name = wish.name.clone();
-        let partitions = match self.plan(wish) {
+        let partitions = match self.plan(wish).await {
             Ok(planned) => match self.create(&planned).await {
                 Ok(()) => planned.replicas.len(),
                 // Somebody else was faster; wait for theirs.
@@ -227,11 +236,8 @@ impl<'b> Topics<'b> {
     /// Marks a topic for deletion and waits until it is gone from the metadata.
     pub(crate) async fn delete(&self, name: &TopicName, at_most: Duration) -> Result<(), TopicError> {
         match self.broker.zookeeper.delete_topic(name).await {
-            Ok(true) => {}
-            Ok(false) => {
-                let message = format!("topic {name} is already marked for deletion");
-                return Err(TopicError::new(ErrorCode::UnknownTopicOrPartition, message));
-            }
+            // Marked by somebody else already: both wait for the same end.
+            Ok(_) => {}
             Err(error) => return Err(TopicError::storage(&error)),
         }
         if self.broker.metadata.wait_for(at_most, |image| image.topic(name).is_none()).await {
@@ -259,6 +265,10 @@ impl<'b> Topics<'b> {
         if topic.partitions.values().any(ReplicaAssignment::is_reassigning) {
             let message = format!("A partition reassignment is in progress for the topic '{name}'.");
             return Err(TopicError::new(ErrorCode::ReassignmentInProgress, message));
+        }
+        let marked = self.broker.zookeeper.exists(&znodes::admin::delete_topic_path(name), false).await;
+        if marked.map_err(|error| TopicError::storage(&error))?.is_some() {
+            return Err(TopicError::new(ErrorCode::InvalidTopicException, "The topic is queued for deletion."));
         }
         let added = added_partitions(&topic, count, assignment, &self.broker.metadata.image())?;
         let total = topic.partitions.len() + added.len();
@@ -294,34 +304,71 @@ fn candidates(image: &MetadataImage) -> Vec<Candidate> {
     image.brokers().values().map(|broker| Candidate { id: broker.id, rack: broker.rack.clone() }).collect()
 }
 
-fn check_assignment(assignment: &BTreeMap<i32, Vec<BrokerId>>, image: &MetadataImage) -> Result<(), TopicError> {
-    let invalid = |message: String| Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
-    let factor = assignment.values().next().map_or(0, Vec::len);
-    for (expected, (partition, replicas)) in (0..).zip(assignment) {
-        if *partition != expected {
-            return invalid("partitions should be a consecutive 0-based integer sequence".to_owned());
-        }
-        if replicas.is_empty() || replicas.len() != factor {
-            return invalid("All partitions should have the same number of replicas.".to_owned());
-        }
-        check_replicas(replicas, image)?;
-    }
-    Ok(())
+/// An assignment as it stands in Apache's log lines and messages.
+fn as_scala_prints(assignment: &BTreeMap<i32, Vec<BrokerId>>) -> String {
+    let partition = |(partition, replicas): (&i32, &Vec<BrokerId>)| {
+        format!("{partition} -> ArrayBuffer({})", joined(replicas.iter()))
+    };
+    format!("HashMap({})", assignment.iter().map(partition).collect::<Vec<_>>().join(", "))
 }
 
-fn check_replicas(replicas: &[BrokerId], image: &MetadataImage) -> Result<(), TopicError> {
-    let mut seen = std::collections::BTreeSet::new();
-    for id in replicas {
-        if !seen.insert(*id) {
-            let message = format!("Duplicate replica assignment found: broker {id} is named twice.");
-            return Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
+fn joined<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn has_twins(replicas: &[BrokerId]) -> bool {
+    replicas.iter().collect::<BTreeSet<_>>().len() != replicas.len()
+}
+
+fn bad_assignment<T>(message: impl Into<String>) -> Result<T, TopicError> {
+    Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message))
+}
+
+/// Brokers that are down may be named: the topic gets its leaders when they come.
+fn check_assignment(assignment: &BTreeMap<i32, Vec<BrokerId>>) -> Result<(), TopicError> {
+    let factor = assignment.values().next().map_or(0, Vec::len);
+    if assignment.values().any(|replicas| replicas.is_empty() || replicas.len() != factor) {
+        return bad_assignment("All partitions should have the same number of replicas");
+    }
+    if assignment.values().any(|replicas| has_twins(replicas)) {
+        return bad_assignment(format!("Duplicate replica assignment found: {}", as_scala_prints(assignment)));
+    }
+    if !assignment.keys().copied().eq(0..assignment.len() as i32) {
+        return bad_assignment("partitions should be a consecutive 0-based integer sequence");
+    }
+    match assignment.values().flatten().find(|id| **id < BrokerId(0)) {
+        Some(id) => bad_assignment(format!("Unknown broker(s) in replica assignment: {id}.")),
+        None => Ok(()),
+    }
+}
+
+/// Partitions that join others need as many replicas as those, on brokers that are there.
+fn check_added(added: &BTreeMap<i32, Vec<BrokerId>>, factor: usize, image: &MetadataImage) -> Result<(), TopicError> {
+    let unknown: BTreeSet<BrokerId> = added.values().flatten().copied().filter(|id| !image.is_alive(*id)).collect();
+    if !unknown.is_empty() {
+        return bad_assignment(format!("Unknown broker(s) in replica assignment: {}.", joined(unknown.iter())));
+    }
+    for (partition, replicas) in added {
+        if replicas.is_empty() {
+            return bad_assignment(format!("Cannot have replication factor of 0 for partition id {partition}."));
         }
-        if !image.is_alive(*id) {
-            let message = format!("Unknown broker(s) in replica assignment: {id}.");
-            return Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
+        if has_twins(replicas) {
+            return bad_assignment(format!(
+                "Duplicate brokers not allowed in replica assignment: {} for partition id {partition}.",
+                joined(replicas.iter())
+            ));
         }
     }
-    Ok(())
+    let odd: Vec<(&i32, &Vec<BrokerId>)> = added.iter().filter(|(_, replicas)| replicas.len() != factor).collect();
+    if odd.is_empty() {
+        return Ok(());
+    }
+    bad_assignment(format!(
+        "Inconsistent replication factor between partitions, partition 0 has {factor} while partitions [{}] have \
+         replication factors [{}], respectively.",
+        joined(odd.iter().map(|(partition, _)| partition)),
+        joined(odd.iter().map(|(_, replicas)| replicas.len()))
+    ))
 }
 
 fn added_partitions(
@@ -349,15 +396,9 @@ fn added_partitions(
             );
             return Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
         }
-        for replicas in &assignment {
-            check_replicas(replicas, image)?;
-            if replicas.len() != first.len() {
-                let message =
-                    format!("Inconsistent replication factor: existing partitions have {} replicas.", first.len());
-                return Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, message));
-            }
-        }
-        return Ok((existing..).zip(assignment).collect());
+        let added: BTreeMap<i32, Vec<BrokerId>> = (existing..).zip(assignment).collect();
+        check_added(&added, first.len(), image)?;
+        return Ok(added);
     }
     let candidates = candidates(image);
     let start = start_for_added(&candidates, &first);
@@ -369,4 +410,41 @@ fn added_partitions(
         shift: start,
     };
     place(&candidates, wanted).map_err(|error| TopicError::new(ErrorCode::InvalidReplicaAssignment, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assignment(partitions: &[(i32, &[i32])]) -> BTreeMap<i32, Vec<BrokerId>> {
+        let ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect();
+        partitions.iter().map(|(index, replicas)| (*index, ids(replicas))).collect()
+    }
+
+    fn refusal(partitions: &[(i32, &[i32])]) -> String {
+        check_assignment(&assignment(partitions)).expect_err("refused").message
+    }
+
+    #[test]
+    fn an_assignment_is_judged_in_the_words_of_the_original() {
+        assert_eq!(
+            check_assignment(&assignment(&[(0, &[0]), (1, &[7])])),
+            Ok(()),
+            "a broker that is down may be named"
+        );
+        assert_eq!(refusal(&[(0, &[0, 0])]), "Duplicate replica assignment found: HashMap(0 -> ArrayBuffer(0, 0))");
+        assert_eq!(refusal(&[(0, &[0]), (1, &[0, 1])]), "All partitions should have the same number of replicas");
+        assert_eq!(refusal(&[(0, &[])]), "All partitions should have the same number of replicas");
+        assert_eq!(refusal(&[(1, &[0])]), "partitions should be a consecutive 0-based integer sequence");
+        assert_eq!(refusal(&[(0, &[-1])]), "Unknown broker(s) in replica assignment: -1.");
+    }
+
+    #[test]
+    fn added_partitions_are_judged_in_the_words_of_the_original() {
+        let image = MetadataImage::default();
+        let refusal =
+            |partitions, factor| check_added(&assignment(partitions), factor, &image).expect_err("refused").message;
+        assert_eq!(refusal(&[(2, &[5]), (3, &[4, 5])], 1), "Unknown broker(s) in replica assignment: 4, 5.");
+        assert_eq!(refusal(&[(2, &[])], 1), "Cannot have replication factor of 0 for partition id 2.");
+    }
 }

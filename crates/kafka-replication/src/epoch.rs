@@ -13,10 +13,10 @@ pub enum Fencing {
     Unknown,
 }
 
-/// Compares the epoch in a request with ours (KIP-320); [`LeaderEpoch::NONE`] stands for "not said".
+/// Compares the epoch in a request with ours (KIP-320); a negative one stands for "not said".
 pub fn check_epoch(ours: LeaderEpoch, theirs: LeaderEpoch) -> Fencing {
     match theirs.cmp(&ours) {
-        _ if theirs == LeaderEpoch::NONE => Fencing::Current,
+        _ if theirs < LeaderEpoch(0) => Fencing::Current,
         std::cmp::Ordering::Equal => Fencing::Current,
         std::cmp::Ordering::Less => Fencing::Fenced,
         std::cmp::Ordering::Greater => Fencing::Unknown,
@@ -38,6 +38,7 @@ mod tests {
         let ours = LeaderEpoch(5);
         assert_eq!(check_epoch(ours, LeaderEpoch(5)), Fencing::Current);
         assert_eq!(check_epoch(ours, LeaderEpoch::NONE), Fencing::Current);
+        assert_eq!(check_epoch(ours, LeaderEpoch(-2)), Fencing::Current);
         assert_eq!(check_epoch(ours, LeaderEpoch(4)), Fencing::Fenced);
         assert_eq!(check_epoch(ours, LeaderEpoch(6)), Fencing::Unknown);
     }

@@ -119,6 +119,11 @@ impl Leader {
         self.isr.partition_epoch
     }
 
+    /// Is this broker a replica that follows? The leader does not follow itself.
+    pub fn has_follower(&self, id: BrokerId) -> bool {
+        self.followers.contains_key(&id)
+    }
+
     /// The committed ISR.
     pub fn isr(&self) -> &BTreeSet<BrokerId> {
         &self.isr.committed

@@ -1,5 +1,7 @@
 //! CreatePartitions: sent to the controller; the reply waits until the new partitions have leaders.
 
+use std::collections::HashMap;
+
 use kafka_types::{BrokerId, ErrorCode};
 use kafka_wire::create_partitions::{self as wire, CreatePartitionsTopicResult};
 
@@ -9,10 +11,21 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     let broker = &context.broker;
     let deadline = broker.clock.tick().after(request.timeout_ms.max(0) as u64);
     let mut results = Vec::with_capacity(request.topics.len());
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for topic in &request.topics {
+        *times.entry(topic.name.clone()).or_default() += 1;
+    }
     for topic in request.topics {
+        let Some(times) = times.remove(&topic.name) else { continue };
         let mut result = CreatePartitionsTopicResult { name: topic.name.clone(), ..Default::default() };
         if !broker.is_controller() {
             result.error_code = ErrorCode::NotController.code();
+            results.push(result);
+            continue;
+        }
+        if times > 1 {
+            result.error_code = ErrorCode::InvalidRequest.code();
+            result.error_message = Some("Duplicate topic in request.".to_owned());
             results.push(result);
             continue;
         }

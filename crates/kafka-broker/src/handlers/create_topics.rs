@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use kafka_types::{BrokerId, ErrorCode};
+use kafka_types::{BrokerId, ErrorCode, Uuid};
 use kafka_wire::create_topics::{self as wire, CreatableTopic, CreatableTopicConfigs, CreatableTopicResult};
 
 use super::Context;
@@ -23,21 +23,18 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     let mut results = Vec::with_capacity(request.topics.len());
     let mut created = Vec::new();
     for topic in &request.topics {
-        if results.iter().any(|result: &CreatableTopicResult| result.name == topic.name) {
-            continue;
-        }
         let outcome = if seen[topic.name.as_str()] > 1 {
-            Err(TopicError::new(
-                ErrorCode::InvalidRequest,
-                "Create topics request from client contains multiple entries for the following topics: ".to_owned()
-                    + &topic.name,
-            ))
+            Err(TopicError::new(ErrorCode::InvalidRequest, "Found multiple entries for this topic."))
         } else {
             create(context, topic, request.validate_only).await
         };
         results.push(match outcome {
             Ok(planned) => {
-                let result = described(context, &planned);
+                let mut result = described(context, &planned);
+                if request.validate_only {
+                    // Nothing has this id.
+                    result.topic_id = Uuid::ZERO;
+                }
                 created.push((results.len(), planned));
                 result
             }
@@ -51,15 +48,15 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
 }
 
 async fn create(context: &Context, topic: &CreatableTopic, validate_only: bool) -> Result<PlannedTopic, TopicError> {
-    let wish = wish(context, topic)?;
-    let planned = context.broker.topics().plan(wish)?;
+    let wish = wish(topic)?;
+    let planned = context.broker.topics().plan(wish).await?;
     if !validate_only {
         context.broker.topics().create(&planned).await?;
     }
     Ok(planned)
 }
 
-fn wish(context: &Context, topic: &CreatableTopic) -> Result<NewTopic, TopicError> {
+fn wish(topic: &CreatableTopic) -> Result<NewTopic, TopicError> {
     let manual = !topic.assignments.is_empty();
     if manual && (topic.num_partitions != -1 || topic.replication_factor != -1) {
         return Err(TopicError::new(
@@ -67,8 +64,8 @@ fn wish(context: &Context, topic: &CreatableTopic) -> Result<NewTopic, TopicErro
             "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.",
         ));
     }
-    let defaults = wire::Version(context.version).allows_default_sizes();
-    let size = |asked: i32| (asked != -1 || (!defaults && !manual)).then_some(asked);
+    // Old versions do not promise it, but Apache's broker takes -1 as its default in each of them.
+    let size = |asked: i32| (asked != -1).then_some(asked);
     let mut settings = BTreeMap::new();
     for setting in &topic.configs {
         let Some(value) = &setting.value else {
@@ -99,9 +96,18 @@ async fn wait(
     let deadline = context.broker.clock.tick().after(timeout_ms.max(0) as u64);
     for (at, planned) in created {
         let left: Duration = context.broker.clock.until(deadline);
-        if !context.broker.topics().wait_for_leaders(&planned.name, planned.replicas.len(), left).await {
-            results[*at].error_code = ErrorCode::RequestTimedOut.code();
-            results[*at].error_message = Some(ErrorCode::RequestTimedOut.message().to_owned());
+        if timeout_ms <= 0
+            || !context.broker.topics().wait_for_leaders(&planned.name, planned.replicas.len(), left).await
+        {
+            // It is there, and may have leaders at any time; sizes and settings are told of what is ready only.
+            results[*at] = CreatableTopicResult {
+                name: planned.name.clone(),
+                topic_id: planned.id,
+                error_code: ErrorCode::RequestTimedOut.code(),
+                error_message: None,
+                configs: Some(Vec::new()),
+                ..Default::default()
+            };
         }
     }
 }
@@ -114,6 +120,7 @@ fn described(context: &Context, planned: &PlannedTopic) -> CreatableTopicResult 
     CreatableTopicResult {
         name: planned.name.clone(),
         topic_id: planned.id,
+        error_message: None,
         num_partitions: planned.replicas.len() as i32,
         replication_factor: planned.replicas.values().next().map_or(0, Vec::len) as i16,
         configs: Some(

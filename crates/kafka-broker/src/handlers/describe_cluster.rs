@@ -7,9 +7,20 @@ use super::metadata::CLUSTER_OPERATIONS;
 use super::{Context, authorized};
 
 const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
 
 #[expect(clippy::unused_async, reason = "all handlers have one shape")]
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if request.endpoint_type == CONTROLLERS {
+        return wire::Response {
+            error_code: ErrorCode::MismatchedEndpointType.code(),
+            error_message: Some(
+                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER"
+                    .to_owned(),
+            ),
+            ..Default::default()
+        };
+    }
     if request.endpoint_type != BROKERS {
         return wire::Response {
             error_code: ErrorCode::UnsupportedEndpointType.code(),

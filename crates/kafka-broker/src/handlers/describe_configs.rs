@@ -1,9 +1,9 @@
 //! DescribeConfigs: settings of topics and brokers, with where each value comes from.
 
-use kafka_metadata::broker_config::{ConfigEntry, ConfigSource};
+use kafka_metadata::broker_config::ConfigEntry;
 use kafka_metadata::znodes::config::EntityType;
 use kafka_metadata::{topic_config, topic_name};
-use kafka_types::ErrorCode;
+use kafka_types::{BrokerId, ErrorCode};
 use kafka_wire::describe_configs::{
     self as wire, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
@@ -14,9 +14,23 @@ use crate::topics::TopicError;
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const BROKER_LOGGER: i8 = 8;
+const CLIENT_METRICS: i8 = 16;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
-    let version = wire::Version(context.version);
+    let known = |resource: &DescribeConfigsResource| {
+        matches!(resource.resource_type, TOPIC | BROKER | BROKER_LOGGER | CLIENT_METRICS)
+    };
+    if !request.resources.iter().all(known) {
+        // A kind of resource that nobody knows is a mistake of the whole request.
+        let refused = request.resources.into_iter().map(|resource| DescribeConfigsResult {
+            error_code: ErrorCode::InvalidRequest.code(),
+            error_message: Some(ErrorCode::InvalidRequest.message().to_owned()),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+            ..Default::default()
+        });
+        return wire::Response { throttle_time_ms: 0, results: refused.collect() };
+    }
     let mut results = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
         let described = describe(context, &resource).await;
@@ -30,12 +44,13 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
             Ok(entries) => {
                 let wanted = |entry: &ConfigEntry| match &resource.configuration_keys {
                     None => true,
+                    Some(keys) if keys.is_empty() => true,
                     Some(keys) => keys.contains(&entry.name),
                 };
                 result.configs = entries
                     .into_iter()
                     .filter(wanted)
-                    .map(|entry| told(entry, version, request.include_synonyms, request.include_documentation))
+                    .map(|entry| told(entry, request.include_synonyms, request.include_documentation))
                     .collect();
                 result.error_message = Some(String::new());
             }
@@ -57,8 +72,7 @@ async fn describe(context: &Context, resource: &DescribeConfigsResource) -> Resu
             topic_name::validate(name)
                 .map_err(|error| TopicError::new(ErrorCode::InvalidTopicException, error.to_string()))?;
             if context.broker.metadata.image().topic(name).is_none() {
-                let code = ErrorCode::UnknownTopicOrPartition;
-                return Err(TopicError::new(code, code.message()));
+                return Err(TopicError::new(ErrorCode::UnknownTopicOrPartition, ""));
             }
             let own = context.broker.zookeeper.settings(EntityType::Topics, name).await;
             let own = own.map_err(|error| TopicError::new(ErrorCode::UnknownServerError, error.to_string()))?;
@@ -68,30 +82,32 @@ async fn describe(context: &Context, resource: &DescribeConfigsResource) -> Resu
         }
         BROKER if name.is_empty() => Ok(config.describe_dynamic_default()),
         BROKER if *name == context.broker.id.0.to_string() => Ok(config.describe()),
-        BROKER => Err(TopicError::new(
-            ErrorCode::InvalidRequest,
-            format!("Unexpected broker id, expected {} or empty string, but received {name}", context.broker.id),
-        )),
-        BROKER_LOGGER => Err(TopicError::new(
-            ErrorCode::InvalidRequest,
-            "Broker loggers cannot be described yet; levels are set by KAFKA_LOG_LEVEL at the start",
-        )),
-        other => Err(TopicError::new(ErrorCode::InvalidRequest, format!("Unsupported resource type: {other}"))),
+        kind => Err(TopicError::new(ErrorCode::InvalidRequest, refusal(context.broker.id, kind, name))),
     }
 }
 
-fn told(
-    entry: ConfigEntry,
-    version: wire::Version,
-    synonyms: bool,
-    documentation: bool,
-) -> DescribeConfigsResourceResult {
+/// Why a resource other than a topic or this broker is not described.
+fn refusal(me: BrokerId, kind: i8, name: &str) -> String {
+    let id = name.parse::<i32>();
+    match (kind, id) {
+        (CLIENT_METRICS, _) if name.is_empty() => "Client metrics subscription name must not be empty".to_owned(),
+        (CLIENT_METRICS, _) => "Config type client-metrics is only supported on KRaft clusters".to_owned(),
+        (BROKER_LOGGER, _) if name.is_empty() => "Broker id must not be empty".to_owned(),
+        (_, Err(_)) => format!("Broker id must be an integer, but it is: {name}"),
+        (BROKER, Ok(_)) => format!("Unexpected broker id, expected {me} or empty string, but received {name}"),
+        (_, Ok(id)) if id != me.0 => format!("Unexpected broker id, expected {me} but received {name}"),
+        _ => "Broker loggers cannot be described yet; levels are set by KAFKA_LOG_LEVEL at the start".to_owned(),
+    }
+}
+
+fn told(entry: ConfigEntry, synonyms: bool, documentation: bool) -> DescribeConfigsResourceResult {
     // Values that must not be read are told as null.
     let visible = |value: Option<String>| if entry.sensitive { None } else { value };
     DescribeConfigsResourceResult {
         value: visible(entry.value.clone()),
         read_only: entry.read_only,
-        is_default: !version.carries_sources() && entry.source == ConfigSource::Default,
+        // Version 0 alone has it, and Apache's broker never sets it.
+        is_default: false,
         config_source: entry.source as i8,
         is_sensitive: entry.sensitive,
         synonyms: if synonyms {
@@ -110,5 +126,21 @@ fn told(
         config_type: entry.kind.map_or(0, properties::Kind::wire_number),
         documentation: documentation.then(|| entry.doc.to_owned()),
         name: entry.name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_in_the_words_of_the_original() {
+        let refusal = |kind, name| refusal(BrokerId(0), kind, name);
+        assert_eq!(refusal(BROKER, "1"), "Unexpected broker id, expected 0 or empty string, but received 1");
+        assert_eq!(refusal(BROKER, "x"), "Broker id must be an integer, but it is: x");
+        assert_eq!(refusal(BROKER_LOGGER, ""), "Broker id must not be empty");
+        assert_eq!(refusal(BROKER_LOGGER, "1"), "Unexpected broker id, expected 0 but received 1");
+        assert_eq!(refusal(CLIENT_METRICS, ""), "Client metrics subscription name must not be empty");
+        assert_eq!(refusal(CLIENT_METRICS, "s"), "Config type client-metrics is only supported on KRaft clusters");
     }
 }

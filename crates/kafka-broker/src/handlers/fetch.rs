@@ -40,7 +40,7 @@ struct Budget {
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::Response, Vec<Slice>) {
     let version = wire::Version(context.version);
-    if version.has_sessions() && request.session_id != 0 {
+    if version.continues_session(&request) {
         // Sessions are never given out (id 0 in every answer, which the protocol allows), so this one is unknown.
         let error_code = ErrorCode::FetchSessionIdNotFound.code();
         return (wire::Response { error_code, ..Default::default() }, Vec::new());
@@ -246,7 +246,16 @@ impl<'c> Reply<'c> {
         let Some(slice) = result.slice else { return data };
         match self.records(part, slice).await {
             Ok(records) => data.records = Some(records),
-            Err(error) => data.error_code = error_codes::fetch(error, self.version).code(),
+            Err(error) => {
+                return PartitionData {
+                    partition_index: part.index,
+                    error_code: error_codes::fetch(error, self.version).code(),
+                    high_watermark: -1,
+                    records: None,
+                    aborted_transactions: Some(Vec::new()),
+                    ..Default::default()
+                };
+            }
         }
         data
     }
@@ -284,6 +293,8 @@ impl<'c> Reply<'c> {
             ..Default::default()
         };
         let Ok((topic_partition, _)) = &part.read else { return data };
+        // What was refused by the log itself carries no list, what was refused before an empty one: Apache's habit.
+        data.aborted_transactions = None;
         let moved = matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
         if moved
             && self.version.carries_current_leader()

@@ -9,13 +9,19 @@ use crate::topics::Creation;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let version = wire::Version(context.version);
     if version.is_batched() {
         let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
         for key in request.coordinator_keys {
-            coordinators.push(find(context, request.key_type, key).await);
+            let mut found = find(context, request.key_type, key).await;
+            if matches!(request.key_type, GROUP | TRANSACTION | SHARE) {
+                // Told one by one, Apache's broker leaves the texts empty.
+                found.error_message = Some(String::new());
+            }
+            coordinators.push(found);
         }
         return wire::Response { coordinators, ..Default::default() };
     }
@@ -49,6 +55,10 @@ async fn find(context: &Context, key_type: i8, key: String) -> Coordinator {
             ErrorCode::CoordinatorNotAvailable,
             Some("This broker does not coordinate transactions yet".to_owned()),
         ),
+        // Share groups have no coordinator without KRaft.
+        SHARE if wire::Version(context.version).knows_share_groups() => {
+            refused(key, ErrorCode::CoordinatorNotAvailable, None)
+        }
         _ => refused(key, ErrorCode::InvalidRequest, None),
     }
 }

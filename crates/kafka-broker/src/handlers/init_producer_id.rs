@@ -9,6 +9,10 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     if request.transactional_id.as_deref() == Some("") {
         return refused(ErrorCode::InvalidRequest);
     }
+    if (request.producer_id == -1) != (request.producer_epoch == -1) {
+        // Both or none of them: who had an id before had it in an epoch.
+        return refused(ErrorCode::InvalidRequest);
+    }
     if request.transactional_id.is_some() {
         // FindCoordinator names no transaction coordinator, so only a client that did not ask comes here.
         return refused(ErrorCode::CoordinatorNotAvailable);

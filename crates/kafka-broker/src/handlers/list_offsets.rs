@@ -1,5 +1,7 @@
 //! ListOffsets: where a log begins and ends, and which record was the first at or after a time.
 
+use std::collections::HashMap;
+
 use kafka_log::OffsetQuery;
 use kafka_types::{BrokerEpoch, BrokerId, ErrorCode, IsolationLevel, LeaderEpoch, TopicPartition};
 use kafka_wire::list_offsets::{
@@ -20,7 +22,20 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         let name: kafka_types::TopicName = topic.name.as_str().into();
+        let mut times: HashMap<i32, usize> = HashMap::new();
+        for partition in &topic.partitions {
+            *times.entry(partition.partition_index).or_default() += 1;
+        }
+        let twins_allowed = wire::Version(context.version).answers_old_style();
         for partition in topic.partitions {
+            if !twins_allowed && times[&partition.partition_index] > 1 {
+                partitions.push(ListOffsetsPartitionResponse {
+                    partition_index: partition.partition_index,
+                    error_code: ErrorCode::InvalidRequest.code(),
+                    ..Default::default()
+                });
+                continue;
+            }
             let topic_partition = TopicPartition::new(name.clone(), partition.partition_index);
             partitions.push(look_up(context, topic_partition, &partition, reader).await);
         }

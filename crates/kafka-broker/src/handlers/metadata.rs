@@ -1,5 +1,6 @@
 //! Metadata: brokers, topics, leaders; topics that are missing may be created on the way.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kafka_metadata::{MetadataImage, PartitionImage, TopicImage, topic_name};
@@ -17,6 +18,9 @@ pub(crate) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let version = wire::Version(context.version);
+    if version.forbids_topic_ids(&request) {
+        return refuse_all(request);
+    }
     let wants_all = version.wants_all(&request);
     let may_create = !version.may_forbid_auto_creation() || request.allow_auto_topic_creation;
     let mut answers = Answers {
@@ -30,10 +34,17 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         let all: Vec<Arc<TopicImage>> = answers.image.topics().cloned().collect();
         topics.extend(all.iter().map(|topic| answers.describe(topic)));
     } else {
-        for asked in request.topics.unwrap_or_default() {
+        let asked = request.topics.unwrap_or_default();
+        // One id makes it a request by ids; names beside it do not count.
+        let by_ids = asked.iter().any(|topic| topic.topic_id != Uuid::ZERO);
+        let mut seen = HashSet::new();
+        for asked in asked.into_iter().filter(|asked| !by_ids || asked.topic_id != Uuid::ZERO) {
+            if !seen.insert((asked.topic_id, asked.name.clone().filter(|_| !by_ids))) {
+                continue;
+            }
             topics.push(match asked.name {
-                Some(name) => answers.by_name(name, may_create).await,
-                None => answers.by_id(asked.topic_id),
+                Some(name) if !by_ids => answers.by_name(name, may_create).await,
+                _ => answers.by_id(asked.topic_id),
             });
         }
     }
@@ -73,10 +84,10 @@ impl Answers<'_> {
             return self.describe(&Arc::clone(topic));
         }
         if topic_name::validate(&name).is_err() {
-            return refused(Some(name), ErrorCode::InvalidTopicException);
+            return self.refused(Some(name), ErrorCode::InvalidTopicException);
         }
         if !may_create || !self.context.broker.config.auto_create_topics() {
-            return refused(Some(name), ErrorCode::UnknownTopicOrPartition);
+            return self.refused(Some(name), ErrorCode::UnknownTopicOrPartition);
         }
         let topics = self.context.broker.topics();
         let created = if topic_name::is_internal(&name) {
@@ -87,15 +98,26 @@ impl Answers<'_> {
         self.image = self.context.broker.metadata.image();
         match (created, self.image.topic(&name)) {
             (_, Some(topic)) => self.describe(&Arc::clone(topic)),
-            (Ok(()), None) => refused(Some(name), ErrorCode::LeaderNotAvailable),
-            (Err(error), None) => refused(Some(name), error),
+            (Ok(()), None) => self.refused(Some(name), ErrorCode::LeaderNotAvailable),
+            (Err(error), None) => self.refused(Some(name), error),
         }
     }
 
     fn by_id(&self, id: Uuid) -> MetadataResponseTopic {
         match self.image.topic_by_id(id) {
             Some(topic) => self.describe(topic),
-            None => MetadataResponseTopic { topic_id: id, name: None, ..refused(None, ErrorCode::UnknownTopicId) },
+            None => MetadataResponseTopic { topic_id: id, name: None, ..self.refused(None, ErrorCode::UnknownTopicId) },
+        }
+    }
+
+    fn refused(&self, name: Option<String>, error: ErrorCode) -> MetadataResponseTopic {
+        let is_internal = name.as_deref().is_some_and(topic_name::is_internal);
+        MetadataResponseTopic {
+            error_code: error.code(),
+            name,
+            is_internal,
+            topic_authorized_operations: authorized(self.with_operations, TOPIC_OPERATIONS),
+            ..Default::default()
         }
     }
 
@@ -141,7 +163,31 @@ impl Answers<'_> {
     }
 }
 
-fn refused(name: Option<String>, error: ErrorCode) -> MetadataResponseTopic {
-    let is_internal = name.as_deref().is_some_and(topic_name::is_internal);
-    MetadataResponseTopic { error_code: error.code(), name, is_internal, ..Default::default() }
+/// Versions that carry ids and do not allow to ask by them: the whole request is at fault, and no broker is named.
+fn refuse_all(request: wire::Request) -> wire::Response {
+    let topics = request.topics.unwrap_or_default().into_iter().map(|asked| MetadataResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: Some(asked.name.unwrap_or_default()),
+        topic_id: asked.topic_id,
+        ..Default::default()
+    });
+    wire::Response { topics: topics.collect(), ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kafka_wire::metadata::MetadataRequestTopic;
+
+    #[test]
+    fn ids_before_their_version_fail_the_whole_request() {
+        let by_id = MetadataRequestTopic { topic_id: Uuid([7; 16]), name: None };
+        let by_name = MetadataRequestTopic { topic_id: Uuid::ZERO, name: Some("t".to_owned()) };
+        let request = wire::Request { topics: Some(vec![by_name, by_id]), ..Default::default() };
+        let response = refuse_all(request);
+        assert!(response.brokers.is_empty() && response.controller_id == -1);
+        let told: Vec<(i16, Option<&str>)> =
+            response.topics.iter().map(|topic| (topic.error_code, topic.name.as_deref())).collect();
+        assert_eq!(told, [(42, Some("t")), (42, Some(""))]);
+    }
 }

@@ -58,7 +58,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
 /// The oldest version keeps offsets as plain numbers under `/consumers`.
 async fn store_in_zookeeper(context: &Context, group: &str, offset: &OffsetToCommit) -> Result<(), ErrorCode> {
     let limit = context.broker.config.groups().offset_metadata_max;
-    if offset.metadata.as_ref().is_some_and(|metadata| metadata.len() > limit) {
+    if offset.metadata.as_ref().is_some_and(|metadata| metadata.encode_utf16().count() > limit) {
         return Err(ErrorCode::OffsetMetadataTooLarge);
     }
     let path = offset_path(group, &offset.topic_partition);
@@ -72,7 +72,8 @@ pub(crate) fn offset_path(group: &str, partition: &TopicPartition) -> String {
 }
 
 fn respond(request: &wire::Request, error: impl Fn(&TopicPartition) -> ErrorCode) -> wire::Response {
-    let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
+    let named = request.topics.iter().filter(|topic| !topic.partitions.is_empty());
+    let topics = named.map(|topic| OffsetCommitResponseTopic {
         name: topic.name.clone(),
         partitions: topic
             .partitions

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use kafka_record::validate::{ProduceFormats, check_produced};
+use kafka_record::validate::{ProduceFormats, check_produced, has_transactional};
 use kafka_replication::Progress;
 use kafka_types::{Acks, ErrorCode, Offset, TopicPartition};
 use kafka_wire::produce::{
@@ -42,9 +42,13 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> Produce
     let Some(acks) = Acks::from_wire(request.acks) else {
         return Produced::Reply(refuse_all(&request, ErrorCode::InvalidRequiredAcks));
     };
-    if request.transactional_id.is_some() {
-        // Transactions are coordinated by nobody yet, so no producer can have begun one here.
-        return finish(acks, refuse_all(&request, ErrorCode::InvalidTxnState), true);
+    let is_transactional = |partition: &wire::PartitionProduceData| {
+        partition.records.as_ref().is_some_and(|records| has_transactional(records))
+    };
+    let transactional = request.topic_data.iter().any(|topic| topic.partition_data.iter().any(is_transactional));
+    if transactional && request.transactional_id.is_none() {
+        // Whoever does not say for which transaction it speaks may not write into one.
+        return finish(acks, refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed), true);
     }
     let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
     let mut parts = append_all(context, request, acks).await;
@@ -75,16 +79,20 @@ async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> Ve
         for partition in data.partition_data {
             let topic_partition = TopicPartition::new(name.clone(), partition.index);
             let records = partition.records.unwrap_or_default();
-            let outcome = if kafka_metadata::topic_name::is_internal(&name) && context.client_id() != ADMIN_CLIENT {
-                Err(ErrorCode::InvalidTopicException.into())
+            let outcome = if image.partition(&name, partition.index).is_none() {
+                Err(ErrorCode::UnknownTopicOrPartition.into())
             } else if let Err(rejected) = check_produced(&records, formats) {
                 Err(Refused {
                     code: rejected.code,
                     message: rejected.response_message().map(str::to_owned),
                     records: rejected.record_errors,
+                    log_start: None,
                 })
-            } else if image.partition(&name, partition.index).is_none() {
-                Err(ErrorCode::UnknownTopicOrPartition.into())
+            } else if kafka_metadata::topic_name::is_internal(&name) && context.client_id() != ADMIN_CLIENT {
+                Err(ErrorCode::InvalidTopicException.into())
+            } else if has_transactional(&records) {
+                // Transactions are coordinated by nobody yet, so no producer can have begun one here.
+                Err(ErrorCode::InvalidTxnState.into())
             } else {
                 let owner = broker.shards.owner(&topic_partition);
                 let target = topic_partition.clone();
@@ -153,6 +161,7 @@ fn respond(context: &Context, names: &[String], parts: Vec<Part>) -> wire::Respo
             Err(refused) => {
                 response.error_code = refused.code.code();
                 response.error_message = refused.message;
+                response.log_start_offset = refused.log_start.map_or(-1, |offset| offset.0);
                 response.record_errors = refused.records.into_iter().map(record_error).collect();
                 if refused.code == ErrorCode::NotLeaderOrFollower {
                     name_leader(context, &part.topic_partition, &mut response, &mut nodes);

@@ -7,6 +7,10 @@ use kafka_wire::sync_group as wire;
 use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let named = request.protocol_type.is_some() && request.protocol_name.is_some();
+    if wire::Version(context.version).carries_protocol() && !named {
+        return refused(ErrorCode::InconsistentGroupProtocol);
+    }
     let sync = Sync {
         group_id: request.group_id,
         generation: request.generation_id,

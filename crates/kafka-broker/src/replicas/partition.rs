@@ -39,12 +39,27 @@ pub(crate) struct Refused {
     pub(crate) code: ErrorCode,
     pub(crate) message: Option<String>,
     pub(crate) records: Vec<kafka_record::validate::RecordError>,
+    /// Where the log starts, if it was looked at: a producer tells by it whether what it wrote was only cleaned away.
+    pub(crate) log_start: Option<Offset>,
 }
 
 impl From<ErrorCode> for Refused {
     fn from(code: ErrorCode) -> Refused {
-        Refused { code, message: None, records: Vec::new() }
+        Refused { code, message: None, records: Vec::new(), log_start: None }
     }
+}
+
+/// Refusals that say nothing of the log; with all others Apache's broker tells where it starts.
+fn hides_log_start(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::CorruptMessage
+            | ErrorCode::KafkaStorageError
+    )
 }
 
 impl From<AppendError> for Refused {
@@ -55,6 +70,7 @@ impl From<AppendError> for Refused {
                 code,
                 message: rejected.response_message().map(str::to_owned),
                 records: rejected.record_errors,
+                log_start: None,
             },
             _ => code.into(),
         }
@@ -143,6 +159,15 @@ impl Partition {
         acks: Acks,
         origin: AppendOrigin,
     ) -> Result<Produced, Refused> {
+        self.try_append(now, records, acks, origin).map_err(|mut refused| {
+            if !hides_log_start(refused.code) {
+                refused.log_start = Some(self.log.log_start());
+            }
+            refused
+        })
+    }
+
+    fn try_append(&mut self, now: Now, records: &Bytes, acks: Acks, origin: AppendOrigin) -> Result<Produced, Refused> {
         if self.failed {
             return Err(ErrorCode::KafkaStorageError.into());
         }
@@ -169,6 +194,7 @@ impl Partition {
 
     /// Reads for a consumer or a follower.
     pub(crate) fn read(&mut self, now: Now, request: ReadRequest) -> Result<ReadResult, ErrorCode> {
+        self.check_is_replica(request)?;
         self.check_may_read(request.current_epoch)?;
         if let Some(diverging) = self.divergence(request)? {
             return Ok(ReadResult { diverging: Some(diverging), ..self.empty_result() });
@@ -276,6 +302,19 @@ impl Partition {
         }
     }
 
+    /// A follower that is not one may know of an assignment that has not come here yet, if it says its epoch.
+    fn check_is_replica(&self, request: ReadRequest) -> Result<(), ErrorCode> {
+        let Reader::Follower(from, _) = request.reader else { return Ok(()) };
+        let leader = self.replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
+        if leader.has_follower(from) {
+            Ok(())
+        } else if request.current_epoch < LeaderEpoch(0) {
+            Err(ErrorCode::NotLeaderOrFollower)
+        } else {
+            Err(ErrorCode::UnknownLeaderEpoch)
+        }
+    }
+
     /// Does the reader's log agree with ours (KIP-595)? Followers say the epoch of their last record.
     fn divergence(&self, request: ReadRequest) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
         if request.last_fetched_epoch < LeaderEpoch(0) {
@@ -294,9 +333,6 @@ impl Partition {
         life: BrokerEpoch,
     ) -> Result<Option<Isr>, ErrorCode> {
         let leader = self.replica.leader_mut().ok_or(ErrorCode::NotLeaderOrFollower)?;
-        if !leader.replicas().contains(&from) {
-            return Err(ErrorCode::UnknownLeaderEpoch);
-        }
         let mut effects = Vec::new();
         leader.on_fetch(now.tick, from, offset, life, &mut effects);
         Ok(self.perform(effects))

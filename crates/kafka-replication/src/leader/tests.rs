@@ -181,3 +181,10 @@ fn a_lower_minimum_commits_what_was_held_back() {
     leader.on_settings(Tick(LAG + 3), Settings { lag_time_max_ms: LAG, min_in_sync: 1 }, &mut effects);
     assert_eq!(commits(&mut effects), [5]);
 }
+
+#[test]
+fn the_leader_is_no_follower_of_its_own() {
+    let leader = leader(&[0, 1], 1);
+    assert!(leader.has_follower(BrokerId(1)));
+    assert!(!leader.has_follower(BrokerId(0)) && !leader.has_follower(BrokerId(5)));
+}

@@ -162,6 +162,11 @@ questions! {
 }
 
 impl Version {
+    /// Does the request go on with a session? Epoch 0 begins one and -1 wants none, whatever id stands beside it.
+    pub fn continues_session(self, request: &Request) -> bool {
+        self.has_sessions() && !matches!(request.session_epoch, -1 | 0)
+    }
+
     /// The newest message format the client can read; newer batches must be converted.
     pub const fn max_magic(self) -> i8 {
         match self.0 {

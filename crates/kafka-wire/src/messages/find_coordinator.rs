@@ -39,4 +39,6 @@ questions! {
     carries_key_type: 1..;
     /// Several keys at once, in `coordinator_keys`, with answers in `coordinators`.
     is_batched: 4..;
+    /// Coordinators of share groups may be asked for.
+    knows_share_groups: 6..;
 }

@@ -89,6 +89,12 @@ impl Version {
         }
     }
 
+    /// Does the request ask by id, in a version that has the field and not the meaning?
+    pub fn forbids_topic_ids(self, request: &Request) -> bool {
+        let by_id = |topic: &MetadataRequestTopic| topic.name.is_none() || topic.topic_id != Uuid::ZERO;
+        !self.allows_topic_ids() && request.topics.iter().flatten().any(by_id)
+    }
+
     /// The `topics` of a request for all topics.
     pub fn all_topics(self) -> Option<Vec<MetadataRequestTopic>> {
         self.empty_means_all().then(Vec::new)

@@ -2,6 +2,7 @@
 //! defaults are the schema's, and the questions about versions answer as the schema says.
 
 use bytes::Bytes;
+use kafka_types::Uuid;
 
 use super::{decode, encode};
 use crate::error::EncodeError;
@@ -172,5 +173,34 @@ fn the_controllers_requests_tell_the_same_in_every_version() {
         let read: stop_replica::Request = decode(&encode(request, version), version).unwrap();
         let replicas: Vec<_> = read.replicas().map(|r| (r.topic, r.partition, r.leader_epoch, r.delete)).collect();
         assert_eq!(replicas, [("t", 4, -1, true)]);
+    }
+}
+
+#[test]
+fn topics_are_asked_by_id_where_it_means_something() {
+    let named = metadata::MetadataRequestTopic { topic_id: Uuid::ZERO, name: Some("t".to_owned()) };
+    let by_id = metadata::MetadataRequestTopic { topic_id: Uuid([7; 16]), name: None };
+    for (version, topics, forbidden) in
+        [(9, vec![named.clone()], false), (10, vec![named.clone(), by_id.clone()], true), (12, vec![by_id], false)]
+    {
+        let request = metadata::Request { topics: Some(topics), ..Default::default() };
+        assert_eq!(metadata::Version(version).forbids_topic_ids(&request), forbidden, "version {version}");
+    }
+    let all = metadata::Request { topics: None, ..Default::default() };
+    assert!(!metadata::Version(10).forbids_topic_ids(&all));
+}
+
+#[test]
+fn a_session_goes_on_with_an_epoch_of_its_own() {
+    let request = |session_id, session_epoch| fetch::Request { session_id, session_epoch, ..Default::default() };
+    for (request, continues) in [
+        (request(0, -1), false),
+        (request(5, -1), false),
+        (request(5, 0), false),
+        (request(5, 1), true),
+        (request(0, 1), true),
+    ] {
+        assert_eq!(fetch::Version(12).continues_session(&request), continues, "{request:?}");
+        assert!(!fetch::Version(6).continues_session(&request));
     }
 }
