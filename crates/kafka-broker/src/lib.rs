@@ -88,7 +88,7 @@ async fn until_signal(config: BrokerConfig) -> ExitCode {
         signal = signals.next() => {
             info!(target: "org.apache.kafka.common.utils.LoggingSignalHandler", "Terminating process due to signal {signal}");
             drop(pid_file);
-            return exit_code(signal);
+            return ExitCode::from(net::exit_code(signal));
         }
     };
     let running = match running {
@@ -106,16 +106,7 @@ async fn until_signal(config: BrokerConfig) -> ExitCode {
     info!(target: "org.apache.kafka.common.utils.LoggingSignalHandler", "Terminating process due to signal {signal}");
     running.stop().await;
     drop(pid_file);
-    exit_code(signal)
-}
-
-/// As a shell reports a process that the signal ended.
-fn exit_code(signal: &str) -> ExitCode {
-    ExitCode::from(match signal {
-        "SIGINT" => 130,
-        "SIGHUP" => 129,
-        _ => 143,
-    })
+    ExitCode::from(net::exit_code(signal))
 }
 
 /// The settings, or the text of the exception that Apache would print.

@@ -17,5 +17,5 @@ pub use frame::{FrameError, FrameReader};
 pub use listener::{Accepted, Admission, Incoming, Limits, Listener, Refusal, WhenFull};
 pub use port_owner::port_owner;
 pub use send::{Piece, SendError, send_all};
-pub use shutdown::{Shutdown, Signals};
+pub use shutdown::{Shutdown, Signals, exit_code};
 pub use stream::{ReadHalf, Stream, WriteHalf};

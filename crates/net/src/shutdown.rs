@@ -1,12 +1,14 @@
 //! How a server ends: everybody is told, everybody finishes, nobody is waited for for ever.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use vfs::{OsVfs, Vfs as _};
 
 /// The end of a server, or of a part of it. Clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -77,32 +79,63 @@ impl Shutdown {
     }
 }
 
-/// The signals that ask a server to end. Made before anything else starts, so that none is lost.
+/// The signals that ask a program to end. Made before anything else starts, so that none is lost.
+///
+/// A signal that was ignored when the program began stays so, as with Java: `nohup` works, and so does a job that a
+/// script put into the background.
 #[derive(Debug)]
 pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     /// Catches SIGTERM, SIGINT and SIGHUP from now on. A runtime must be running.
     pub fn catch() -> io::Result<Signals> {
+        let status = OsVfs.read(Path::new("/proc/self/status")).unwrap_or_default();
+        let ignored = ignored(&String::from_utf8_lossy(&status));
+        let catch = |kind: SignalKind| -> io::Result<Option<Signal>> {
+            let is_ignored = ignored >> (kind.as_raw_value() - 1) & 1 == 1;
+            if is_ignored { Ok(None) } else { signal(kind).map(Some) }
+        };
         Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hangup: catch(SignalKind::hangup())?,
         })
     }
 
     /// Waits for the next one; its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
+            () = next(&mut self.terminate) => "SIGTERM",
+            () = next(&mut self.interrupt) => "SIGINT",
+            () = next(&mut self.hangup) => "SIGHUP",
         }
     }
+}
+
+/// The exit code that a shell gives to a program that the named signal ended.
+pub fn exit_code(signal: &str) -> u8 {
+    match signal {
+        "SIGHUP" => 129,
+        "SIGINT" => 130,
+        _ => 143,
+    }
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// The set of ignored signals in a `/proc/PID/status`, signal N as bit N-1; empty where there is none.
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -112,6 +145,13 @@ mod tests {
     fn run<F: Future>(future: F) -> F::Output {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(future)
+    }
+
+    #[test]
+    fn ignored_signals_are_read_from_the_kernels_words() {
+        assert_eq!(ignored("Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001001\n"), 0x1001);
+        assert_eq!(ignored("Name:\tx\n"), 0);
+        assert_eq!([exit_code("SIGHUP"), exit_code("SIGINT"), exit_code("SIGTERM")], [129, 130, 143]);
     }
 
     #[test]

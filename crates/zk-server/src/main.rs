@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use net::{Shutdown, Signals};
+use net::{Shutdown, Signals, exit_code};
 use properties::{Origin, Properties};
 use time_types::{Now, Tick, WallMillis};
 use tokio::task::LocalSet;
@@ -154,19 +154,13 @@ fn serve(config: ServerConfig, vfs: Arc<dyn Vfs>) -> u8 {
         let _note = leave_note(vfs, server.port(), &data_dir)?;
         let shutdown = Shutdown::new();
         let mut running = std::pin::pin!(server.run(shutdown.clone()));
-        loop {
-            tokio::select! {
-                result = &mut running => return result.map(|()| 0),
-                signal = signals.next() => match signal {
-                    // As a server in a terminal that is closed: it stays, like Java under nohup.
-                    "SIGHUP" => {}
-                    signal => {
-                        tracing::info!(target: STANDALONE, "{signal}: stopping");
-                        shutdown.begin();
-                        running.as_mut().await?;
-                        return Ok(if signal == "SIGINT" { 130 } else { 143 });
-                    }
-                },
+        tokio::select! {
+            result = &mut running => result.map(|()| 0),
+            signal = signals.next() => {
+                tracing::info!(target: STANDALONE, "{signal}: stopping");
+                shutdown.begin();
+                running.as_mut().await?;
+                Ok(exit_code(signal))
             }
         }
     });
