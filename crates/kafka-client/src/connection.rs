@@ -125,7 +125,7 @@ impl Connection {
     /// of answers may be waited for. A [`Call`] that is dropped leaves its answer unread.
     pub async fn start<A: Api>(&self, version: i16, request: &A::Request) -> Result<Call<A>, ConnectionError> {
         let (sender, reply) = oneshot::channel();
-        let on_reply: OnReply = Box::new(move |answer| {
+        let on_reply: OnReply = Box::new(move |_, answer| {
             let _ = sender.send(answer);
         });
         self.start_with::<A>(version, request, Some(on_reply)).await?;

@@ -3,6 +3,8 @@
 use kafka_types::ErrorCode;
 use kafka_wire::ApiKey;
 
+use crate::consumer::NoPosition;
+
 /// Why a connection could not be made, or a call on it got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionError {
@@ -91,6 +93,9 @@ pub enum Error {
         /// The text that came with it, or what a Java client would say instead.
         message: Option<String>,
     },
+    /// A consumer has no place to go on, and no policy that names one.
+    #[error(transparent)]
+    NoPosition(#[from] NoPosition),
     /// The record is larger than the client's own limit (`RecordTooLargeException`).
     #[error("{0}")]
     RecordTooLarge(String),
@@ -120,6 +125,7 @@ impl Error {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Error::Broker { code, .. } => Some(*code),
+            Error::NoPosition(NoPosition::OutOfRange { .. }) => Some(ErrorCode::OffsetOutOfRange),
             _ => None,
         }
     }
@@ -132,7 +138,9 @@ impl Error {
             Error::Connection(error) => {
                 !matches!(error, ConnectionError::UnsupportedVersion { .. } | ConnectionError::Unencodable { .. })
             }
-            Error::Config(_) | Error::Usage(_) | Error::RecordTooLarge(_) | Error::Closed(_) => false,
+            Error::Config(_) | Error::Usage(_) | Error::NoPosition(_) | Error::RecordTooLarge(_) | Error::Closed(_) => {
+                false
+            }
         }
     }
 
@@ -150,6 +158,12 @@ impl Error {
             }
             Error::Connection(_) => format!("{ERRORS}.DisconnectException"),
             Error::Broker { code, .. } => exception_name(*code),
+            Error::NoPosition(NoPosition::NothingCommitted(_)) => {
+                "org.apache.kafka.clients.consumer.NoOffsetForPartitionException".to_owned()
+            }
+            Error::NoPosition(NoPosition::OutOfRange { .. }) => {
+                "org.apache.kafka.clients.consumer.OffsetOutOfRangeException".to_owned()
+            }
             Error::RecordTooLarge(_) => format!("{ERRORS}.RecordTooLargeException"),
             Error::Closed(_) => "org.apache.kafka.common.KafkaException".to_owned(),
         }

@@ -45,7 +45,7 @@ async fn ask(connection: &Connection, version: i16) -> Result<api_versions::Resp
         .start_with::<api_versions::ApiVersions>(
             version,
             &request,
-            Some(Box::new(move |answer| {
+            Some(Box::new(move |_, answer| {
                 let _ = sender.send(answer);
             })),
         )

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::error::ConnectionError;
 
 /// Called once with the answer, its body next in the decoder, or with why there is none.
-pub(crate) type OnReply = Box<dyn FnOnce(Result<Decoder, ConnectionError>) + Send>;
+pub(crate) type OnReply = Box<dyn FnOnce(i32, Result<Decoder, ConnectionError>) + Send>;
 
 /// Requests that may wait for the socket; a caller waits for a place.
 const QUEUED_MAX: usize = 64;
@@ -144,7 +144,7 @@ impl Shared {
         };
         let reason = self.closed.borrow().clone().unwrap_or(reason);
         for awaited in awaited {
-            (awaited.on_reply)(Err(reason.clone()));
+            (awaited.on_reply)(awaited.correlation_id, Err(reason.clone()));
         }
     }
 
@@ -155,11 +155,11 @@ impl Shared {
         };
         match body_of(&awaited, frame) {
             Ok(body) => {
-                (awaited.on_reply)(Ok(body));
+                (awaited.on_reply)(awaited.correlation_id, Ok(body));
                 Ok(())
             }
             Err(error) => {
-                (awaited.on_reply)(Err(error.clone()));
+                (awaited.on_reply)(awaited.correlation_id, Err(error.clone()));
                 Err(error)
             }
         }

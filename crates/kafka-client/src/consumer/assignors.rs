@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_types::TopicPartition;
 
+#[cfg(test)]
+mod golden;
 mod sticky;
 
 /// Partitions per member id.

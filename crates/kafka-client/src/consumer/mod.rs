@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 pub use config::{ConsumerConfig, DEFINITIONS};
 pub use fetched::{ConsumerRecord, InvalidBatch};
 pub use fetcher::{FetchConfig, PartitionRecords};
-pub use positions::OffsetReset;
+pub use positions::{NoPosition, OffsetReset};
 pub use requests::{FoundOffset, OffsetAndMetadata, Offsets};
 
 use crate::clock::Clock;
@@ -117,6 +117,13 @@ impl Consumer {
             }
             None => format!("[Consumer clientId={}, groupId={group}] ", config.common.client_id),
         };
+        if config.group_id.as_deref() == Some("") {
+            tracing::warn!(
+                target: "org.apache.kafka.clients.consumer.internals.ClassicKafkaConsumer",
+                "{log_prefix}Support for using the empty group id by consumers is deprecated and will be removed in the \
+                 next major release."
+            );
+        }
         let cluster = Cluster::new(config.common.cluster_options(log_prefix.clone())).await?;
         let (reports, events) = mpsc::channel(REPORTS_MAX);
         let clock = cluster.clock();
@@ -143,8 +150,12 @@ impl Consumer {
 
     /// Reads these topics as a member of the group; another call changes them.
     pub fn subscribe<T: Into<String>>(&mut self, topics: impl IntoIterator<Item = T>) -> Result<(), Error> {
-        self.become_member()?;
         let topics: BTreeSet<String> = topics.into_iter().map(Into::into).collect();
+        if topics.iter().any(|topic| topic.trim().is_empty()) {
+            let text = "Topic collection to subscribe to cannot contain null or empty topic";
+            return Err(Error::Usage(text.to_owned()));
+        }
+        self.become_member()?;
         if let Some(membership) = &mut self.membership {
             membership.subscribe(topics.clone());
         }
@@ -176,12 +187,11 @@ impl Consumer {
             let text = "Subscription to topics, partitions and pattern are mutually exclusive";
             return Err(Error::Usage(text.to_owned()));
         }
-        let Some(group_id) = self.config.group_id.clone().filter(|id| !id.is_empty()) else {
-            return Err(Error::Usage(
-                "To use the group management or offset commit APIs, you must provide a valid group.id in the consumer \
-                 configuration."
-                    .to_owned(),
-            ));
+        // An empty name is one for Java, too; the coordinator refuses it.
+        let Some(group_id) = self.config.group_id.clone() else {
+            let text = "To use the group management or offset commit APIs, you must provide a valid group.id in the \
+                        consumer configuration.";
+            return Err(Error::Broker { code: ErrorCode::InvalidGroupId, message: Some(text.to_owned()) });
         };
         if self.membership.is_some() {
             return Ok(());

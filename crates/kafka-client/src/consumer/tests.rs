@@ -345,7 +345,9 @@ async fn an_offset_out_of_range_is_reset_or_an_error() {
     while outcome.is_ok() {
         outcome = fails.poll(Duration::from_millis(20)).await;
     }
-    assert_eq!(outcome.unwrap_err().code(), Some(ErrorCode::OffsetOutOfRange));
+    let error = outcome.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::OffsetOutOfRange));
+    assert_eq!(error.exception(), "org.apache.kafka.clients.consumer.OffsetOutOfRangeException");
 }
 
 #[tokio::test]
@@ -355,6 +357,7 @@ async fn without_offset_and_policy_there_is_an_error() {
     consumer.assign([tp(0)]).unwrap();
     let error = consumer.poll(Duration::from_millis(20)).await.unwrap_err();
     assert_eq!(error.to_string(), "Undefined offset with no reset policy for partitions: [t-0]");
+    assert_eq!(error.exception(), "org.apache.kafka.clients.consumer.NoOffsetForPartitionException");
 }
 
 #[tokio::test]

@@ -83,6 +83,8 @@ struct Topic {
     sticky: Sticky,
     /// How records compress: what came out by what went in.
     ratio: f32,
+    /// When the last record came.
+    used: Tick,
 }
 
 /// What waits to be sent, and how much memory that takes.
@@ -146,6 +148,7 @@ impl Accumulator {
                 queues: Vec::new(),
                 sticky: Sticky::default(),
                 ratio: 1.0,
+                used: Tick::default(),
             });
             self.topics.len() - 1
         });
@@ -159,9 +162,11 @@ impl Accumulator {
         }
     }
 
-    /// Every topic that was ever set.
-    pub(super) fn topic_names(&self) -> Vec<TopicName> {
-        self.topics.iter().map(|topic| topic.name.clone()).collect()
+    /// Topics that got a record within `idle_ms`, or that have one to send.
+    pub(super) fn topics_in_use(&self, now: Tick, idle_ms: u64) -> Vec<TopicName> {
+        let has_batches = |topic: &Topic| topic.queues.iter().any(|queue| !queue.batches.is_empty());
+        let in_use = |topic: &&Topic| now.since(topic.used) < idle_ms || has_batches(topic);
+        self.topics.iter().filter(in_use).map(|topic| topic.name.clone()).collect()
     }
 
     /// Adds a record to the batch of its partition, or says what stands in the way.
@@ -188,6 +193,7 @@ impl Accumulator {
         }
         let limits = self.limits;
         let topic = &mut self.topics[index];
+        topic.used = now;
         let ratio = topic.ratio;
         let queue = &mut topic.queues[partition as usize];
         let is_first = queue.batches.len() == 1;

@@ -15,14 +15,19 @@ use super::Shared;
 use super::batch::Batch;
 use super::delivery::{Delivered, Failure, Fate};
 use super::idempotence::Sequences;
-use super::sender::{Verdict, judge, judge_lost};
+use super::sender::{Verdict, is_about_leaders, judge, judge_lost, judge_unanswered};
 use crate::cluster::{Lane, Topics};
 use crate::connection::{Connection, decode};
 use crate::error::{ConnectionError, Error};
 
+/// Where Java's producer logs what leaders answer.
+const SENDER: &str = "org.apache.kafka.clients.producer.internals.Sender";
+
 /// A request that came back.
 struct Reply {
     leader: BrokerId,
+    /// Of the request; 0 if it could not be sent.
+    correlation_id: i32,
     batches: Vec<Batch>,
     result: Result<Option<produce::Response>, ConnectionError>,
 }
@@ -43,6 +48,8 @@ pub(super) struct Driver {
     replies: mpsc::UnboundedReceiver<Reply>,
     reply: mpsc::UnboundedSender<Reply>,
     refresh_at: Option<Tick>,
+    /// When the cluster was looked at last.
+    refreshed: Tick,
     id_retry_at: Tick,
 }
 
@@ -50,7 +57,17 @@ impl Driver {
     pub(super) fn new(shared: Arc<Shared>) -> Driver {
         let (reply, replies) = mpsc::unbounded_channel();
         let sequences = Sequences::new(shared.config.idempotent);
-        Driver { shared, sequences, leaders: HashMap::new(), replies, reply, refresh_at: None, id_retry_at: Tick(0) }
+        let refreshed = shared.clock().tick();
+        Driver {
+            shared,
+            sequences,
+            leaders: HashMap::new(),
+            replies,
+            reply,
+            refresh_at: None,
+            refreshed,
+            id_retry_at: Tick(0),
+        }
     }
 
     /// Runs until the producer is closed.
@@ -87,13 +104,17 @@ impl Driver {
         }
         let mut next = ready.next;
         let mut at_least = |at: Tick| next = Some(next.map_or(at, |before: Tick| before.min(at)));
-        if self.refresh_at.is_some_and(|at| at <= now) {
+        // Partitions are added without an error that would tell.
+        let outdated_at = self.refreshed.after(self.shared.config.common.metadata_max_age_ms.max(1));
+        if self.refresh_at.is_some_and(|at| at <= now) || outdated_at <= now {
             self.shared.refresh_all().await;
+            self.refreshed = self.shared.clock().tick();
             self.refresh_at = ready.lacks_leader.then(|| now.after(backoff));
         }
         if let Some(at) = self.refresh_at {
             at_least(at);
         }
+        at_least(self.refreshed.after(self.shared.config.common.metadata_max_age_ms.max(1)));
         if !ready.leaders.is_empty() && self.sequences.needs_id() {
             if self.id_retry_at <= now && !self.fetch_id().await {
                 self.id_retry_at = self.shared.clock().tick().after(backoff);
@@ -163,30 +184,30 @@ impl Driver {
         let version = match connection.version::<produce::Produce>() {
             Ok(version) => version,
             Err(error) => {
-                let _ = reply.send(Reply { leader: id, batches, result: Err(error) });
+                let _ = reply.send(Reply { leader: id, correlation_id: 0, batches, result: Err(error) });
                 return;
             }
         };
         if self.shared.config.acks == Acks::None {
             let sent = connection.start_with::<produce::Produce>(version, &request, None).await;
-            let _ = reply.send(Reply { leader: id, batches, result: sent.map(|()| None) });
+            let _ = reply.send(Reply { leader: id, correlation_id: 0, batches, result: sent.map(|()| None) });
             return;
         }
         // The answer carries the batches back; if it is never called, because the request could not be queued, they are
         // taken out of the cell again.
         let cell = Arc::new(std::sync::Mutex::new(Some(batches)));
         let for_reply = (Arc::clone(&cell), reply.clone());
-        let on_reply = Box::new(move |answer: Result<kafka_wire::Decoder, ConnectionError>| {
+        let on_reply = Box::new(move |correlation_id, answer: Result<kafka_wire::Decoder, ConnectionError>| {
             let result = answer.and_then(|body| decode::<produce::Produce>(version, body)).map(Some);
             let (cell, reply) = for_reply;
             if let Some(batches) = cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
-                let _ = reply.send(Reply { leader: id, batches, result });
+                let _ = reply.send(Reply { leader: id, correlation_id, batches, result });
             }
         });
         if let Err(error) = connection.start_with::<produce::Produce>(version, &request, Some(on_reply)).await
             && let Some(batches) = cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
         {
-            let _ = reply.send(Reply { leader: id, batches, result: Err(error) });
+            let _ = reply.send(Reply { leader: id, correlation_id: 0, batches, result: Err(error) });
         }
     }
 
@@ -220,30 +241,29 @@ impl Driver {
                     let key = (batch.topic.clone(), batch.key.partition);
                     let verdict = match answers.get(&key) {
                         Some(answer) => judge(answer, &batch, &mut self.sequences),
-                        None => Verdict::Again { stale_metadata: true },
+                        None => judge_unanswered(reply.leader),
                     };
-                    self.settle(batch, verdict);
+                    self.settle(batch, verdict, reply.correlation_id);
                 }
             }
             // acks=0: out is all there is to know.
             Ok(None) => {
                 for batch in reply.batches {
                     self.sequences.returned();
-                    self.settle(batch, Verdict::Written { base_offset: -1, log_append_time: -1 });
+                    self.settle(batch, Verdict::Written { base_offset: -1, log_append_time: -1 }, reply.correlation_id);
                 }
             }
             Err(error) => {
                 for batch in reply.batches {
                     self.sequences.returned();
-                    self.settle(batch, judge_lost(&error));
+                    self.settle(batch, judge_lost(&error, reply.leader), reply.correlation_id);
                 }
             }
         }
         self.shared.room.notify_waiters();
     }
 
-    fn settle(&mut self, mut batch: Batch, verdict: Verdict) {
-        let now = self.shared.clock().tick();
+    fn settle(&mut self, mut batch: Batch, verdict: Verdict, correlation_id: i32) {
         match verdict {
             Verdict::Written { base_offset, log_append_time } => {
                 self.sequences.resolved(&batch);
@@ -254,18 +274,7 @@ impl Driver {
                 self.shared.accumulator().release(&batch);
                 batch.outcome.complete(Fate::Written { base_offset, log_append_time });
             }
-            Verdict::Again { stale_metadata } => {
-                if stale_metadata {
-                    self.refresh_at.get_or_insert(now);
-                }
-                if batch.attempts > self.shared.config.retries {
-                    let error = Error::Broker { code: ErrorCode::NetworkException, message: None };
-                    self.fail(&batch, error.into());
-                    return;
-                }
-                batch.not_before = now.after(self.shared.config.common.retry.backoff_ms);
-                self.shared.accumulator().put_back(batch);
-            }
+            Verdict::Again(error) => self.try_again(batch, error, correlation_id),
             Verdict::Split => {
                 let half = (batch.uncompressed / 2).max(1).min(self.shared.config.batch_size.max(1));
                 self.sequences.gave_up(&batch);
@@ -283,6 +292,45 @@ impl Driver {
             }
             Verdict::Failed(failure) => self.fail(&batch, failure),
         }
+    }
+
+    fn try_again(&mut self, mut batch: Batch, error: Error, correlation_id: i32) {
+        let now = self.shared.clock().tick();
+        let prefix = self.shared.config.log_prefix();
+        let partition = batch.partition();
+        let is_last = batch.attempts > self.shared.config.retries;
+        if !is_last {
+            tracing::warn!(
+                target: SENDER,
+                "{prefix}Got error produce response with correlation id {correlation_id} on topic-partition {partition}, \
+                 retrying ({} attempts left). Error: {}",
+                self.shared.config.retries - batch.attempts,
+                named(&error)
+            );
+        }
+        if is_about_leaders(&error) {
+            self.refresh_at.get_or_insert(now);
+            if error.code() == Some(ErrorCode::UnknownTopicOrPartition) {
+                tracing::warn!(
+                    target: SENDER,
+                    "{prefix}Received unknown topic or partition error in produce request on partition {partition}. The \
+                     topic-partition may not exist or the user may not have Describe access to it"
+                );
+            } else {
+                tracing::warn!(
+                    target: SENDER,
+                    "{prefix}Received invalid metadata error in produce request on partition {partition} due to {}: \
+                     {error}. Going to request metadata update now",
+                    error.exception()
+                );
+            }
+        }
+        if is_last {
+            self.fail(&batch, error.into());
+            return;
+        }
+        batch.not_before = now.after(self.shared.config.common.retry.backoff_ms);
+        self.shared.accumulator().put_back(batch);
     }
 
     fn fail(&mut self, batch: &Batch, failure: Failure) {
@@ -355,6 +403,15 @@ impl Driver {
     }
 }
 
+/// The error's name in the protocol, and what came with it.
+fn named(error: &Error) -> String {
+    match error {
+        Error::Broker { code, message: Some(message) } => format!("{}. Error Message: {message}", code.name()),
+        Error::Broker { code, message: None } => code.name().to_owned(),
+        error => error.to_string(),
+    }
+}
+
 fn by_partition(response: produce::Response) -> HashMap<(TopicName, i32), PartitionProduceResponse> {
     let mut answers = HashMap::new();
     for topic in response.responses {
@@ -367,9 +424,10 @@ fn by_partition(response: produce::Response) -> HashMap<(TopicName, i32), Partit
 }
 
 impl Shared {
-    /// Asks for every topic that records were sent to.
+    /// Asks for every topic that records were sent to lately. Asking may create topics, so that those that were given
+    /// up, and may have been deleted since, are not asked for.
     async fn refresh_all(&self) {
-        let names = self.accumulator().topic_names();
+        let names = self.accumulator().topics_in_use(self.clock().tick(), self.config.metadata_max_idle_ms);
         if names.is_empty() {
             return;
         }

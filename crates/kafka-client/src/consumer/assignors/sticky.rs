@@ -1,8 +1,8 @@
 //! The cooperative-sticky assignor: even shares, with as few moves as possible.
 //!
 //! First everybody keeps what it has (a partition that two claim belongs to the one of the later generation, or to
-//! neither). Then what is free goes to who has least. Then partitions move from who has more to who has at least two
-//! fewer, which ends because each move makes the shares more even. What moved from a member that still holds it is not
+//! neither). Then what is free goes to who has least. Then partitions move, one by one, from who has most to who has at
+//! least two fewer, which ends because each move makes the shares more even. What moved from a member that still holds it is not
 //! given to its new owner yet: the old one gives it up in this rebalance, the new one gets it in the next.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -88,24 +88,24 @@ impl<'a> Shares<'a> {
         }
     }
 
+    /// One at a time from whoever has most, so that nobody gives more than needed.
     fn even_out(&mut self) {
-        let mut moved = true;
-        while moved {
-            moved = false;
-            let mut richest_first = self.order.clone();
-            richest_first.sort_by_key(|&index| std::cmp::Reverse(self.held[index].len()));
-            for from in richest_first {
-                // From the back: who keeps a share keeps its front, as the range before it.
-                for partition in self.held[from].clone().into_iter().rev() {
-                    let Some(to) = self.poorest(&partition.topic) else { continue };
-                    if self.held[to].len() + 1 < self.held[from].len() {
-                        self.held[from].remove(&partition);
-                        self.held[to].insert(partition);
-                        moved = true;
-                    }
-                }
-            }
+        while let Some((from, partition, to)) = self.next_move() {
+            self.held[from].remove(&partition);
+            self.held[to].insert(partition);
         }
+    }
+
+    fn next_move(&self) -> Option<(usize, TopicPartition, usize)> {
+        let mut richest_first = self.order.clone();
+        richest_first.sort_by_key(|&index| std::cmp::Reverse(self.held[index].len()));
+        richest_first.into_iter().find_map(|from| {
+            // From the back: who keeps a share keeps its front, as the range before it.
+            self.held[from].iter().rev().find_map(|partition| {
+                let to = self.poorest(&partition.topic)?;
+                (self.held[to].len() + 1 < self.held[from].len()).then(|| (from, partition.clone(), to))
+            })
+        })
     }
 
     /// Without what somebody else still holds.

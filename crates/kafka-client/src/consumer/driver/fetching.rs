@@ -5,7 +5,6 @@ use kafka_wire::fetch;
 use time_types::Tick;
 
 use super::Event;
-use super::places::no_position;
 use crate::consumer::Consumer;
 use crate::consumer::fetcher::{Failure, Source};
 use crate::consumer::requests;
@@ -76,7 +75,7 @@ impl Consumer {
                     "{prefix}Fetch position {offset} is out of range for partition {partition}, resetting offset"
                 );
                 let policy = self.config.auto_offset_reset;
-                return self.positions.on_out_of_range(&partition, offset, policy).map_err(|error| no_position(&error));
+                return Ok(self.positions.on_out_of_range(&partition, offset, policy)?);
             }
             ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId | ErrorCode::InconsistentTopicId => {
                 tracing::warn!(

@@ -104,6 +104,7 @@ impl Consumer {
     pub(super) fn on_group_event(&mut self, now: Tick, event: Event) -> Result<(), Error> {
         let Some(membership) = &mut self.membership else { return Ok(()) };
         let is_beat = matches!(event, Event::Beaten { .. });
+        let is_join = matches!(event, Event::Joined(_));
         let outcome = match event {
             Event::Coordinator(Ok(broker)) => membership.on_coordinator(now, Ok(broker)),
             Event::Coordinator(Err(error)) => {
@@ -127,6 +128,10 @@ impl Consumer {
         };
         if !is_beat {
             self.jobs.group = false;
+        }
+        if let (true, Err(MembershipError::Refused(code))) = (is_join, &outcome) {
+            let why = code.message();
+            tracing::error!(target: COORDINATOR, "{}JoinGroup failed due to fatal error: {why}", self.log_prefix);
         }
         outcome.map_err(membership_error)
     }

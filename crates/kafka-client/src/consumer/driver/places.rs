@@ -7,7 +7,7 @@ use time_types::Tick;
 
 use super::{Answers, Event};
 use crate::consumer::Consumer;
-use crate::consumer::positions::{NoPosition, OffsetReset};
+use crate::consumer::positions::OffsetReset;
 use crate::consumer::requests::{self, FoundOffset, Offsets};
 use crate::error::Error;
 
@@ -22,10 +22,7 @@ impl Consumer {
             return Ok(());
         }
         let Some(group_id) = self.config.group_id.clone() else {
-            return self
-                .positions
-                .reset_unknown(&unknown, self.config.auto_offset_reset)
-                .map_err(|error| no_position(&error));
+            return Ok(self.positions.reset_unknown(&unknown, self.config.auto_offset_reset)?);
         };
         self.jobs.positions = true;
         let cluster = self.cluster.clone();
@@ -48,7 +45,7 @@ impl Consumer {
                 for (one, committed) in committed {
                     self.positions.on_committed(&one, committed.offset, committed.leader_epoch);
                 }
-                self.positions.reset_unknown(asked, self.config.auto_offset_reset).map_err(|error| no_position(&error))
+                Ok(self.positions.reset_unknown(asked, self.config.auto_offset_reset)?)
             }
             Err(error) if error.is_retriable() => {
                 if let Some(code) = error.code() {
@@ -142,12 +139,4 @@ fn is_of_membership(error: &Error) -> bool {
         error.code(),
         Some(ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration | ErrorCode::RebalanceInProgress)
     )
-}
-
-pub(super) fn no_position(error: &NoPosition) -> Error {
-    let code = match error {
-        NoPosition::NothingCommitted(_) => ErrorCode::UnknownServerError,
-        NoPosition::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-    };
-    Error::Broker { code, message: Some(error.to_string()) }
 }
