@@ -8,6 +8,7 @@ pub mod commons_cli;
 pub mod exit;
 pub mod options;
 pub mod output;
+pub mod pattern;
 pub mod settings;
 pub mod start;
 pub mod zk_files;

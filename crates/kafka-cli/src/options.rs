@@ -70,9 +70,6 @@ pub enum OptionError {
     /// The value is missing.
     #[error("Option {0} requires an argument")]
     NoArgument(&'static str),
-    /// A value is given where there is none to give (not an error for Java, which ignores it).
-    #[error("Option {0} takes no argument")]
-    SuperfluousArgument(&'static str),
     /// Given more than once, where only one can count.
     #[error("Found multiple arguments for option {0}, but you asked for only one")]
     Multiple(String),
@@ -139,8 +136,8 @@ impl Table {
                 return Err(OptionError::Unrecognized(unknown(word, name)));
             };
             shaped.push(match (option.argument, given) {
-                (Argument::None, None) => format!("--{name}"),
-                (Argument::None, Some(_)) => return Err(OptionError::SuperfluousArgument(option.name)),
+                // `--list=true` is `--list` for Java, and so is `--list=false`.
+                (Argument::None, _) => format!("--{name}"),
                 (_, Some(value)) => format!("--{name}={value}"),
                 (Argument::Required(..), None) => {
                     let value = words.next().ok_or(OptionError::NoArgument(option.name))?;
@@ -264,6 +261,7 @@ mod tests {
             assert!(options.has("list") && !options.has("partitions"), "{line}");
         }
         assert_eq!(parse("--list -- --topic x").unwrap().positional, ["--topic", "x"]);
+        assert!(parse("--list=false").unwrap().has("list"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod arguments;
 mod deserializer;
 mod formatter;
+mod former;
 mod internal;
 
 use std::time::Duration;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use kafka_client::Error;
 use kafka_client::consumer::{Consumer, ConsumerConfig, ConsumerRecord, Records};
 use kafka_types::{Offset, TopicPartition};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use net::Signals;
 
 use crate::Invocation;
-use crate::commands::topics::include_pattern;
+use crate::options::OptionError;
 use crate::output::Console;
+use crate::pattern::Pattern;
 use crate::settings;
 use crate::start::{self, Introduction};
 use arguments::{Arguments, Source, StartOffset};
@@ -76,6 +78,10 @@ enum End {
 }
 
 async fn main(arguments: Arguments, console: Console) -> u8 {
+    if let Err(error) = &arguments.timeout_ms {
+        not_a_number(error).log();
+        return 1;
+    }
     let config = match ConsumerConfig::parse(settings::pairs(&arguments.consumer)) {
         Ok(config) => config,
         Err(error) => {
@@ -93,6 +99,10 @@ async fn main(arguments: Arguments, console: Console) -> u8 {
         }
     };
     let mut reading = Reading { arguments, console, printed: 0 };
+    if let Err(trouble) = reading.begin(&mut consumer) {
+        Trouble::fatal(trouble.text).log();
+        return 1;
+    }
     let ended = reading.run(&mut consumer).await;
     reading.console.flush();
     let (code, trouble) = match ended {
@@ -152,6 +162,10 @@ impl From<Error> for Trouble {
     }
 }
 
+fn not_a_number(error: &OptionError) -> Trouble {
+    Trouble::fatal(format!("joptsimple.OptionArgumentConversionException: {error}"))
+}
+
 /// Reading, as far as it has come.
 struct Reading {
     arguments: Arguments,
@@ -161,20 +175,14 @@ struct Reading {
 
 impl Reading {
     async fn run(&mut self, consumer: &mut Consumer) -> Result<End, Trouble> {
-        let signals = |kind| signal(kind).map_err(|error| Trouble { text: error.to_string(), is_fatal: true });
-        let (mut interrupt, mut terminate) = (signals(SignalKind::interrupt())?, signals(SignalKind::terminate())?);
-        let number = |error: &crate::options::OptionError| Trouble {
-            text: format!("joptsimple.OptionArgumentConversionException: {error}"),
-            is_fatal: true,
-        };
-        let most = self.arguments.max_messages.as_ref().map_err(number)?.unwrap_or(u64::MAX);
-        let timeout_ms = *self.arguments.timeout_ms.as_ref().map_err(number)?;
-        self.begin(consumer)?;
+        let mut signals = Signals::catch().map_err(|error| Trouble::fatal(format!("java.io.IOException: {error}")))?;
+        let most = self.arguments.max_messages.as_ref().map_err(not_a_number)?.unwrap_or(u64::MAX);
+        let timeout_ms = *self.arguments.timeout_ms.as_ref().map_err(not_a_number)?;
         let patience = timeout_ms.map_or(POLL, Duration::from_millis);
         while self.printed < most {
             let records = tokio::select! {
                 records = consumer.poll(patience) => records?,
-                end = ended(&mut interrupt, &mut terminate) => return Ok(end),
+                signal = signals.next() => return Ok(End::Signal(net::exit_code(signal))),
             };
             if records.is_empty() {
                 if timeout_ms.is_some() {
@@ -198,11 +206,10 @@ impl Reading {
         match &self.arguments.source {
             Source::Topic(topic) => consumer.subscribe([topic.clone()])?,
             Source::Include(text) => {
-                let pattern = include_pattern(text).map_err(|rejection| Trouble {
-                    text: format!("{}: {}", rejection.class, rejection.message),
-                    is_fatal: true,
+                let pattern = Pattern::new(text).map_err(|error| {
+                    Trouble::fatal(format!("java.util.regex.PatternSyntaxException: {error}\n{text}"))
                 })?;
-                consumer.subscribe_pattern(move |topic| pattern.is_match(topic))?;
+                consumer.subscribe_pattern(move |topic| pattern.matches(topic))?;
             }
             Source::Partition { topic, partition, start } => {
                 let partition = TopicPartition::new(topic.as_str(), *partition);
@@ -241,26 +248,14 @@ impl Reading {
 
     fn format(&self, partition: i32, record: &ConsumerRecord, text: &mut Vec<u8>) -> Result<(), Trouble> {
         let message = Message { partition, timestamp_type: record.timestamp_type, record: &record.record };
-        let before = text.len();
-        match self.arguments.formatter.write(message, text) {
-            Ok(()) => Ok(()),
-            Err(error) if self.arguments.skip_on_error => {
-                text.truncate(before);
-                tracing::error!(target: LOGGER, exception = %error, "Error processing message, skipping this message: ");
-                Ok(())
-            }
-            Err(error) => Err(Trouble {
-                text: format!("org.apache.kafka.common.errors.SerializationException: {error}"),
-                is_fatal: true,
-            }),
+        let Err(error) = self.arguments.formatter.write(message, text) else { return Ok(()) };
+        let text = format!("{}: {error}", error.exception());
+        if self.arguments.skip_on_error {
+            // What was printed of it before stays, as in Java.
+            let exception = text.as_str();
+            tracing::error!(target: LOGGER, exception, "Error processing message, skipping this message: ");
+            return Ok(());
         }
-    }
-}
-
-/// The exit code that a shell gives to a process that the signal ended.
-async fn ended(interrupt: &mut Signal, terminate: &mut Signal) -> End {
-    tokio::select! {
-        _ = interrupt.recv() => End::Signal(130),
-        _ = terminate.recv() => End::Signal(143),
+        Err(Trouble::fatal(text))
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_client::Error;
 use kafka_client::producer::{Delivered, DeliveryListener, Producer, ProducerConfig, ProducerRecord};
+use net::Signals;
 use tokio::io::{AsyncReadExt, Stdin};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Invocation;
 use crate::exit::Failure;
@@ -47,12 +47,15 @@ pub fn run(invocation: Invocation) -> u8 {
 async fn main(arguments: Arguments, mut console: Console) -> u8 {
     let listener = Arc::new(ErrorLog { topic: arguments.topic.clone() });
     let producer = match ProducerConfig::parse(settings::pairs(&arguments.producer)) {
-        Ok(config) => Producer::with_listener(config, Some(listener.clone())).await,
-        Err(error) => Err(error),
+        Ok(config) => Producer::with_listener(config, Some(listener.clone())).await.map_err(|error| {
+            let wrapped = "org.apache.kafka.common.KafkaException: Failed to construct kafka producer";
+            format!("{wrapped}\nCaused by: {}", exception(&error))
+        }),
+        Err(error) => Err(exception(&error)),
     };
-    let (producer, signals) = match (producer, Signals::new()) {
+    let (producer, signals) = match (producer, Signals::catch()) {
         (Ok(producer), Ok(signals)) => (producer, signals),
-        (Err(error), _) => return thrown(&exception(&error), &mut console),
+        (Err(failed), _) => return thrown(&failed, &mut console),
         (_, Err(error)) => return thrown(&format!("java.io.IOException: {error}"), &mut console),
     };
     // Java's console is there only if both ends are the user's.
@@ -62,7 +65,7 @@ async fn main(arguments: Arguments, mut console: Console) -> u8 {
     let mut signals = signals;
     let code = tokio::select! {
         biased;
-        code = signals.next() => code,
+        signal = signals.next() => net::exit_code(signal),
         ended = sending.run() => match ended {
             Ok(()) => 0,
             Err(text) => thrown(&text, &mut sending.console),
@@ -71,7 +74,7 @@ async fn main(arguments: Arguments, mut console: Console) -> u8 {
     // What was read is sent, also after Ctrl-C, except if somebody presses it once more.
     tokio::select! {
         () = sending.producer.close(FOREVER) => code,
-        code = signals.next() => code,
+        signal = signals.next() => net::exit_code(signal),
     }
 }
 
@@ -82,26 +85,6 @@ fn thrown(text: &str, console: &mut Console) -> u8 {
 
 fn exception(error: &Error) -> String {
     format!("{}: {error}", error.exception())
-}
-
-/// The signals that end the tool.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    /// The exit code that a shell gives to a process that the signal ended.
-    async fn next(&mut self) -> u8 {
-        tokio::select! {
-            _ = self.interrupt.recv() => 130,
-            _ = self.terminate.recv() => 143,
-        }
-    }
 }
 
 /// Sending, as far as it has come.

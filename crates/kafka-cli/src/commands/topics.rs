@@ -14,8 +14,6 @@ use crate::start::{self, Introduction};
 use crate::{Invocation, settings};
 use arguments::Rejection;
 
-pub(crate) use arguments::include_pattern;
-
 const LOGGER: &str = "org.apache.kafka.tools.TopicCommand";
 
 const INTRODUCTION: Introduction = Introduction {
@@ -57,7 +55,8 @@ async fn connect(options: &Options) -> Result<Admin, Failure> {
     let mut config = settings::read(path).map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
     let servers = options.one("bootstrap-server").map_err(plain)?.unwrap_or_default();
     settings::set(&mut config, "bootstrap.servers", servers);
-    let config = AdminConfig::parse(settings::pairs(&config)).map_err(|error| not_created(&error))?;
+    let config = AdminConfig::parse(settings::pairs(&config))
+        .map_err(|error| Failure::new(error.to_string()).hint(format!("{}: {error}", error.exception())))?;
     Admin::new(config).await.map_err(|error| not_created(&error))
 }
 

@@ -168,9 +168,7 @@ impl Arguments {
             formatter,
             remarks,
             unknown_deserializers: unknown_deserializers(&properties),
-            max_messages: options
-                .number::<i64>("max-messages")
-                .map(|count| count.and_then(|count| u64::try_from(count).ok())),
+            max_messages: options.number::<i32>("max-messages").map(most),
             timeout_ms: options
                 .number::<i64>("timeout-ms")
                 .map(|count| count.and_then(|count| u64::try_from(count).ok())),
@@ -178,6 +176,11 @@ impl Arguments {
             systest_events: options.has("enable-systest-events"),
         })
     }
+}
+
+/// How many records are printed; Java takes -1 for all, and other negative numbers for none.
+fn most(count: Option<i32>) -> Option<u64> {
+    count.filter(|count| *count != -1).map(|count| u64::try_from(count).unwrap_or(0))
 }
 
 fn check_topics(options: &Options, topic: bool, include: bool) -> Result<(), Failure> {
@@ -379,6 +382,10 @@ mod tests {
         assert_eq!(start("--from-beginning"), source(StartOffset::Earliest));
         assert_eq!(start("--offset 5"), source(StartOffset::At(5)));
         assert!(read("--bootstrap-server a:1 --topic t --max-messages abc").unwrap().max_messages.is_err());
+        let most = |count: &str| read(&format!("--bootstrap-server a:1 --topic t --max-messages {count}")).unwrap();
+        assert_eq!(most("-1").max_messages, Ok(None));
+        assert_eq!((most("-5").max_messages, most("0").max_messages), (Ok(Some(0)), Ok(Some(0))));
+        assert!(most("9999999999").max_messages.is_err());
         let odd = read("--bootstrap-server a:1 --whitelist t.* --value-deserializer no.such.Deserializer").unwrap();
         assert_eq!(
             (odd.source, odd.unknown_deserializers),

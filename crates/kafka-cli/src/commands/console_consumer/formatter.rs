@@ -2,8 +2,11 @@
 
 use kafka_record::{Record, TimestampType};
 
-use super::deserializer::{Deserializer, WrongSize};
+use super::deserializer::{Deserializer, Unreadable};
+use super::former::Former;
 use super::internal::Internal;
+
+const PACKAGE: &str = "org.apache.kafka.tools.consumer.";
 
 /// A record and where it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +23,8 @@ pub(super) enum Formatter {
     Fields(Box<Fields>),
     /// What brokers keep for themselves, as JSON.
     Internal(Internal),
+    /// The same in its former form.
+    Former(Former),
     /// Nothing.
     Nothing,
 }
@@ -45,7 +50,6 @@ pub(super) struct Fields {
 
 /// The formatter of that class, and what is to be said about its name.
 pub(super) fn find(class: &str, properties: &[(String, String)]) -> Result<(Formatter, Vec<String>), String> {
-    const PACKAGE: &str = "org.apache.kafka.tools.consumer.";
     let current = |name: &str| class.strip_prefix(PACKAGE).is_some_and(|rest| rest == name);
     let old = |name: &str| class.strip_prefix("kafka.tools.").is_some_and(|rest| rest == name);
     let mut remarks = Vec::new();
@@ -54,10 +58,7 @@ pub(super) fn find(class: &str, properties: &[(String, String)]) -> Result<(Form
             continue;
         }
         if old(name) {
-            remarks.push(format!(
-                "WARNING: {class} is deprecated and will be removed in the next major release. Please use {PACKAGE}{name} \
-                 instead"
-            ));
+            remarks.push(deprecated(class, name));
         }
         let formatter = if name == "NoOpMessageFormatter" {
             Formatter::Nothing
@@ -69,6 +70,9 @@ pub(super) fn find(class: &str, properties: &[(String, String)]) -> Result<(Form
     if let Some(internal) = class.strip_prefix(PACKAGE).and_then(Internal::named) {
         return Ok((Formatter::Internal(internal), remarks));
     }
+    if let Some((former, name)) = Former::named(class) {
+        return Ok((Formatter::Former(former), vec![deprecated(class, name)]));
+    }
     match class.rsplit_once('$') {
         Some((_, name)) if class.starts_with("kafka.coordinator.") && Internal::named(name).is_some() => {
             Err(format!("{class}: not served, it prints Scala's objects; the same as JSON: {PACKAGE}{name}"))
@@ -77,13 +81,24 @@ pub(super) fn find(class: &str, properties: &[(String, String)]) -> Result<(Form
     }
 }
 
+/// Apache's words about a formatter that has another name by now.
+fn deprecated(class: &str, name: &str) -> String {
+    format!(
+        "WARNING: {class} is deprecated and will be removed in the next major release. Please use {PACKAGE}{name} instead"
+    )
+}
+
 impl Formatter {
     /// Appends what is to be printed for a record.
-    pub(super) fn write(&self, message: Message<'_>, out: &mut Vec<u8>) -> Result<(), WrongSize> {
+    pub(super) fn write(&self, message: Message<'_>, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         match self {
             Formatter::Fields(fields) => fields.write(message, out),
             Formatter::Internal(internal) => {
                 out.extend_from_slice(internal.text(message.record).unwrap_or_default().as_bytes());
+                Ok(())
+            }
+            Formatter::Former(former) => {
+                out.extend_from_slice(former.line(message.record).unwrap_or_default().as_bytes());
                 Ok(())
             }
             Formatter::Nothing => Ok(()),
@@ -114,7 +129,7 @@ impl Fields {
         }
     }
 
-    fn write(&self, message: Message<'_>, out: &mut Vec<u8>) -> Result<(), WrongSize> {
+    fn write(&self, message: Message<'_>, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         // What follows a field: a separator if another one does, else the end of the line.
         let wanted = [self.timestamp, self.partition, self.offset, self.headers, self.key, self.value];
         let after = |at: usize| {
@@ -151,7 +166,7 @@ impl Fields {
         Ok(())
     }
 
-    fn write_headers(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), WrongSize> {
+    fn write_headers(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         if record.headers.is_empty() {
             out.extend_from_slice(b"NO_HEADERS");
         }
@@ -171,12 +186,12 @@ impl Fields {
         part: Option<&[u8]>,
         deserializer: Option<Deserializer>,
         out: &mut Vec<u8>,
-    ) -> Result<(), WrongSize> {
+    ) -> Result<(), Unreadable> {
         // Java deserializes the literal, too: with numbers, null is an error, or a number.
         let bytes = part.unwrap_or(self.null_literal.as_bytes());
         match deserializer {
             None => out.extend_from_slice(bytes),
-            Some(deserializer) => out.extend_from_slice(deserializer.text(bytes)?.as_bytes()),
+            Some(deserializer) => deserializer.write(bytes, out)?,
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::exit::Failure;
 use crate::options::{Opt, OptionError, Options, Table};
+use crate::pattern::Pattern;
 
 const ACTIONS: [&str; 5] = ["alter", "create", "describe", "list", "delete"];
 const REPORTS: [&str; 4] =
@@ -87,6 +88,8 @@ pub(super) fn check(options: &Options) -> Result<(), Failure> {
     required(options)?;
     only_with(options, "config", &["alter", "create"])?;
     only_with(options, "delete-config", &["alter"])?;
+    // It belongs to the time of --zookeeper: kafka-configs does this now.
+    not_with(options, "delete-config", &["bootstrap-server"])?;
     only_with(options, "partitions", &["alter", "create"])?;
     only_with(options, "replication-factor", &["create"])?;
     only_with(options, "replica-assignment", &["create", "alter"])?;
@@ -209,7 +212,7 @@ fn configs(pairs: &[&str]) -> Result<BTreeMap<String, String>, Rejection> {
     use kafka_metadata::topic_config::{self, TopicConfigError};
     let mut configs = BTreeMap::new();
     for pair in pairs {
-        let Some((name, value)) = pair.split_once('=') else {
+        let [name, value] = split(pair, '=')[..] else {
             return Err(Rejection::argument(
                 "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\".",
             ));
@@ -229,9 +232,9 @@ fn configs(pairs: &[&str]) -> Result<BTreeMap<String, String>, Rejection> {
 /// `0:1,1:2`: brokers 0 and 1 keep partition 0, brokers 1 and 2 partition 1.
 fn assignment(text: &str) -> Result<Vec<Vec<i32>>, Rejection> {
     let mut partitions: Vec<Vec<i32>> = Vec::new();
-    for (number, list) in text.split(',').enumerate() {
+    for (number, list) in split(text, ',').into_iter().enumerate() {
         let mut brokers = Vec::new();
-        for id in list.split(':') {
+        for id in split(list, ':') {
             let id: i32 = id.trim().parse().map_err(|_| {
                 Rejection::new("java.lang.NumberFormatException", format!("For input string: \"{}\"", id.trim()))
             })?;
@@ -254,10 +257,19 @@ fn assignment(text: &str) -> Result<Vec<Vec<i32>>, Rejection> {
     Ok(partitions)
 }
 
+/// The parts of a text as Java splits it: empty ones at the end do not count, unless there is no separator at all.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let mut parts: Vec<&str> = text.split(separator).collect();
+    while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+        parts.pop();
+    }
+    parts
+}
+
 /// Names that `--topic` stands for: a regular expression, in which a comma means "or".
 #[derive(Debug)]
 pub(super) struct Filter {
-    pattern: Option<regex_lite::Regex>,
+    pattern: Option<Pattern>,
     exclude_internal: bool,
 }
 
@@ -268,17 +280,16 @@ impl Filter {
     }
 
     pub(super) fn allows(&self, topic: &str) -> bool {
-        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(topic))
+        self.pattern.as_ref().is_none_or(|pattern| pattern.matches(topic))
             && !(self.exclude_internal && kafka_metadata::topic_name::is_internal(topic))
     }
 }
 
 /// The expression behind an include list: quotes around it and blanks in it do not count.
-pub(crate) fn include_pattern(text: &str) -> Result<regex_lite::Regex, Rejection> {
+fn include_pattern(text: &str) -> Result<Pattern, Rejection> {
     let text = text.trim().replace(',', "|").replace(' ', "");
     let text = text.trim_matches(|c| c == '"' || c == '\'');
-    regex_lite::Regex::new(&format!("^(?:{text})$"))
-        .map_err(|_| Rejection::new("java.lang.RuntimeException", format!("{text} is an invalid regex.")))
+    Pattern::new(text).map_err(|_| Rejection::new("java.lang.RuntimeException", format!("{text} is an invalid regex.")))
 }
 
 #[cfg(test)]
@@ -322,6 +333,10 @@ mod tests {
                 "Option \"[unavailable-partitions]\" can't be used with option \"[list]\"",
             ),
             ("--create --topic x --if-exists", "Option \"[if-exists]\" can't be used with option \"[create]\""),
+            (
+                "--alter --topic t --partitions 3 --delete-config a",
+                "Option \"[delete-config]\" can't be used with option \"[bootstrap-server]\"",
+            ),
             ("--describe --if-exists", "--topic or --topic-id is required to describe a topic"),
         ];
         for (line, expected) in cases {
@@ -369,7 +384,15 @@ mod tests {
             message("--topic t --config retention.ms=abc"),
             "Invalid value abc for configuration retention.ms: Not a number of type LONG"
         );
-        assert!(message("--topic t --config retention.ms").starts_with("requirement failed: Invalid topic config"));
+        for pair in ["retention.ms", "retention.ms=", "retention.ms=1=2"] {
+            let said = message(&format!("--topic t --config {pair}"));
+            assert!(said.starts_with("requirement failed: Invalid topic config"), "{pair}: {said}");
+        }
+        assert_eq!(
+            read("--topic t --replica-assignment 0:1:,1:2,").unwrap().assignment,
+            Some(vec![vec![0, 1], vec![1, 2]])
+        );
+        assert_eq!(message("--topic t --replica-assignment 0,,0"), "For input string: \"\"");
         for (line, expected) in [
             ("--topic t --partitions 0", "The partitions must be greater than 0"),
             ("--topic t --replication-factor 0", "The replication factor must be between 1 and 32767 inclusive"),
@@ -384,6 +407,7 @@ mod tests {
         let allows = |pattern, exclude, topic| Filter::new(pattern, exclude).unwrap().allows(topic);
         assert!(allows(Some("or.*"), false, "orders") && !allows(Some("or.*"), false, "x-orders"));
         assert!(allows(Some("'orders, tuned'"), false, "tuned"));
+        assert!(allows(Some("(?!__).*"), false, "tuned") && !allows(Some("(?!__).*"), false, "__consumer_offsets"));
         assert!(allows(None, false, "__consumer_offsets") && !allows(None, true, "__consumer_offsets"));
         assert_eq!(Filter::new(Some("("), false).unwrap_err().message, "( is an invalid regex.");
     }

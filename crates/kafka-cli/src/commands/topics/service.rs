@@ -100,9 +100,11 @@ async fn delete(admin: &Admin, options: &Options) -> Result<(), Trouble> {
 }
 
 async fn describe(admin: &Admin, options: &Options, console: &mut Console) -> Result<(), Trouble> {
-    let infos = match options.one("topic-id")? {
-        Some(text) => by_id(admin, options, text).await?,
-        None => by_name(admin, options).await?,
+    // Brokers in ZooKeeper mode are asked by Metadata, which has no such limit; the number is checked, as in Java.
+    options.number::<i32>("partition-size-limit-per-response")?;
+    let infos = match options.one("topic-id")?.map(topic_id).transpose()? {
+        Some((text, id)) if !id.is_zero() => by_id(admin, options, text, id).await?,
+        _ => by_name(admin, options).await?,
     };
     if infos.is_empty() {
         return Ok(());
@@ -144,13 +146,17 @@ async fn by_name(admin: &Admin, options: &Options) -> Result<Vec<TopicInfo>, Tro
     Ok(infos)
 }
 
-async fn by_id(admin: &Admin, options: &Options, text: &str) -> Result<Vec<TopicInfo>, Trouble> {
-    let id: Uuid = text.parse().map_err(|_| {
+fn topic_id(text: &str) -> Result<(&str, Uuid), Rejection> {
+    let id = text.parse().map_err(|_| {
         Rejection::argument(format!(
             "Input string `{text}` decoded as {} bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID",
             text.len() * 3 / 4
         ))
     })?;
+    Ok((text, id))
+}
+
+async fn by_id(admin: &Admin, options: &Options, text: &str, id: Uuid) -> Result<Vec<TopicInfo>, Trouble> {
     let listed = admin.list_topics(true).await?;
     if !listed.iter().any(|topic| topic.id == id) {
         if options.has("if-exists") {
@@ -171,7 +177,7 @@ async fn existing(admin: &Admin, options: &Options, exclude_internal: bool) -> R
     let names = matching(admin, options, exclude_internal).await?;
     if names.is_empty()
         && !options.has("if-exists")
-        && let Some(asked) = options.one("topic")?
+        && let Some(asked) = options.one("topic")?.filter(|asked| !asked.is_empty())
     {
         // Java prints its `Optional` here, and people grep for it.
         return Err(Rejection::argument(format!("Topic 'Optional[{asked}]' does not exist as expected")).into());
