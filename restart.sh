@@ -130,6 +130,22 @@ build() {
     mv "$stamp.next" "$stamp"
 }
 
+# Sets `holder` to the process that listens on that port and its name, as far as this user may see it.
+port_holder() {
+    local hex address state inode table dir
+    holder='an unknown process'
+    printf -v hex ':%04X' "$1"
+    for table in /proc/net/tcp /proc/net/tcp6; do
+        [[ -r $table ]] || continue
+        while read -r _ address _ state _ _ _ _ _ inode _; do
+            [[ $address == *"$hex" && $state == 0A ]] || continue
+            dir=$(find /proc/[0-9]*/fd -lname "socket:\\[$inode\\]" -printf '%h\n' -quit 2>/dev/null)
+            dir=${dir%/fd}
+            [[ -n $dir ]] && kafka_process "${dir##*/}" && holder="process ${dir##*/} ($comm)" && return
+        done <"$table"
+    done
+}
+
 # True if a process holds the lock on that file; sets `holder`.
 locked() {
     local inode line
@@ -142,11 +158,14 @@ locked() {
 
 # Deletes what both servers keep, after saying what that is. Files only where the settings say that data lies.
 wipe() {
-    local dir
+    local dir taken=''
     local -a dirs=("${kafka_dirs[@]}" "$zookeeper_dir")
     [[ $zookeeper_log_dir == "$zookeeper_dir" ]] || dirs+=("$zookeeper_log_dir")
-    if listening "$zookeeper_host" "$zookeeper_port" || listening "$kafka_host" "$kafka_port"; then
-        fail "--wipe: a server that was not started from this folder uses port $zookeeper_port or $kafka_port; nothing was deleted"
+    listening "$zookeeper_host" "$zookeeper_port" && taken=$zookeeper_port
+    listening "$kafka_host" "$kafka_port" && taken=$kafka_port
+    if [[ -n $taken ]]; then
+        port_holder "$taken"
+        fail "--wipe: $holder uses port $taken and was not started from this folder; nothing was deleted"
     fi
     for dir in "${kafka_dirs[@]}"; do
         locked "$dir/.lock" && fail "--wipe: $dir is in use by process $holder; nothing was deleted"

@@ -24,7 +24,7 @@ kafka_build() {
         echo "cargo, Rust's build tool, is not installed: see https://rustup.rs" >&2
         return 1
     }
-    (cd "$kafka_root" && "$cargo" build --release --locked --target-dir target "${kafka_packages[@]}") >&2
+    (unset CARGO_BUILD_TARGET && cd "$kafka_root" && "$cargo" build --release --locked --target-dir target "${kafka_packages[@]}") >&2
 }
 
 # Sets `program` to the path of the named program, built if need be.

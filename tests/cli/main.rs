@@ -4,6 +4,7 @@
 mod compare;
 mod mistakes;
 mod scope;
+mod scripts;
 mod servers;
 mod stage;
 mod terminal;

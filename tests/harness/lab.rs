@@ -8,6 +8,7 @@ use std::process::Command;
 use crate::Kind;
 use crate::apache::Apache;
 use crate::dirs::{TempDir, free_port, programs, repository};
+use crate::pty::Terminal;
 use crate::tools::{Output, run_command};
 
 /// `bin/`, `config/` and `restart.sh` in a folder of their own, ports and data directories changed in `config/`.
@@ -97,9 +98,21 @@ impl Lab {
         command
     }
 
+    /// A line of the tutorial at a terminal of its own, which shows what is typed.
+    pub fn terminal(&self, tools: Kind, line: &str) -> Terminal {
+        let mut terminal = Terminal::start(self.command_of(tools, line));
+        terminal.echo();
+        terminal
+    }
+
     /// Runs a line of the tutorial to its end.
     pub fn run(&self, tools: Kind, line: &str) -> Output {
-        run_command(self.command_of(tools, line), "")
+        self.run_with_input(tools, line, "")
+    }
+
+    /// Runs a line of the tutorial to its end, `input` on its standard input.
+    pub fn run_with_input(&self, tools: Kind, line: &str, input: &str) -> Output {
+        run_command(self.command_of(tools, line), input)
     }
 
     /// `kill -9` of both servers, found by their pid files.
@@ -113,7 +126,8 @@ impl Lab {
         }
     }
 
-    fn pid_of(&self, server: &str) -> Option<rustix::process::Pid> {
+    /// The process of a server (`kafka`, `zookeeper`) that the scripts started, by its pid file.
+    pub fn pid_of(&self, server: &str) -> Option<rustix::process::Pid> {
         let file = find(self.dir.path(), &format!("{server}.pid"))?;
         let text = fs::read_to_string(file).ok()?;
         rustix::process::Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
@@ -121,10 +135,15 @@ impl Lab {
 
     /// Runs `./restart.sh` with arguments in the root of the lab.
     pub fn restart(&self, args: &[&str]) -> Output {
+        run_command(self.restart_command(args), "")
+    }
+
+    /// The command for that.
+    pub fn restart_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("./restart.sh");
         // Without it the script would build what the folder has no sources of.
         command.args(args).env("KAFKA_PROGRAM_DIR", programs()).current_dir(self.dir.path());
-        run_command(command, "")
+        command
     }
 }
 

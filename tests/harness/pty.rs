@@ -1,27 +1,74 @@
 //! A person at a terminal: types, reads the screen, presses Ctrl-C.
 
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use expectrl::process::unix::WaitStatus;
-use expectrl::session::OsSession;
-use expectrl::{ControlCode, Eof, Expect as _, Session};
+use expectrl::process::Process as _;
+use expectrl::process::unix::{UnixProcess, WaitStatus};
+
+const CTRL_C: u8 = 3;
+const CTRL_D: u8 = 4;
 
 /// A program whose input and output are one terminal.
+///
+/// The screen is read all the time, as a terminal's window does: a server that prints is never held up.
 pub struct Terminal {
-    session: OsSession,
-    screen: String,
+    process: UnixProcess,
+    keyboard: File,
+    screen: Arc<Screen>,
+    /// How much of the screen was waited for.
+    seen: usize,
+    patience: Duration,
+    /// How it ended, once that is known.
+    code: Option<i32>,
+}
+
+#[derive(Default)]
+struct Screen {
+    content: Mutex<Content>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Content {
+    bytes: Vec<u8>,
+    /// Nothing holds the other side any more.
+    ended: bool,
+}
+
+impl Screen {
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn follow(&self, mut terminal: File) {
+        let mut bytes = [0; 4096];
+        // The end is an error here (EIO), when the last process has closed its side.
+        while let Ok(read @ 1..) = terminal.read(&mut bytes) {
+            self.lock().bytes.extend_from_slice(&bytes[..read]);
+            self.changed.notify_all();
+        }
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
 }
 
 impl Terminal {
-    /// Starts `command` on a terminal of its own.
+    /// Starts `command` on a terminal of its own, which does not show what is typed (see [`Terminal::echo`]).
     ///
     /// # Panics
     /// When it cannot be started.
     pub fn start(command: Command) -> Terminal {
-        let mut session = Session::spawn(command).expect("the program starts");
-        session.set_expect_timeout(Some(Duration::from_mins(1)));
-        Terminal { session, screen: String::new() }
+        let process = UnixProcess::spawn_command(command).expect("the program starts");
+        let handle = || process.get_raw_handle().expect("a descriptor is free");
+        let (keyboard, window) = (handle(), handle());
+        let screen = Arc::new(Screen::default());
+        let follower = screen.clone();
+        std::thread::spawn(move || follower.follow(window));
+        Terminal { process, keyboard, screen, seen: 0, patience: Duration::from_mins(1), code: None }
     }
 
     /// The terminal shows what is typed, as it does for a person.
@@ -29,14 +76,19 @@ impl Terminal {
     /// # Panics
     /// When the terminal is gone.
     pub fn echo(&mut self) -> &mut Terminal {
-        self.session.get_process_mut().set_echo(true, None).expect("the terminal is there");
+        self.process.set_echo(true, None).expect("the terminal is there");
         self
     }
 
     /// Gives up waiting after `time`.
     pub fn patience(&mut self, time: Duration) -> &mut Terminal {
-        self.session.set_expect_timeout(Some(time));
+        self.patience = time;
         self
+    }
+
+    /// All that stands on the screen by now, line ends as `\n`.
+    pub fn screen(&self) -> String {
+        text(&self.screen.lock().bytes)
     }
 
     /// Waits until `text` stands on the screen (after what was waited for before).
@@ -44,19 +96,46 @@ impl Terminal {
     /// # Panics
     /// When it does not come in time, with the screen so far.
     pub fn expect(&mut self, text: &str) -> &mut Terminal {
-        match self.session.expect(text) {
-            Ok(found) => self.screen.push_str(&String::from_utf8_lossy(found.as_bytes())),
-            Err(error) => panic!("`{text}` did not come ({error}); the screen so far:\n{}", self.screen),
-        }
+        let seen = self.seen;
+        let end = self.wait(&format!("`{text}`"), |bytes| {
+            let at = bytes[seen..].windows(text.len()).position(|window| window == text.as_bytes())?;
+            Some(seen + at + text.len())
+        });
+        self.seen = end;
         self
     }
 
-    /// Lets the program print for so long; what it prints is kept.
+    /// Waits until the screen as a whole is as it should be; `what` names that.
+    ///
+    /// # Panics
+    /// When it does not come in time, with the screen so far.
+    pub fn expect_screen(&mut self, what: &str, is_right: impl Fn(&str) -> bool) -> &mut Terminal {
+        let end = self.wait(what, |bytes| is_right(&text(bytes)).then_some(bytes.len()));
+        self.seen = end;
+        self
+    }
+
+    fn wait<T>(&self, what: &str, find: impl Fn(&[u8]) -> Option<T>) -> T {
+        let deadline = Instant::now() + self.patience;
+        let mut content = self.screen.lock();
+        loop {
+            if let Some(found) = find(&content.bytes) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !content.ended,
+                "{what} did not come{}; the screen so far:\n{}",
+                if content.ended { " before the program ended" } else { " in time" },
+                text(&content.bytes)
+            );
+            content = self.screen.changed.wait_timeout(content, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Lets the program print for so long.
     pub fn pause(&mut self, time: Duration) -> &mut Terminal {
-        self.session.set_expect_timeout(Some(time));
-        // Nothing prints this; the point is to read until the time is over.
-        let _ = self.session.expect("\u{1}\u{2}\u{1}");
-        self.session.set_expect_timeout(Some(Duration::from_mins(1)));
+        std::thread::sleep(time);
         self
     }
 
@@ -65,8 +144,7 @@ impl Terminal {
     /// # Panics
     /// When the terminal is gone.
     pub fn send(&mut self, text: &str) -> &mut Terminal {
-        self.session.send(text).expect("the terminal is there");
-        self
+        self.press(text.as_bytes())
     }
 
     /// Types a line and Enter.
@@ -74,8 +152,7 @@ impl Terminal {
     /// # Panics
     /// When the terminal is gone.
     pub fn send_line(&mut self, text: &str) -> &mut Terminal {
-        self.session.send_line(text).expect("the terminal is there");
-        self
+        self.press(format!("{text}\n").as_bytes())
     }
 
     /// Presses Ctrl-D.
@@ -83,8 +160,7 @@ impl Terminal {
     /// # Panics
     /// When the terminal is gone.
     pub fn ctrl_d(&mut self) -> &mut Terminal {
-        self.session.send(ControlCode::EndOfTransmission).expect("the terminal is there");
-        self
+        self.press(&[CTRL_D])
     }
 
     /// Presses Ctrl-C.
@@ -92,8 +168,38 @@ impl Terminal {
     /// # Panics
     /// When the terminal is gone.
     pub fn ctrl_c(&mut self) -> &mut Terminal {
-        self.session.send(ControlCode::EndOfText).expect("the terminal is there");
+        self.press(&[CTRL_C])
+    }
+
+    /// Closes the window: what runs in it gets SIGHUP. Returns how it ended, as [`Terminal::end`] does.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn close(self) -> (String, i32) {
+        // A program on a terminal of its own leads a process group.
+        let group = rustix::process::Pid::from_raw(self.process.pid().as_raw()).expect("a child has an id");
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::HUP);
+        self.end()
+    }
+
+    fn press(&mut self, keys: &[u8]) -> &mut Terminal {
+        self.keyboard.write_all(keys).expect("the terminal is there");
         self
+    }
+
+    /// Has the program ended?
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn has_ended(&mut self) -> bool {
+        if self.code.is_none() {
+            self.code = match self.process.status().expect("our own child can be asked for") {
+                WaitStatus::Exited(_, code) => Some(code),
+                WaitStatus::Signaled(_, signal, _) => Some(128 + signal as i32),
+                _ => None,
+            };
+        }
+        self.code.is_some()
     }
 
     /// Waits for the end; returns all that stood on the screen, line ends as `\n`, and the exit code (128 + N when
@@ -102,14 +208,20 @@ impl Terminal {
     /// # Panics
     /// When it does not end in time.
     pub fn end(mut self) -> (String, i32) {
-        if let Ok(rest) = self.session.expect(Eof) {
-            self.screen.push_str(&String::from_utf8_lossy(rest.as_bytes()));
+        let deadline = Instant::now() + self.patience;
+        while !self.has_ended() {
+            assert!(Instant::now() < deadline, "it did not end in time; the screen:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(5));
         }
-        let code = match self.session.get_process().wait().expect("our own child can be waited for") {
-            WaitStatus::Exited(_, code) => code,
-            WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
-            other => panic!("neither ended nor killed: {other:?}"),
-        };
-        (self.screen.replace("\r\n", "\n"), code)
+        // What it printed last is read, unless something in the background holds the terminal open.
+        let content = self.screen.lock();
+        let rest = Duration::from_secs(1);
+        let waited = self.screen.changed.wait_timeout_while(content, rest, |content| !content.ended);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        (self.screen(), self.code.unwrap_or_default())
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace("\r\n", "\n")
 }

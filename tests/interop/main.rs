@@ -4,4 +4,5 @@
 mod clients;
 mod data_dirs;
 mod frames;
+mod groups;
 mod tutorial;

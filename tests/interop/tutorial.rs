@@ -1,193 +1,220 @@
-//! Tasks 3 to 6 of the tutorial on every pairing of servers and tools.
+//! Tasks 2 to 6 of the tutorial, typed as they stand there, on every pairing of servers and tools.
 
 use std::time::Duration;
 
-use tests::{Broker, Kind, TempDir, Terminal, Tools, ZooKeeper, full};
+use tests::{JvmPermit, Kind, Lab, Terminal, full, wait_until};
 
 use Kind::{Apache, Ours};
 
 #[test]
 fn ours_alone() {
-    tutorial("ours", Ours, Ours, Ours);
+    tutorial("ours", Ours, Ours, &[Ours]);
 }
 
 #[test]
 fn apache_tools_on_our_servers() {
-    tutorial("apache-tools", Ours, Ours, Apache);
+    tutorial("apache-tools", Ours, Ours, &[Apache]);
 }
 
 #[test]
 fn our_tools_on_apache_servers() {
-    tutorial("our-tools", Apache, Apache, Ours);
+    tutorial("our-tools", Apache, Apache, &[Ours]);
 }
 
 #[test]
 fn apache_broker_on_our_coordination_server() {
-    tutorial("apache-broker", Ours, Apache, Ours);
-    if full() {
-        tutorial("apache-broker-apache-tools", Ours, Apache, Apache);
-    }
+    tutorial("apache-broker", Ours, Apache, both_in_full());
 }
 
 #[test]
 fn our_broker_on_apache_zookeeper() {
-    tutorial("our-broker", Apache, Ours, Ours);
-    if full() {
-        tutorial("our-broker-apache-tools", Apache, Ours, Apache);
+    tutorial("our-broker", Apache, Ours, both_in_full());
+}
+
+fn both_in_full() -> &'static [Kind] {
+    if full() { &[Ours, Apache] } else { &[Ours] }
+}
+
+fn tutorial(name: &str, zookeeper: Kind, broker: Kind, tools: &[Kind]) {
+    let with_jvm = [zookeeper, broker].contains(&Apache) || tools.contains(&Apache);
+    let _permit = with_jvm.then(JvmPermit::take);
+    let lab = Lab::new(name);
+    // Task 2: each server in a terminal of its own.
+    let mut first = lab.terminal(zookeeper, "./zookeeper-server-start.sh ../config/zookeeper.properties");
+    first.expect("binding to port");
+    let mut second = lab.terminal(broker, "./kafka-server-start.sh ../config/server.properties");
+    second.expect("started (kafka.server.KafkaServer)");
+    for tools in tools {
+        let student = Student { lab: &lab, tools: *tools };
+        student.makes_a_topic();
+        let lines = student.produces();
+        student.consumes(&lines);
+        student.uses_keys();
+        student.looks_at_znodes();
+        student.deletes_topics();
     }
+    ctrl_c_ends(second, "shut down completed (kafka.server.KafkaServer)");
+    ctrl_c_ends(first, "binding to port");
 }
 
-fn tutorial(name: &str, zookeeper: Kind, broker: Kind, tools: Kind) {
-    let dir = TempDir::new(name);
-    let zookeeper = ZooKeeper::start(zookeeper, &dir.join("zookeeper"));
-    let broker = Broker::start(broker, &dir.join("kafka"), &zookeeper.address());
-    let tools = Tools(tools);
-    topics(tools, &broker.address());
-    let lines = produce(tools, &broker.address());
-    consume(tools, &broker.address(), &lines);
-    keyed(tools, &broker.address());
-    znodes(tools, &zookeeper.address());
-    delete(tools, &broker.address(), &zookeeper.address());
-}
-
-fn topics(tools: Tools, server: &str) {
-    let create =
-        format!("--create --topic test-topic --bootstrap-server {server} --replication-factor 1 --partitions 4");
-    let created = tools.run("kafka-topics", &create);
-    assert_eq!((created.stdout.as_str(), created.code), ("Created topic test-topic.\n", 0), "{}", created.stderr);
-    let again = tools.run("kafka-topics", &create);
-    assert_eq!(again.code, 1);
-    let exists = "Error while executing topic command : Topic 'test-topic' already exists.";
-    assert_eq!(again.stdout.lines().next(), Some(exists));
-
-    let listed = tools.run("kafka-topics", &format!("--list --bootstrap-server {server}"));
-    assert_eq!((listed.stdout.as_str(), listed.code), ("test-topic\n", 0), "{}", listed.stderr);
-    describe(tools, server, 4);
-    let altered =
-        tools.run("kafka-topics", &format!("--alter --topic test-topic --partitions 6 --bootstrap-server {server}"));
-    assert_eq!((altered.stdout.as_str(), altered.code), ("", 0), "{}", altered.stderr);
-    describe(tools, server, 6);
-}
-
-fn describe(tools: Tools, server: &str, partitions: usize) {
-    let described = tools.run("kafka-topics", &format!("--describe --topic test-topic --bootstrap-server {server}"));
-    assert_eq!(described.code, 0, "{}", described.stderr);
-    let mut lines = described.stdout.lines();
-    let head = lines.next().unwrap_or_default();
-    let columns: Vec<&str> = head.split('\t').collect();
-    assert_eq!(columns.len(), 5, "{head}");
-    assert_eq!((columns[0], columns[3], columns[4]), ("Topic: test-topic", "ReplicationFactor: 1", "Configs: "));
-    assert_eq!(columns[1].len(), "TopicId: ".len() + 22, "{head}");
-    assert_eq!(columns[2], format!("PartitionCount: {partitions}"));
-    let rows: Vec<&str> = lines.collect();
-    let expected: Vec<String> = (0..partitions)
-        .map(|p| {
-            format!("\tTopic: test-topic\tPartition: {p}\tLeader: 0\tReplicas: 0\tIsr: 0\tElr: N/A\tLastKnownElr: N/A")
-        })
-        .collect();
-    assert_eq!(rows, expected);
-}
-
-/// Types three lines at a terminal and pipes two; returns what must be there.
-fn produce(tools: Tools, server: &str) -> Vec<String> {
-    let mut command = tools.command("kafka-console-producer");
-    command.args(["--broker-list", server, "--topic", "test-topic"]);
-    let mut terminal = Terminal::start(command);
-    terminal
-        .expect(">")
-        .send_line("Hello World")
-        .expect(">")
-        .send_line("second line")
-        .expect(">")
-        .send_line("")
-        .expect(">");
-    terminal.ctrl_d();
-    let (_, code) = terminal.end();
-    assert_eq!(code, 0);
-
-    let args = format!("--broker-list {server} --topic test-topic");
-    let piped = tools.run_with_input("kafka-console-producer", &args, "one\ntwo without an end");
-    assert_eq!((piped.stdout.as_str(), piped.code), ("", 0), "{}", piped.stderr);
-    ["Hello World", "second line", "", "one", "two without an end"].map(str::to_owned).to_vec()
-}
-
-fn consume(tools: Tools, server: &str, lines: &[String]) {
-    let mut command = tools.command("kafka-console-consumer");
-    command.args(["--bootstrap-server", server, "--topic", "test-topic", "--from-beginning"]);
-    let mut terminal = Terminal::start(command);
-    // Order over partitions is free, so the screen is compared as a whole after a while.
-    std::thread::sleep(Duration::from_millis(if tools.0 == Apache { 8000 } else { 2000 }));
-    terminal.ctrl_c();
-    let (screen, code) = terminal.end();
+fn ctrl_c_ends(mut server: Terminal, said: &str) {
+    assert!(!server.has_ended(), "{}", server.screen());
+    server.ctrl_c();
+    let (screen, code) = server.end();
     assert_eq!(code, 130, "{screen}");
-    assert!(screen.contains(&format!("Processed a total of {} messages", lines.len())), "{screen}");
-    let mut seen: Vec<&str> = screen.lines().filter(|line| !line.contains("Processed a total")).collect();
-    let mut wanted: Vec<&str> = lines.iter().map(String::as_str).collect();
-    seen.sort_unstable();
-    wanted.sort_unstable();
-    assert_eq!(seen, wanted);
-
-    let max = format!(
-        "--bootstrap-server {server} --topic test-topic --from-beginning --group g1 --max-messages 5 --timeout-ms 20000"
-    );
-    let first = tools.run("kafka-console-consumer", &max);
-    assert_eq!((first.stdout.lines().count(), first.code), (5, 0), "{}", first.stderr);
-    assert!(first.stderr.contains("Processed a total of 5 messages"), "{}", first.stderr);
-    // The group has committed: nothing is left for its next member.
-    let rest = format!("--bootstrap-server {server} --topic test-topic --from-beginning --group g1 --timeout-ms 3000");
-    let second = tools.run("kafka-console-consumer", &rest);
-    assert_eq!(second.stdout, "", "{}", second.stderr);
-    assert!(second.stderr.contains("Processed a total of 0 messages"), "{}", second.stderr);
+    assert!(screen.contains(said), "{screen}");
 }
 
-fn keyed(tools: Tools, server: &str) {
-    let created =
-        tools.run("kafka-topics", &format!("--create --topic keyed --partitions 1 --bootstrap-server {server}"));
-    assert_eq!(created.code, 0, "{}", created.stderr);
-    let produce =
-        format!("--bootstrap-server {server} --topic keyed --property parse.key=true --property key.separator=:");
-    let sent = tools.run_with_input("kafka-console-producer", &produce, "a:1\nb:2\na:3\n");
-    assert_eq!(sent.code, 0, "{}", sent.stderr);
-    let consume = format!(
-        "--bootstrap-server {server} --topic keyed --partition 0 --offset 1 --max-messages 2 --timeout-ms 20000 \
-         --property print.key=true --property print.partition=true --property print.offset=true"
-    );
-    let read = tools.run("kafka-console-consumer", &consume);
-    assert_eq!(read.stdout, "Partition:0\tOffset:1\tb\t2\nPartition:0\tOffset:2\ta\t3\n", "{}", read.stderr);
-    assert_eq!(read.code, 0);
+/// Somebody with a third terminal, in `bin/`.
+struct Student<'a> {
+    lab: &'a Lab,
+    tools: Kind,
 }
 
-fn znodes(tools: Tools, server: &str) {
-    let shell = |line: &str| {
-        let output = tools.run("zookeeper-shell", &format!("{server} {line}"));
-        assert_eq!(output.code, 0, "{line}: {}{}", output.stdout, output.stderr);
-        output.stdout + &output.stderr
-    };
-    assert!(shell("ls /brokers/ids").contains("[0]"));
-    assert!(shell("get /brokers/ids/0").contains("\"endpoints\":[\"PLAINTEXT://127.0.0.1:"));
-    assert!(shell("get /brokers/topics/keyed").contains("\"partitions\":{\"0\":[0]}"));
-    assert!(shell("get /controller").contains("\"brokerid\":0"));
-    shell("create /lesson first");
-    shell("set /lesson second");
-    assert!(shell("get /lesson").contains("second"));
-    assert!(shell("stat /lesson").contains("dataVersion = 1"));
-    shell("delete /lesson");
-    let gone = tools.run("zookeeper-shell", &format!("{server} get /lesson"));
-    assert_eq!(gone.code, 1);
-    assert!(gone.stderr.contains("Node does not exist: /lesson"), "{}", gone.stderr);
-}
+impl Student<'_> {
+    /// Runs a line that must end with `code`; returns what stands on standard output and on standard error.
+    fn runs(&self, line: &str, code: i32) -> (String, String) {
+        self.pipes(line, "", code)
+    }
 
-fn delete(tools: Tools, server: &str, zookeeper: &str) {
-    let deleted = tools.run("kafka-topics", &format!("--delete --topic test-topic --bootstrap-server {server}"));
-    assert_eq!((deleted.stdout.as_str(), deleted.code), ("", 0), "{}", deleted.stderr);
-    let gone = tests::wait_until(Duration::from_secs(20), || {
-        let listed = Tools(Ours).run("zookeeper-shell", &format!("{zookeeper} ls /brokers/topics"));
-        listed.code == 0 && !listed.stdout.contains("test-topic")
-    });
-    assert!(gone, "the topic's znodes are still there");
-    let listed = tools.run("kafka-topics", &format!("--list --exclude-internal --bootstrap-server {server}"));
-    assert_eq!(listed.stdout, "keyed\n", "{}", listed.stderr);
-    let again = tools.run("kafka-topics", &format!("--delete --topic test-topic --bootstrap-server {server}"));
-    assert_eq!(again.code, 1);
-    assert!(again.stdout.contains("does not exist as expected"), "{}", again.stdout);
+    fn pipes(&self, line: &str, input: &str, code: i32) -> (String, String) {
+        let output = self.lab.run_with_input(self.tools, line, input);
+        assert_eq!(output.code, code, "{line}\n{}{}", output.stdout, output.stderr);
+        (output.stdout, output.stderr)
+    }
+
+    fn at_terminal(&self, line: &str) -> Terminal {
+        self.lab.terminal(self.tools, line)
+    }
+
+    /// Task 3.
+    fn makes_a_topic(&self) {
+        let create = "./kafka-topics.sh --create --topic test-topic --bootstrap-server localhost:9092 \
+                      --replication-factor 1 --partitions 4";
+        assert_eq!(self.runs(create, 0).0, "Created topic test-topic.\n");
+        let again = self.runs(create, 1).0;
+        let exists = "Error while executing topic command : Topic 'test-topic' already exists.";
+        assert_eq!(again.lines().next(), Some(exists));
+        assert_eq!(
+            self.runs("./kafka-topics.sh --list --exclude-internal --bootstrap-server localhost:9092", 0).0,
+            "test-topic\n"
+        );
+        self.describes(4);
+        let alter = "./kafka-topics.sh --alter --topic test-topic --partitions 6 --bootstrap-server localhost:9092";
+        assert_eq!(self.runs(alter, 0).0, "");
+        self.describes(6);
+    }
+
+    fn describes(&self, partitions: usize) {
+        let text = self.runs("./kafka-topics.sh --describe --topic test-topic --bootstrap-server localhost:9092", 0).0;
+        let mut lines = text.lines();
+        let head = lines.next().unwrap_or_default();
+        let columns: Vec<&str> = head.split('\t').collect();
+        assert_eq!(columns.len(), 5, "{head}");
+        assert_eq!((columns[0], columns[3], columns[4]), ("Topic: test-topic", "ReplicationFactor: 1", "Configs: "));
+        assert_eq!(columns[1].len(), "TopicId: ".len() + 22, "{head}");
+        assert_eq!(columns[2], format!("PartitionCount: {partitions}"));
+        let rows: Vec<&str> = lines.collect();
+        let row = |p| {
+            format!("\tTopic: test-topic\tPartition: {p}\tLeader: 0\tReplicas: 0\tIsr: 0\tElr: N/A\tLastKnownElr: N/A")
+        };
+        assert_eq!(rows, (0..partitions).map(row).collect::<Vec<_>>());
+    }
+
+    /// Task 4: types three lines at a terminal and pipes two; returns what must be there.
+    fn produces(&self) -> Vec<&'static str> {
+        let line = "./kafka-console-producer.sh --broker-list localhost:9092 --topic test-topic";
+        let mut terminal = self.at_terminal(line);
+        for text in ["Hello World", "second line", ""] {
+            terminal.expect(">").send_line(text);
+        }
+        terminal.expect(">").ctrl_d();
+        let (screen, code) = terminal.end();
+        assert_eq!((screen.as_str(), code), (">Hello World\n>second line\n>\n>", 0));
+        assert_eq!(self.pipes(line, "one\ntwo without an end", 0).0, "");
+        vec!["Hello World", "second line", "", "one", "two without an end"]
+    }
+
+    /// Task 5.
+    fn consumes(&self, lines: &[&str]) {
+        let line = "./kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic test-topic --from-beginning";
+        let mut terminal = self.at_terminal(line);
+        // Which partition comes first is free.
+        let sorted = |lines: &mut Vec<&str>| lines.sort_unstable();
+        let mut wanted = lines.to_vec();
+        sorted(&mut wanted);
+        terminal.expect_screen("each line, once", |screen| {
+            let mut seen: Vec<&str> = screen.lines().filter(|line| !line.starts_with('[')).collect();
+            sorted(&mut seen);
+            seen == wanted && screen.ends_with('\n')
+        });
+        terminal.ctrl_c();
+        let (screen, code) = terminal.end();
+        assert_eq!(code, 130, "{screen}");
+        assert!(screen.ends_with(&format!("^CProcessed a total of {} messages\n", lines.len())), "{screen}");
+
+        let group = format!(
+            "./kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic test-topic --from-beginning \
+             --group lesson-{:?}",
+            self.tools
+        );
+        let (read, said) = self.runs(&format!("{group} --max-messages 5 --timeout-ms 20000"), 0);
+        assert_eq!(read.lines().count(), 5, "{read}");
+        assert!(said.contains("Processed a total of 5 messages"), "{said}");
+        // The group has committed: its next member finds what came later, and nothing else.
+        self.pipes("./kafka-console-producer.sh --broker-list localhost:9092 --topic test-topic", "later\n", 0);
+        let (read, said) = self.runs(&format!("{group} --max-messages 1 --timeout-ms 20000"), 0);
+        assert_eq!(read, "later\n", "{said}");
+    }
+
+    /// Tasks 4 and 5 with keys.
+    fn uses_keys(&self) {
+        let create = "./kafka-topics.sh --create --topic keyed --partitions 1 --bootstrap-server localhost:9092";
+        self.runs(create, 0);
+        let produce = "./kafka-console-producer.sh --bootstrap-server localhost:9092 --topic keyed --property \
+                       parse.key=true --property key.separator=:";
+        self.pipes(produce, "a:1\nb:2\na:3\n", 0);
+        let consume = "./kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic keyed --partition 0 \
+                       --offset 1 --max-messages 2 --timeout-ms 20000 --property print.key=true --property \
+                       print.partition=true --property print.offset=true";
+        assert_eq!(self.runs(consume, 0).0, "Partition:0\tOffset:1\tb\t2\nPartition:0\tOffset:2\ta\t3\n");
+    }
+
+    /// Task 6.
+    fn looks_at_znodes(&self) {
+        let ids = self.runs("./zookeeper-shell.sh localhost:2181 ls /brokers/ids", 0).0;
+        assert_eq!(ids.lines().last(), Some("[0]"), "{ids}");
+        let missing = self.runs("./zookeeper-shell.sh localhost:2181 get /lesson", 1).1;
+        assert!(missing.contains("Node does not exist: /lesson"), "{missing}");
+        let mut shell = self.at_terminal("./zookeeper-shell.sh localhost:2181");
+        shell.expect("SyncConnected");
+        for (line, answer) in [
+            ("get /brokers/topics/keyed", "\"partitions\":{\"0\":[0]}"),
+            ("get /controller", "\"brokerid\":0"),
+            ("create /lesson first", "Created /lesson"),
+            ("set -s /lesson second", "dataLength = 6"),
+            ("get /lesson", "second"),
+            ("stat /lesson", "dataVersion = 1"),
+        ] {
+            shell.send_line(line).expect(line).expect(answer);
+        }
+        shell.send_line("delete /lesson").send_line("ls /brokers").expect("[ids, seqid, topics]").send_line("quit");
+        let (screen, code) = shell.end();
+        assert_eq!(code, 0, "{screen}");
+    }
+
+    /// Task 3, its end.
+    fn deletes_topics(&self) {
+        let delete =
+            |topic: &str| format!("./kafka-topics.sh --delete --topic {topic} --bootstrap-server localhost:9092");
+        for topic in ["test-topic", "keyed"] {
+            assert_eq!(self.runs(&delete(topic), 0).0, "");
+        }
+        let gone = wait_until(Duration::from_secs(20), || {
+            self.runs("./kafka-topics.sh --list --exclude-internal --bootstrap-server localhost:9092", 0).0 == "\n"
+        });
+        assert!(gone, "the topics are still there");
+        let again = self.runs(&delete("test-topic"), 1).0;
+        assert!(again.contains("Topic 'Optional[test-topic]' does not exist as expected"), "{again}");
+    }
 }
