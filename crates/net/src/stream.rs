@@ -55,6 +55,12 @@ impl Stream {
         }
     }
 
+    /// Has the system ask a silent peer whether it is still there (TCP keep-alive).
+    pub fn keep_alive(&self) -> io::Result<()> {
+        let Kind::Plain(socket) = &self.kind;
+        Ok(rustix::net::sockopt::set_socket_keepalive(socket, true)?)
+    }
+
     /// The other side's address; IPv4 as IPv4, also when it came to an IPv6 socket.
     pub fn peer(&self) -> SocketAddr {
         self.peer

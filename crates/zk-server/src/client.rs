@@ -58,9 +58,22 @@ pub(crate) enum Ask {
 #[derive(Debug)]
 pub(crate) enum Slot {
     /// Taken by a write that is being logged.
-    Write,
+    Write {
+        /// Bytes of the request.
+        bytes: usize,
+    },
     /// Taken by something that can be answered when all before it is.
     Read(Queued),
+}
+
+impl Slot {
+    /// Bytes of the request.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Slot::Write { bytes } => *bytes,
+            Slot::Read(queued) => queued.bytes,
+        }
+    }
 }
 
 /// One client.
@@ -76,6 +89,9 @@ pub(crate) struct Client {
     pub(crate) out: BytesMut,
     pub(crate) queue: VecDeque<Slot>,
     queued_bytes: usize,
+    /// Requests that the throttle holds, and their bytes.
+    pub(crate) held: usize,
+    pub(crate) held_bytes: usize,
     /// No more requests are taken.
     pub(crate) deaf: bool,
     /// To be closed when everything is sent.
@@ -98,6 +114,8 @@ impl Client {
             out: BytesMut::new(),
             queue: VecDeque::new(),
             queued_bytes: 0,
+            held: 0,
+            held_bytes: 0,
             deaf: false,
             closing: false,
             dead: false,
@@ -134,8 +152,8 @@ impl Client {
             && !self.closing
             && !self.dead
             && self.stage != Stage::Opening
-            && self.queue.len() < QUEUE_MAX
-            && self.queued_bytes < QUEUED_BYTES_MAX
+            && self.queue.len() + self.held < QUEUE_MAX
+            && self.queued_bytes + self.held_bytes < QUEUED_BYTES_MAX
             && self.out.len() + sending < UNSENT_MAX
             && (!busy || self.queue.is_empty())
     }
@@ -203,7 +221,7 @@ mod tests {
         assert!(client().may_ask(0, true));
         assert!(!client().may_ask(UNSENT_MAX, false));
         let mut waiting = client();
-        waiting.push(Slot::Write);
+        waiting.push(Slot::Write { bytes: 1 });
         assert!(waiting.may_ask(0, false) && !waiting.may_ask(0, true));
         waiting.push(queued(QUEUED_BYTES_MAX));
         assert!(!waiting.may_ask(0, false));

@@ -19,8 +19,6 @@ use crate::client::java_address;
 use crate::four_letter::{self, Word};
 use crate::pipeline::Pipeline;
 
-/// How long a connection may take to show its session (`zookeeper.nio.sessionlessCnxnTimeout`).
-const SESSIONLESS: Duration = Duration::from_secs(10);
 /// How long, and how much, is read from a client that is being closed. Without, the system would throw away the last
 /// reply when there is unread input.
 const LINGER: Duration = Duration::from_millis(500);
@@ -65,14 +63,15 @@ struct Connection {
 impl Connection {
     async fn run(&mut self) -> Result<(), FrameError> {
         // One deadline for the first bytes and the handshake, however slowly they come.
-        let first = timeout(SESSIONLESS, self.first()).await;
+        let sessionless_ms = self.pipeline.borrow().config.sessionless_ms;
+        let first = timeout(Duration::from_millis(sessionless_ms), self.first()).await;
         match first {
             Ok(Ok(true)) => self.exchange().await,
             Ok(Ok(false)) => Ok(()),
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 self.pipeline.borrow_mut().figures.sessionless_expired += 1;
-                Err(io::Error::new(io::ErrorKind::TimedOut, "no session within 10 s").into())
+                Err(io::Error::new(io::ErrorKind::TimedOut, format!("no session within {sessionless_ms} ms")).into())
             }
         }
     }

@@ -196,7 +196,7 @@ fn monitor(pipeline: &Pipeline) -> String {
     line("packets_sent", &figures.sent);
     line("packets_received", &figures.received);
     line("max_client_response_size", &(figures.response.max as i64 - i64::from(figures.response.count == 0)));
-    line("connection_drop_probability", &"0.0");
+    line("connection_drop_probability", &java_double(pipeline.connection_throttle.drop_chance()));
     line("watch_count", &(data_watches + child_watches));
     line("auth_failed_count", &figures.auth_failed);
     line("min_latency", &figures.latency.min());

@@ -5,6 +5,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod connection_throttle;
+pub mod reaper;
+pub mod request_throttle;
 pub mod server;
 
 mod client;

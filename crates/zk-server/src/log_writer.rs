@@ -13,6 +13,7 @@ use zk_proto::{LoggedTxn, Zxid};
 use zk_store::{LogError, TxnLog};
 
 use crate::clock::Clock;
+use crate::config::FlushConfig;
 
 /// Bytes that are appended between two syncs at most, beside the transaction that goes over it.
 const GROUP_BYTES: usize = 4 << 20;
@@ -72,12 +73,14 @@ impl LogWriter {
     /// Starts the thread.
     pub(crate) fn start(
         log: TxnLog,
+        flush: FlushConfig,
         warning_ms: u64,
         clock: Clock,
     ) -> std::io::Result<(LogWriter, watch::Receiver<Progress>)> {
         let shared = Arc::new(Shared::default());
         let (progress, receiver) = watch::channel(Progress::Synced(log.last()));
-        let writer = Writer { shared: Arc::clone(&shared), log, progress, warning_ms, clock };
+        let synced = clock.now().tick;
+        let writer = Writer { shared: Arc::clone(&shared), log, progress, flush, synced, warning_ms, clock };
         let thread = std::thread::Builder::new().name("SyncThread:0".into()).spawn(move || writer.run())?;
         Ok((LogWriter { shared, thread: Some(thread) }, receiver))
     }
@@ -121,6 +124,9 @@ struct Writer {
     shared: Arc<Shared>,
     log: TxnLog,
     progress: watch::Sender<Progress>,
+    flush: FlushConfig,
+    /// When the last sync was over.
+    synced: Tick,
     warning_ms: u64,
     clock: Clock,
 }
@@ -140,31 +146,48 @@ impl Writer {
 
     fn write_all(&mut self) -> Result<(), LogError> {
         let mut jobs = Vec::new();
+        let mut batch = 0;
         loop {
             let stop = self.take(&mut jobs);
-            let mut batch = 0;
             for job in jobs.drain(..) {
                 match job {
                     Job::Append(txn) => {
                         self.log.append(&txn)?;
                         batch += 1;
-                        if self.log.unwritten() > GROUP_BYTES {
+                        let full = self.flush.batch > 0 && batch >= self.flush.batch as u64;
+                        if full || self.log.unwritten() > GROUP_BYTES {
                             self.sync(std::mem::take(&mut batch))?;
                         }
                     }
                     Job::Roll => {
+                        // The file that ends is synced with all that is in it.
+                        batch = 0;
                         self.log.roll()?;
                         self.report(self.log.last());
                     }
                 }
             }
-            if batch > 0 {
-                self.sync(batch)?;
+            if batch > 0 && (stop || !self.more_comes()) {
+                self.sync(std::mem::take(&mut batch))?;
             }
             if stop {
                 return self.log.roll();
             }
         }
+    }
+
+    /// Is the sync to be put off, because the next transactions come in time to go with it?
+    fn more_comes(&self) -> bool {
+        let FlushConfig { delay_ms, poll_ms, .. } = self.flush;
+        let left = delay_ms.saturating_sub(self.now().since(self.synced));
+        if left == 0 {
+            return false;
+        }
+        let wait = Duration::from_millis(left.min(poll_ms));
+        let queue = self.shared.queue();
+        let waited = self.shared.wake.wait_timeout_while(queue, wait, |queue| queue.jobs.is_empty() && !queue.stop);
+        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !queue.jobs.is_empty()
     }
 
     /// Waits for jobs. True at the end.
@@ -180,7 +203,8 @@ impl Writer {
     fn sync(&mut self, batch: u64) -> Result<(), LogError> {
         let before = self.now();
         let synced = self.log.sync()?;
-        let took = self.now().since(before);
+        self.synced = self.now();
+        let took = self.synced.since(before);
         self.report(synced);
         let mut queue = self.shared.queue();
         let figures = &mut queue.figures;

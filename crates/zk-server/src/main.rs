@@ -169,7 +169,7 @@ fn serve(config: ServerConfig, vfs: Arc<dyn Vfs>) -> u8 {
 
 fn unexpected(error: &ServerError) -> u8 {
     match error {
-        ServerError::DataDir { .. } | ServerError::InUse { .. } => {
+        ServerError::DataDir { .. } | ServerError::MissingDataDir { .. } | ServerError::InUse { .. } => {
             let exception = error.to_string();
             tracing::error!(target: STANDALONE, exception, "Unable to access datadir, exiting abnormally");
             eprintln!("Unable to access datadir, exiting abnormally");

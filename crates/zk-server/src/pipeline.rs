@@ -15,17 +15,21 @@ use bytes::{Bytes, BytesMut};
 use time_types::Tick;
 use tokio::sync::Notify;
 use vfs::Vfs;
-use zk_proto::{ErrorCode, LoggedTxn, OpCode, SessionId, Zxid};
+use zk_proto::{DecodeError, ErrorCode, LoggedTxn, OpCode, SessionId, Zxid};
+use zk_state::auth::{Authenticator, Ensemble, Schemes};
+use zk_state::prepare::AROUND_RECORD;
 use zk_state::session::{SessionIds, password};
 use zk_state::{Asker, Expiry, Outcome, Pending, Rules, WatcherId, Watches, Write, ZkState};
 use zk_store::{Dirs, SnapshotTrigger};
 
 use crate::client::{Client, Slot, Stage, java_address};
 use crate::clock::Clock;
-use crate::config::ServerConfig;
+use crate::config::{AuthProvider, ServerConfig};
+use crate::connection_throttle::ConnectionThrottle;
 use crate::log_writer::LogWriter;
 use crate::metrics::ServerFigures;
 use crate::reply::Replies;
+use crate::request_throttle::{RequestThrottle, Verdict, Waiting};
 use crate::session_end::Ending;
 use crate::snapshots::Place;
 
@@ -60,6 +64,15 @@ pub(crate) struct Pipeline {
     pub(crate) state: ZkState,
     pub(crate) pending: Pending,
     pub(crate) rules: Rules,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) connection_throttle: ConnectionThrottle,
+    request_throttle: RequestThrottle,
+    /// Bytes of large requests that are in process.
+    large_bytes: usize,
+    /// The last quota that was told of, and when.
+    quota_told: (String, Tick),
+    /// Any number.
+    pub(crate) random: fn() -> u64,
     pub(crate) watches: Watches,
     pub(crate) expiry: Expiry,
     pub(crate) clients: HashMap<WatcherId, Client>,
@@ -99,10 +112,15 @@ impl Pipeline {
         for (session, timeout_ms) in state.sessions().iter() {
             expiry.track(session, u64::from(timeout_ms.max(0).unsigned_abs()), now.tick);
         }
-        let rules = Rules { skip_acl: config.skip_acl, extended_types: config.extended_types, digest: config.digest };
         let mut pipeline = Pipeline {
             pending: Pending::new(&state),
-            rules,
+            rules: rules(&config),
+            authenticator: authenticator(&config),
+            connection_throttle: ConnectionThrottle::new(config.connection_throttle, now.tick),
+            request_throttle: RequestThrottle::new(config.request_throttle),
+            large_bytes: 0,
+            quota_told: (String::new(), now.tick),
+            random: || 0,
             watches: Watches::default(),
             expiry,
             clients: HashMap::new(),
@@ -149,17 +167,21 @@ impl Pipeline {
     /// A connection is gone. What it asked for and is being logged happens all the same.
     pub(crate) fn disconnect(&mut self, id: WatcherId) {
         self.watches.forget(id);
+        self.request_throttle.forget(id);
         if let Some(client) = self.clients.remove(&id) {
             if self.by_session.get(&client.session) == Some(&id) {
                 self.by_session.remove(&client.session);
             }
             self.figures.connection_drops += 1;
+            for slot in &client.queue {
+                self.large_done(slot.bytes());
+            }
         }
     }
 
     /// May the client's next frame be taken?
     pub(crate) fn may_ask(&self, id: WatcherId, sending: usize) -> bool {
-        let busy = self.logging.len() >= self.config.global_outstanding;
+        let busy = self.logging.len() > self.config.global_outstanding;
         self.clients.get(&id).is_some_and(|client| client.may_ask(sending, busy))
     }
 
@@ -187,7 +209,7 @@ impl Pipeline {
         let understood = match client.stage {
             Stage::New => self.on_handshake(id, frame),
             Stage::Opening => Ok(()),
-            Stage::Open => self.on_request(id, frame),
+            Stage::Open => self.admit(id, frame),
         };
         if let Err(error) = understood
             && let Some(client) = self.clients.get_mut(&id)
@@ -200,13 +222,91 @@ impl Pipeline {
         }
     }
 
+    /// Carries out a request of a client that has its session, or lets it wait.
+    fn admit(&mut self, id: WatcherId, frame: Bytes) -> Result<(), DecodeError> {
+        let bytes = frame.len();
+        if self.large_size(bytes) > 0 && self.large_bytes + bytes > self.config.large_request_bytes {
+            if let Some(client) = self.clients.get_mut(&id) {
+                tracing::warn!(
+                    target: "org.apache.zookeeper.server.NIOServerCnxn",
+                    "Rejecting large request of {} bytes of {}", bytes, java_address(client.peer)
+                );
+                client.dead = true;
+            }
+            return Ok(());
+        }
+        let received = self.clock.now().tick;
+        // Authentication is no matter of the throttle, and pings keep the session.
+        let op = frame.get(4..8).and_then(<[u8]>::first_chunk).map(|bytes| i32::from_be_bytes(*bytes));
+        let free = [OpCode::Auth, OpCode::Sasl, OpCode::Ping].map(|op| Some(op.code())).contains(&op);
+        if !free && self.request_throttle.holds(self.logging.len()) {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.held += 1;
+                client.held_bytes += bytes;
+            }
+            self.request_throttle.push(Waiting { client: id, frame, received });
+            return Ok(());
+        }
+        self.on_request(id, frame, received, false)
+    }
+
+    /// Carries out what the throttle held back, as far as there is room.
+    fn run_waiting(&mut self) {
+        while let Some(Waiting { client: id, frame, received }) = self.request_throttle.pop(self.logging.len()) {
+            let waited_ms = self.clock.now().tick.since(received);
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            client.held -= 1;
+            client.held_bytes -= frame.len();
+            let verdict = self.request_throttle.judge(waited_ms, client.timeout_ms.max(0) as u64);
+            client.wake();
+            let run = match verdict {
+                Verdict::Run | Verdict::Refuse => self.on_request(id, frame, received, verdict == Verdict::Refuse),
+                Verdict::Drop => {
+                    client.dead = true;
+                    self.request_throttle.forget(id);
+                    continue;
+                }
+            };
+            if let Err(error) = run
+                && let Some(client) = self.clients.get_mut(&id)
+            {
+                tracing::warn!(
+                    target: "org.apache.zookeeper.server.NIOServerCnxn",
+                    "Closing connection of {}: {error}", java_address(client.peer)
+                );
+                client.dead = true;
+            }
+        }
+    }
+
+    /// The bytes of a request if it is a large one, 0 if not.
+    fn large_size(&self, bytes: usize) -> usize {
+        self.config.large_request.filter(|threshold| bytes > *threshold).map_or(0, |_| bytes)
+    }
+
+    fn large_done(&mut self, bytes: usize) {
+        self.large_bytes -= self.large_size(bytes);
+    }
+
+    /// Gives a request its place in the order of the client's replies.
+    pub(crate) fn push(&mut self, id: WatcherId, slot: Slot) {
+        let large = self.large_size(slot.bytes());
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.push(slot);
+            self.large_bytes += large;
+        }
+    }
+
     /// Takes a write of a client into the log.
     pub(crate) fn write(&mut self, id: WatcherId, xid: i32, op: OpCode, write: Write<'_>, bytes: usize) {
         let now = self.clock.now();
         let Some(client) = self.clients.get_mut(&id) else { return };
         let asker = Asker { session: client.session, cxid: xid, ids: &client.ids };
         let txn = self.state.prepare(&mut self.pending, self.rules, asker, write, now.wall);
-        client.push(Slot::Write);
+        self.push(id, Slot::Write { bytes });
+        if self.rules.enforce_quota {
+            self.tell_of_quotas(now.tick);
+        }
         self.log(txn, Then::Reply { client: id, xid, op, received: now.tick }, bytes);
     }
 
@@ -263,6 +363,17 @@ impl Pipeline {
         self.log(txn, Then::Nothing, 0);
     }
 
+    /// Tells of quotas that were passed; of the same one not more than once in a second.
+    fn tell_of_quotas(&mut self, now: Tick) {
+        for exceeded in self.pending.take_quota_notices() {
+            let text = exceeded.to_string();
+            if self.quota_told.0 != text || now.since(self.quota_told.1) >= 1000 {
+                tracing::warn!(target: SERVER, "{text}");
+                self.quota_told = (text, now);
+            }
+        }
+    }
+
     pub(crate) fn log(&mut self, txn: LoggedTxn, then: Then, bytes: usize) {
         let txn = Arc::new(txn);
         self.figures.requests_prepared += 1;
@@ -292,6 +403,7 @@ impl Pipeline {
         while let Some((_, id)) = self.syncs.pop_front_if(|(until, _)| *until <= applied) {
             self.answer_ready(id);
         }
+        self.run_waiting();
         self.logging.front().is_none_or(|logging| logging.txn.header.zxid > zxid)
     }
 
@@ -345,11 +457,12 @@ impl Pipeline {
         let zxid = self.state.last_zxid();
         let Some(client) = self.clients.get_mut(&id) else { return };
         let taken = client.queue.pop_front();
-        debug_assert!(matches!(taken, Some(Slot::Write)), "replies keep the order of requests");
+        debug_assert!(matches!(taken, Some(Slot::Write { .. })), "replies keep the order of requests");
         let bytes = Replies(&mut client.out).outcome(xid, zxid, op, outcome);
         client.figures.last_op = op_name(op);
         let latency = self.count_reply(id, xid, zxid, received, bytes);
         self.figures.update_latency.add(latency);
+        self.large_done(taken.map_or(0, |slot| slot.bytes()));
         self.answer_ready(id);
     }
 
@@ -357,6 +470,7 @@ impl Pipeline {
     fn answer_ready(&mut self, id: WatcherId) {
         let applied = self.state.last_zxid();
         while let Some(queued) = self.clients.get_mut(&id).and_then(|client| client.pop_ready(applied)) {
+            self.large_done(queued.bytes);
             self.answer(id, queued.xid, queued.ask, queued.received);
         }
     }
@@ -398,6 +512,40 @@ impl Pipeline {
         let bytes = Replies(&mut client.out).error(xid, zxid, code);
         client.closing = true;
         self.count_reply(id, xid, zxid, received, bytes);
+    }
+}
+
+/// The rules that the configuration sets.
+fn rules(config: &ServerConfig) -> Rules {
+    let provides = |provider| config.auth_providers.contains(&provider);
+    let schemes = [
+        (true, Schemes::IP),
+        (config.digest_algorithm.is_some(), Schemes::DIGEST),
+        (provides(AuthProvider::Sasl), Schemes::SASL),
+        (provides(AuthProvider::X509), Schemes::X509),
+    ];
+    Rules {
+        skip_acl: config.skip_acl,
+        extended_types: config.extended_types,
+        digest: config.digest,
+        enforce_quota: config.enforce_quota,
+        list_ephemerals: config.close_session_txn,
+        reconfig: config.reconfig,
+        schemes: schemes.iter().filter(|(has, _)| *has).fold(Schemes::IP, |all, (_, scheme)| all | *scheme),
+        record_max: (config.max_packet + config.extra_packet).saturating_sub(AROUND_RECORD),
+    }
+}
+
+fn authenticator(config: &ServerConfig) -> Authenticator {
+    let ensemble = match &config.ensemble_names {
+        Some(names) => Ensemble::Names(names.clone()),
+        None => Ensemble::AnyName,
+    };
+    let has_ensemble = config.auth_providers.contains(&AuthProvider::Ensemble);
+    Authenticator {
+        digest: config.digest_algorithm,
+        superuser: config.superuser.clone(),
+        ensemble: has_ensemble.then_some(ensemble),
     }
 }
 

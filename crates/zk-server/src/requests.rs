@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use time_types::Tick;
+use zk_proto::header::xid;
 use zk_proto::ops::{
     AddWatchRequest, AuthPacket, ClientInfo, ErrorResponse, GetAclResponse, GetAllChildrenNumberResponse,
     GetEphemeralsResponse, SaslRequest, SaslResponse, SetWatches2, SyncResponse, WhoAmIResponse,
@@ -11,8 +12,9 @@ use zk_proto::{
     ConnectRequest, DecodeError, ErrorCode, Jute, MultiOp, MultiResult, OpCode, Reader, Request, RequestHeader,
     Response, SessionId, Zxid,
 };
+use zk_state::auth::{self, AuthRefusal};
 use zk_state::read::Reader as View;
-use zk_state::{WatchKinds, WatcherId, Write, auth, is_write};
+use zk_state::{WatchKinds, WatcherId, Write, is_write};
 
 use crate::client::{Ask, Queued, Slot, java_address, java_host};
 use crate::pipeline::{Pipeline, SERVER, op_name};
@@ -22,6 +24,16 @@ impl Pipeline {
     /// The first frame of a connection.
     pub(crate) fn on_handshake(&mut self, id: WatcherId, frame: Bytes) -> Result<(), DecodeError> {
         let request = ConnectRequest::from_bytes(frame)?;
+        let now = self.clock.now().tick;
+        let random = (self.random)();
+        if !self.connection_throttle.admits(request.session_id != SessionId::NONE, now, random) {
+            self.figures.connections_rejected += 1;
+            if let Some(client) = self.clients.get_mut(&id) {
+                tracing::info!(target: SERVER, "Refusing {}: too many ask for sessions", java_address(client.peer));
+                client.dead = true;
+            }
+            return Ok(());
+        }
         self.figures.connection_requests += 1;
         let known = self.state.last_zxid();
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
@@ -52,13 +64,28 @@ impl Pipeline {
     }
 
     /// A request of a client that has its session.
-    pub(crate) fn on_request(&mut self, id: WatcherId, frame: Bytes) -> Result<(), DecodeError> {
-        let received = self.clock.now().tick;
+    ///
+    /// `refused`: it has waited too long and is only answered.
+    pub(crate) fn on_request(
+        &mut self,
+        id: WatcherId,
+        frame: Bytes,
+        received: Tick,
+        refused: bool,
+    ) -> Result<(), DecodeError> {
         let bytes = frame.len();
         let mut reader = Reader::new(frame);
         let RequestHeader { xid, op } = RequestHeader::read(&mut reader)?;
         if let Some(client) = self.clients.get(&id) {
             self.expiry.touch(client.session, received);
+        }
+        if self.lacks_authentication(id, op) {
+            self.refuse(id, xid, Zxid(0), ErrorCode::SessionClosedRequireSaslAuth, received);
+            return Ok(());
+        }
+        if refused && op != OpCode::CloseSession.code() {
+            self.ask(id, xid, Ask::Fail(ErrorCode::ThrottledOp), received, bytes);
+            return Ok(());
         }
         let op = match OpCode::from_code(op) {
             // `check` is an operation of a multi only; logged alone, it would keep Apache's server from starting.
@@ -69,7 +96,7 @@ impl Pipeline {
             Some(op) => op,
         };
         match op {
-            OpCode::Ping => self.pong(id, xid, received),
+            OpCode::Ping => self.pong(id, received),
             OpCode::Auth => self.authenticate(id, xid, &AuthPacket::read(&mut reader)?, received),
             OpCode::CloseSession => {
                 if let Some(client) = self.clients.get_mut(&id) {
@@ -112,11 +139,30 @@ impl Pipeline {
         if client.queue.is_empty() && not_before <= applied {
             self.answer(id, xid, ask, received);
         } else {
-            client.push(Slot::Read(Queued { xid, ask, received, bytes, not_before }));
+            self.push(id, Slot::Read(Queued { xid, ask, received, bytes, not_before }));
         }
     }
 
-    fn pong(&mut self, id: WatcherId, xid: i32, received: Tick) {
+    /// Does the client need an id that it has not (`enforce.auth.schemes`)?
+    fn lacks_authentication(&self, id: WatcherId, op: i32) -> bool {
+        let Some(required) = &self.config.required_schemes else { return false };
+        let proves = [OpCode::Auth, OpCode::Sasl].iter().any(|proof| proof.code() == op);
+        let Some(client) = self.clients.get(&id).filter(|_| !proves) else { return false };
+        let lacks = !client.ids.iter().any(|id| required.contains(&id.scheme));
+        if lacks {
+            let has: Vec<&str> = client.ids.iter().map(|id| id.scheme.as_str()).collect();
+            tracing::error!(
+                target: "org.apache.zookeeper.server.AuthenticationHelper",
+                "Client authentication scheme(s) [{}] does not match with any of the expected authentication scheme [{}], closing session.",
+                has.join(", "), required.join(", ")
+            );
+        }
+        lacks
+    }
+
+    /// Under the xid that clients give to pings, whatever this one has.
+    fn pong(&mut self, id: WatcherId, received: Tick) {
+        let xid = xid::PING;
         let zxid = self.state.last_zxid();
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.figures.last_op = op_name(OpCode::Ping);
@@ -141,8 +187,7 @@ impl Pipeline {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let scheme = packet.scheme.as_deref().unwrap_or_default();
         let proof = packet.auth.as_deref().unwrap_or_default();
-        let superuser = self.config.superuser.as_deref();
-        match auth::authenticate(scheme, proof, &java_host(client.peer.ip()), superuser) {
+        match self.authenticator.authenticate(scheme, proof, &java_host(client.peer.ip())) {
             Ok(ids) => {
                 for id in ids {
                     if !client.ids.contains(&id) {
@@ -152,10 +197,18 @@ impl Pipeline {
                 let bytes = Replies(&mut client.out).response(xid, Zxid(0), &Response::Empty);
                 self.count_reply(id, xid, Zxid(0), received, bytes);
             }
-            Err(code) => {
+            Err(AuthRefusal::Failed) => {
                 tracing::warn!(target: SERVER, "Authentication failed for scheme: {scheme}");
                 self.figures.auth_failed += 1;
-                self.refuse(id, xid, Zxid(0), code, received);
+                self.refuse(id, xid, Zxid(0), ErrorCode::AuthFailed, received);
+            }
+            Err(AuthRefusal::WrongEnsemble) => {
+                tracing::warn!(
+                    target: "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider",
+                    "Unexpected ensemble name: ensemble name: {} client ip: {}",
+                    String::from_utf8_lossy(proof), java_host(client.peer.ip())
+                );
+                client.dead = true;
             }
         }
     }
@@ -247,8 +300,8 @@ impl Pipeline {
             }
             Request::WhoAmI => {
                 let client_info = client.ids.iter().map(|id| {
-                    let user = id.id.split_once(':').map_or(id.id.as_str(), |(user, _)| user);
-                    ClientInfo { auth_scheme: id.scheme.clone(), user: user.to_owned() }
+                    let user = auth::user_of(&id.scheme, &id.id).to_owned();
+                    ClientInfo { auth_scheme: id.scheme.clone(), user }
                 });
                 Response::WhoAmI(WhoAmIResponse { client_info: client_info.collect() })
             }

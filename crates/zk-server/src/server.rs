@@ -13,8 +13,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use vfs::{Lock, Vfs};
 use zk_proto::Request;
-use zk_state::node::NodeKind;
-use zk_state::{Write, ZkState};
+use zk_state::Write;
 use zk_store::{
     Dirs, Recovered, RecoveryError, RecoveryOptions, SnapshotTrigger, TxnLog, TxnLogOptions, recover, snapshot,
 };
@@ -31,9 +30,6 @@ use crate::snapshots::{self, Place};
 const BACKLOG: u32 = 50;
 /// Time for the connections to end.
 const DRAIN: Duration = Duration::from_secs(1);
-/// Between two looks for containers and expired znodes, and how many of them go at most each time.
-const REAP_EVERY: Duration = Duration::from_mins(1);
-const REAP_MAX: usize = 10_000;
 
 /// Why a server does not start or ends by itself.
 #[derive(Debug, Error)]
@@ -47,6 +43,14 @@ pub enum ServerError {
         path: String,
         /// What the system says.
         error: io::Error,
+    },
+    /// The data directory is not there and may not be made.
+    #[error(
+        "org.apache.zookeeper.server.persistence.FileTxnSnapLog$DatadirException: Missing data directory {path}, automatic data directory creation is disabled (zookeeper.datadir.autocreate is false). Please create this directory manually."
+    )]
+    MissingDataDir {
+        /// The directory.
+        path: String,
     },
     /// Another server has it.
     #[error("{path} is in use by another server")]
@@ -119,13 +123,14 @@ impl Server {
             );
         }
         let log = TxnLog::new(vfs, dirs.logs_dir().to_path_buf(), log_options(&config), state.last_zxid());
-        let (log, progress) = LogWriter::start(log, config.sync_warning_ms, clock.clone())?;
+        let (log, progress) = LogWriter::start(log, config.flush, config.sync_warning_ms, clock.clone())?;
         let mut trigger = SnapshotTrigger::new(config.snap_count, config.snap_bytes, random());
         // What was replayed would be replayed again: it counts towards the next snapshot.
         let due = (0..report.replayed).fold(false, |due, _| trigger.on_append(0) || due);
         let local = listener.as_ref().map(Listener::local).transpose()?;
         let mut pipeline = Pipeline::new(config, clock, place.clone(), state, (log, trigger));
         pipeline.local_port = local.map(|local| local.port());
+        pipeline.random = random;
         pipeline.digest_mismatches = report.digest_mismatch.map_or(0, |(_, count)| count);
         if due {
             pipeline.snapshot_due.notify_one();
@@ -171,6 +176,13 @@ impl Server {
 
 /// Makes the directories and takes them for this server alone.
 fn take_directories(config: &ServerConfig, dirs: &Dirs, vfs: &dyn Vfs) -> Result<Vec<Box<dyn Lock>>, ServerError> {
+    if !config.create_data_dir {
+        for dir in [dirs.logs_dir(), dirs.snapshots_dir()] {
+            if !vfs.exists(dir) {
+                return Err(ServerError::MissingDataDir { path: dir.display().to_string() });
+            }
+        }
+    }
     dirs.create(vfs)
         .map_err(|error| ServerError::DataDir { path: dirs.snapshots_dir().display().to_string(), error })?;
     let log_dir = config.data_log_dir.iter().filter(|dir| **dir != config.data_dir);
@@ -289,9 +301,13 @@ fn log_options(config: &ServerConfig) -> TxnLogOptions {
 /// Takes connections for ever.
 async fn accept(listener: Option<Listener>, pipeline: SharedPipeline, shutdown: Shutdown) {
     let Some(mut listener) = listener else { return std::future::pending().await };
+    let keep_alive = pipeline.borrow().config.tcp_keep_alive;
     loop {
         match listener.accept().await {
             Incoming::Accepted(accepted) => {
+                if keep_alive && let Err(error) = accepted.stream.keep_alive() {
+                    tracing::warn!(target: SERVER, "Cannot set TCP keep-alive: {error}");
+                }
                 shutdown.spawn_local(connection::serve(accepted, Rc::clone(&pipeline), shutdown.clone()));
             }
             Incoming::Refused { peer, refusal } => {
@@ -345,35 +361,24 @@ async fn expire(pipeline: SharedPipeline) {
 
 /// Deletes containers that lost their last child, and znodes whose time to live is over.
 async fn reap(pipeline: SharedPipeline) {
+    let config = pipeline.borrow().config.reaper;
     loop {
-        tokio::time::sleep(REAP_EVERY).await;
-        let mut pipeline = pipeline.borrow_mut();
-        let now = pipeline.clock.now().wall.0;
-        let gone = reapable(&pipeline.state, now);
+        tokio::time::sleep(Duration::from_millis(config.interval_ms)).await;
+        let gone = {
+            let pipeline = pipeline.borrow();
+            config.candidates(&pipeline.state, pipeline.clock.now().wall.0)
+        };
         for path in gone {
             tracing::info!(
                 target: "org.apache.zookeeper.server.ContainerManager",
                 "Attempting to delete candidate container: {path}"
             );
+            // What was done to it meanwhile is found out when the transaction is prepared.
             let request = Request::DeleteContainer(path.into());
-            pipeline.write_own(zk_proto::SessionId::NONE, Write::Request(&request));
+            pipeline.borrow_mut().write_own(zk_proto::SessionId::NONE, Write::Request(&request));
+            tokio::time::sleep(config.pause()).await;
         }
     }
-}
-
-fn reapable(state: &ZkState, now: i64) -> Vec<String> {
-    let tree = state.tree();
-    let containers = tree.containers().filter(|path| {
-        // A container that never had a child is still waiting for its first one.
-        tree.get(path).is_some_and(|node| node.child_count() == 0 && node.stored_stat().cversion > 0)
-    });
-    let expired = tree.ttls().filter(|path| {
-        tree.get(path).is_some_and(|node| match node.kind() {
-            NodeKind::Ttl(ttl) => node.child_count() == 0 && now.saturating_sub(node.stored_stat().mtime) > ttl,
-            _ => false,
-        })
-    });
-    containers.chain(expired).take(REAP_MAX).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

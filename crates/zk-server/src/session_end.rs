@@ -38,9 +38,8 @@ impl Pipeline {
 
     /// A client wants its session to end.
     pub(crate) fn close_session(&mut self, id: WatcherId, xid: i32, received: Tick, bytes: usize) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        client.push(Slot::Write);
-        let session = client.session;
+        let Some(session) = self.clients.get(&id).map(|client| client.session) else { return };
+        self.push(id, Slot::Write { bytes });
         let then = Then::Reply { client: id, xid, op: OpCode::CloseSession, received };
         self.add_ending(Ending { session, cxid: xid, then, bytes, surplus: None });
     }

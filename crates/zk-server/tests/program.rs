@@ -34,7 +34,11 @@ impl Drop for Scratch {
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zookeeper-server-start"));
-    command.env_remove("KAFKA_PID_DIR").env_remove("KAFKA_LOG_LEVEL").env_remove("RUST_LOG");
+    for variable in
+        ["KAFKA_PID_DIR", "KAFKA_LOG_LEVEL", "RUST_LOG", "KAFKA_OPTS", "JVMFLAGS", "JVM_FLAGS", "SERVER_JVMFLAGS"]
+    {
+        command.env_remove(variable);
+    }
     command
 }
 
@@ -244,4 +248,27 @@ fn log_lines_begin_with_a_time() {
     let Output { stdout, .. } = program().arg(&path).output().unwrap();
     let first = BufReader::new(stdout.as_slice()).lines().next().unwrap().unwrap();
     assert!(first.starts_with('[') && first.contains("] INFO Reading configuration from: "), "{first}");
+}
+
+#[test]
+fn java_system_properties_are_heard() {
+    let scratch = Scratch::new("properties");
+    let port = free_port();
+    let path = scratch.config(&format!("dataDir=DIR/data\nclientPort={port}\n"));
+    let bad = program().arg(&path).env("KAFKA_OPTS", "-Xmx1g -Dzookeeper.snapCount=many").output().unwrap();
+    let stdout = String::from_utf8(bad.stdout).unwrap();
+    assert_eq!(bad.status.code(), Some(2), "{stdout}");
+    assert!(stdout.contains("KAFKA_OPTS: options of a Java machine have no meaning here: -Xmx1g"), "{stdout}");
+    assert!(stdout.contains("\tKAFKA_OPTS: -Dzookeeper.snapCount=many"), "{stdout}");
+    let mut command = program();
+    command
+        .args(["-Dzookeeper.4lw.commands.whitelist=srvr,ruok", "-Dlog4j.debug"])
+        .arg(&path)
+        .env("SERVER_JVMFLAGS", "-Dzookeeper.4lw.commands.whitelist=srvr -Dzookeeper.netty.x=1");
+    let server = Running::start(&mut command, port);
+    assert_eq!(word(port, "ruok"), "imok", "the command line wins");
+    server.signal("TERM");
+    let (_, stdout) = server.end();
+    assert!(stdout.contains("SERVER_JVMFLAGS: -Dzookeeper.netty.x=1: no meaning here"), "{stdout}");
+    assert!(stdout.contains("Java properties without a meaning here: log4j.debug"), "{stdout}");
 }

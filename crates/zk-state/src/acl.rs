@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zk_proto::{Acl, ErrorCode, Id, Permissions};
 
-use crate::auth;
+use crate::auth::{self, Schemes};
 
 /// Names an interned list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,7 +151,7 @@ fn is_anyone(id: &Id) -> bool {
 ///
 /// # Errors
 /// [`ErrorCode::InvalidAcl`]: empty, unknown scheme, bad syntax, or `auth` without being authenticated.
-pub fn fix_up(sent: &[Acl], ids: &[Id]) -> Result<Vec<Acl>, ErrorCode> {
+pub fn fix_up(sent: &[Acl], ids: &[Id], schemes: Schemes) -> Result<Vec<Acl>, ErrorCode> {
     let mut fixed = Vec::new();
     for (at, acl) in sent.iter().enumerate() {
         if sent[..at].contains(acl) {
@@ -167,7 +167,7 @@ pub fn fix_up(sent: &[Acl], ids: &[Id]) -> Result<Vec<Acl>, ErrorCode> {
             if fixed.len() == before {
                 return Err(ErrorCode::InvalidAcl);
             }
-        } else if auth::is_valid(&acl.id.scheme, &acl.id.id) {
+        } else if schemes.has(&acl.id.scheme) && auth::is_valid(&acl.id.scheme, &acl.id.id) {
             fixed.push(acl.clone());
         } else {
             return Err(ErrorCode::InvalidAcl);
@@ -218,13 +218,13 @@ mod tests {
 
     #[test]
     fn fixing_up() {
-        let all = Permissions::ALL;
+        let (all, schemes) = (Permissions::ALL, Schemes::default());
         let twice = [Acl::new(all, Id::anyone()), Acl::new(all, Id::anyone())];
-        assert_eq!(fix_up(&twice, &[]), Ok(Acl::open()));
-        assert_eq!(fix_up(&[], &[]), Err(ErrorCode::InvalidAcl));
-        assert_eq!(fix_up(&Acl::creator_all(), &[Id::new("ip", "127.0.0.1")]), Err(ErrorCode::InvalidAcl));
+        assert_eq!(fix_up(&twice, &[], schemes), Ok(Acl::open()));
+        assert_eq!(fix_up(&[], &[], schemes), Err(ErrorCode::InvalidAcl));
+        assert_eq!(fix_up(&Acl::creator_all(), &[Id::new("ip", "127.0.0.1")], schemes), Err(ErrorCode::InvalidAcl));
         assert_eq!(
-            fix_up(&Acl::creator_all(), &[Id::new("ip", "127.0.0.1"), alice()]),
+            fix_up(&Acl::creator_all(), &[Id::new("ip", "127.0.0.1"), alice()], schemes),
             Ok(vec![Acl::new(all, alice())])
         );
         for bad in [
@@ -234,8 +234,8 @@ mod tests {
             Id::new("super", ""),
             Id::new("nope", "x"),
         ] {
-            assert_eq!(fix_up(&[Acl::new(all, bad.clone())], &[]), Err(ErrorCode::InvalidAcl), "{bad:?}");
+            assert_eq!(fix_up(&[Acl::new(all, bad.clone())], &[], schemes), Err(ErrorCode::InvalidAcl), "{bad:?}");
         }
-        assert!(fix_up(&[Acl::new(all, Id::new("ip", "10.0.0.0/8"))], &[]).is_ok());
+        assert!(fix_up(&[Acl::new(all, Id::new("ip", "10.0.0.0/8"))], &[], schemes).is_ok());
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use zk_proto::txn::CreateTxn;
 use zk_proto::{Acl, ErrorCode, MultiResult, SessionId, Stat, StatPersisted, Txn, TxnHeader};
 
-use crate::node::NodeKind;
+use crate::node::{NodeKind, NodeRef};
 use crate::path;
 use crate::state::ZkState;
 use crate::tree::NewNode;
@@ -132,12 +132,15 @@ impl ZkState {
             }
             Txn::Delete(delete) | Txn::DeleteContainer(delete) => self.delete(header, &delete.path, events),
             Txn::SetData(set) | Txn::Reconfig(set) => {
+                let old_len = self.data_len_for_quota(&set.path);
                 let result = self.tree.set_data(&set.path, set.data.as_deref(), |stat| {
                     stat.version = set.version;
                     stat.mtime = header.time;
                     stat.mzxid = header.zxid;
                 });
                 if result.is_ok() {
+                    let new_len = set.data.as_ref().map_or(0, bytes::Bytes::len);
+                    self.tree.quota_changed(path::stored(&set.path), old_len, new_len);
                     events.push(NodeEvent::DataChanged { path: set.path.clone(), acl: self.acl(&set.path) });
                 }
                 self.stat_outcome(&set.path, result.is_ok())
@@ -179,6 +182,7 @@ impl ZkState {
         let acl = self.tree.use_acl(&txn.acl);
         let attached = self.tree.attach(NewNode { path, data: txn.data.as_deref(), acl, stat });
         debug_assert_eq!(attached, Ok(()), "the parent was just changed");
+        self.tree.quota_created(path, txn.data.as_ref().map_or(0, bytes::Bytes::len));
         events.push(NodeEvent::Created {
             path: path.to_owned(),
             acl: self.tree.acls().get(acl),
@@ -197,9 +201,11 @@ impl ZkState {
             return Outcome::Failed(ErrorCode::NoNode);
         }
         let acl = self.acl(path);
+        let data_len = self.data_len_for_quota(path);
         if self.tree.detach(path).is_err() {
             return Outcome::Failed(ErrorCode::NoNode);
         }
+        self.tree.quota_deleted(path, data_len);
         events.push(NodeEvent::Deleted { path: path.to_owned(), acl, parent_acl: self.acl(parent_path) });
         Outcome::Done
     }
@@ -216,6 +222,12 @@ impl ZkState {
         }
         self.sessions.remove(session);
         Outcome::Done
+    }
+
+    /// Bytes of a znode's data; 0 where no quota asks for them.
+    fn data_len_for_quota(&self, path: &str) -> usize {
+        let node = if self.tree.has_quotas() { self.tree.get(path) } else { None };
+        node.and_then(NodeRef::data).map_or(0, <[u8]>::len)
     }
 
     fn acl(&self, path: &str) -> Arc<[Acl]> {

@@ -9,6 +9,7 @@ use zk_proto::{Acl, SessionId, StatPersisted, Zxid};
 use crate::digest::{self, TreeDigest};
 use crate::node::NodeKind;
 use crate::path;
+use crate::quota::QuotaExceeded;
 use crate::state::ZkState;
 
 /// What a znode will be; `None`: deleted.
@@ -19,6 +20,7 @@ pub(crate) struct Planned {
     pub(crate) acl: Arc<[Acl]>,
     /// [`digest::content`] of its path and data.
     pub(crate) content: u32,
+    pub(crate) data_len: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Pending {
     last_zxid: Zxid,
     /// The digest behind the last prepared change; `None` when nothing is pending.
     digest: Option<TreeDigest>,
+    /// Limits that prepared requests pass or would have passed.
+    quotas: Vec<QuotaExceeded>,
 }
 
 /// Where a multi began, to go back to.
@@ -80,6 +84,15 @@ impl Pending {
     /// Is a closeSession of this session prepared? It may do nothing any more then.
     pub fn is_closing(&self, session: SessionId) -> bool {
         self.closing.contains(&session) || self.doomed.contains(&session)
+    }
+
+    /// Takes what is to be told of quotas, since it was asked last.
+    pub fn take_quota_notices(&mut self) -> Vec<QuotaExceeded> {
+        std::mem::take(&mut self.quotas)
+    }
+
+    pub(crate) fn tell_of_quota(&mut self, exceeded: QuotaExceeded) {
+        self.quotas.push(exceeded);
     }
 
     /// Forgets what is applied now: everything up to and with `zxid`.
@@ -156,6 +169,7 @@ impl Pending {
             children: node.child_count(),
             acl: state.tree().acl_of(node),
             content: node.content(path),
+            data_len: node.data().map_or(0, <[u8]>::len),
         })
     }
 

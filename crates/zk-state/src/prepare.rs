@@ -18,6 +18,7 @@ use zk_proto::{
 };
 
 use crate::acl;
+use crate::auth::Schemes;
 use crate::digest;
 use crate::node::{NodeKind, TTL_MAX};
 use crate::path;
@@ -33,11 +34,36 @@ pub struct Rules {
     pub extended_types: bool,
     /// Transactions carry the tree's digest (`digest.enabled`).
     pub digest: bool,
+    /// Limits of quotas are held to (`enforceQuota`).
+    pub enforce_quota: bool,
+    /// The transaction that ends a session lists its znodes (`closeSessionTxn.enabled`).
+    pub list_ephemerals: bool,
+    /// Somebody may ask for another membership (`reconfigEnabled`); a server alone has none to give.
+    pub reconfig: bool,
+    /// Schemes that ACLs may name.
+    pub schemes: Schemes,
+    /// Bytes that a transaction's record may have. Apache reads none back that is longer than `jute.maxbuffer` and its
+    /// `extrasize` together, so none is made.
+    pub record_max: usize,
 }
+
+/// Header and digest of a transaction, which count as well.
+pub const AROUND_RECORD: usize = 44;
+/// Type and length of a part of a multi.
+const PART: usize = 8;
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { skip_acl: false, extended_types: false, digest: true }
+        Rules {
+            skip_acl: false,
+            extended_types: false,
+            digest: true,
+            enforce_quota: false,
+            list_ephemerals: true,
+            reconfig: false,
+            schemes: Schemes::default(),
+            record_max: 2 * 0xf_ffff - AROUND_RECORD,
+        }
     }
 }
 
@@ -116,13 +142,18 @@ impl ZkState {
         now: WallMillis,
     ) -> LoggedTxn {
         let zxid = pending.next_zxid();
-        let mut preparer = Preparer { state: self, pending, rules, asker, zxid, time: now.0, mark: None };
+        let mut preparer = Preparer { state: self, pending, rules, asker, zxid, time: now.0, mark: None, spent: 0 };
         let txn = preparer.write(write).unwrap_or_else(Txn::Error);
         let header = TxnHeader { client_id: asker.session, cxid: asker.cxid, zxid, time: now.0, op: txn.op().code() };
         let digest = (rules.digest && !matches!(txn, Txn::Error(_)))
             .then(|| TxnDigest { version: DIGEST_VERSION, tree_digest: preparer.pending.digest(self).0 });
         LoggedTxn { header, txn, digest }
     }
+}
+
+/// Bytes of a list in a record.
+fn acl_len(acls: &[Acl]) -> usize {
+    acls.iter().fold(4, |sum, acl| sum + 12 + acl.id.scheme.len() + acl.id.id.len())
 }
 
 struct Preparer<'a> {
@@ -134,6 +165,8 @@ struct Preparer<'a> {
     time: i64,
     /// Within a multi: what to undo.
     mark: Option<Mark>,
+    /// Bytes of the record so far.
+    spent: usize,
 }
 
 /// A create of any kind.
@@ -186,8 +219,9 @@ impl Preparer<'_> {
             Request::SetAcl(set) => self.set_acl(set),
             Request::Check(check) => self.check(check),
             Request::Multi(ops) => Ok(self.multi(ops)),
-            // Membership is that of one server, and `reconfigEnabled` is off.
-            Request::Reconfig(_) => Err(ErrorCode::ReconfigDisabled),
+            Request::Reconfig(_) if !self.rules.reconfig => Err(ErrorCode::ReconfigDisabled),
+            // Membership is that of one server.
+            Request::Reconfig(_) => self.check_session().and(Err(ErrorCode::Unimplemented)),
             _ => Err(ErrorCode::Unimplemented),
         }
     }
@@ -240,7 +274,7 @@ impl Preparer<'_> {
         if create.path.contains('\0') {
             return Err(ErrorCode::BadArguments);
         }
-        let acl = acl::fix_up(create.acl, self.asker.ids)?;
+        let acl = acl::fix_up(create.acl, self.asker.ids, self.rules.schemes)?;
         let mut parent = self.existing(parent_path)?;
         self.check_acl(&parent.acl, Permissions::CREATE)?;
         let mut path = create.path.to_owned();
@@ -255,6 +289,9 @@ impl Preparer<'_> {
         if matches!(NodeKind::of(parent.stat.ephemeral_owner), NodeKind::Ephemeral(_)) {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
+        let data_len = create.data.as_ref().map_or(0, Bytes::len);
+        self.check_quota(&path, 1, data_len as i64)?;
+        self.spend(path.len() + data_len + acl_len(&acl) + 21)?;
         parent.stat.cversion = parent.stat.cversion.wrapping_add(1);
         parent.stat.pzxid = self.zxid;
         parent.children += 1;
@@ -289,7 +326,7 @@ impl Preparer<'_> {
             ..StatPersisted::default()
         };
         let content = digest::content(&path, create.data.as_deref());
-        self.plan(&path, Some(Planned { stat, children: 0, acl: acl.into(), content }));
+        self.plan(&path, Some(Planned { stat, children: 0, acl: acl.into(), content, data_len }));
         Ok(txn)
     }
 
@@ -312,6 +349,7 @@ impl Preparer<'_> {
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
+        self.spend(request.path.len() + 4)?;
         self.plan_delete(parent_path, parent, &request.path);
         Ok(Txn::Delete(DeleteTxn { path: request.path.clone() }))
     }
@@ -359,7 +397,11 @@ impl Preparer<'_> {
         self.check_session()?;
         let mut node = self.valid_existing(&request.path)?;
         self.check_acl(&node.acl, Permissions::WRITE)?;
+        let data_len = request.data.as_ref().map_or(0, Bytes::len);
+        self.check_quota(path::stored(&request.path), 0, data_len as i64 - node.data_len as i64)?;
         let version = next_version(node.stat.version, request.version)?;
+        self.spend(request.path.len() + data_len + 12)?;
+        node.data_len = data_len;
         node.stat.version = version;
         node.stat.mtime = self.time;
         node.stat.mzxid = self.zxid;
@@ -371,21 +413,23 @@ impl Preparer<'_> {
     fn set_acl(&mut self, request: &SetAclRequest) -> Result<Txn, ErrorCode> {
         self.check_session()?;
         path::validate(&request.path).map_err(|_| ErrorCode::BadArguments)?;
-        let acl = acl::fix_up(&request.acl, self.asker.ids)?;
+        let acl = acl::fix_up(&request.acl, self.asker.ids, self.rules.schemes)?;
         let mut node = self.existing(&request.path)?;
         self.check_acl(&node.acl, Permissions::ADMIN)?;
         let version = next_version(node.stat.aversion, request.version)?;
+        self.spend(request.path.len() + acl_len(&acl) + 8)?;
         node.stat.aversion = version;
         node.acl = Arc::from(acl.as_slice());
         self.plan(&request.path, Some(node));
         Ok(Txn::SetAcl(SetAclTxn { path: request.path.clone(), acl, version }))
     }
 
-    fn check(&self, request: &CheckVersionRequest) -> Result<Txn, ErrorCode> {
+    fn check(&mut self, request: &CheckVersionRequest) -> Result<Txn, ErrorCode> {
         self.check_session()?;
         let node = self.valid_existing(&request.path)?;
         self.check_acl(&node.acl, Permissions::READ)?;
         let version = next_version(node.stat.version, request.version)?;
+        self.spend(request.path.len() + 8)?;
         Ok(Txn::Check(CheckVersionTxn { path: request.path.clone(), version }))
     }
 
@@ -393,13 +437,35 @@ impl Preparer<'_> {
     fn close_session(&mut self) -> Txn {
         let paths = self.pending.ephemerals_of(self.state, self.asker.session);
         for path in &paths {
-            let parent = path::split(path).and_then(|(parent, _)| Some((parent, self.existing(parent).ok()?)));
-            if let Some((parent_path, parent)) = parent {
-                self.plan_delete(parent_path, parent, path);
-            }
+            self.plan_end(path);
         }
         self.pending.close_session(self.asker.session, self.zxid);
-        Txn::CloseSession(Some(paths))
+        Txn::CloseSession(self.rules.list_ephemerals.then_some(paths))
+    }
+
+    fn plan_end(&mut self, path: &str) {
+        let parent = path::split(path).and_then(|(parent, _)| Some((parent, self.existing(parent).ok()?)));
+        if let Some((parent_path, parent)) = parent {
+            self.plan_delete(parent_path, parent, path);
+        }
+    }
+
+    /// Takes room in the record.
+    fn spend(&mut self, bytes: usize) -> Result<(), ErrorCode> {
+        let spent = self.spent.saturating_add(bytes).saturating_add(if self.mark.is_some() { PART } else { 0 });
+        if spent > self.rules.record_max {
+            return Err(ErrorCode::MarshallingError);
+        }
+        self.spent = spent;
+        Ok(())
+    }
+
+    fn check_quota(&mut self, path: &str, nodes: i64, bytes: i64) -> Result<(), ErrorCode> {
+        if !self.rules.enforce_quota {
+            return Ok(());
+        }
+        let pending = &mut *self.pending;
+        self.state.tree().check_quota(path, nodes, bytes, |exceeded| pending.tell_of_quota(exceeded))
     }
 
     fn check_session(&self) -> Result<(), ErrorCode> {

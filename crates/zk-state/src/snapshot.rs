@@ -292,6 +292,7 @@ impl Loader {
             return Err(LoadError::NoRoot);
         }
         self.tree.drop_unused_acls();
+        self.tree.find_quotas();
         Ok(ZkState { tree: self.tree, sessions: self.sessions, last_zxid: zxid })
     }
 

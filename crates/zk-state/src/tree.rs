@@ -14,6 +14,7 @@ use crate::digest::{self, TreeDigest};
 use crate::node::{Meta, NodeKind, NodeRef};
 use crate::nodes::{Data, Found, Nodes};
 use crate::path;
+use crate::quota::LimitedPaths;
 
 /// The tree of znodes.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct Tree {
     ephemerals: HashMap<SessionId, BTreeSet<String>>,
     containers: BTreeSet<String>,
     ttls: BTreeSet<String>,
+    limited: LimitedPaths,
 }
 
 /// The parent of what should change is not there, or the znode itself is not.
@@ -79,6 +81,7 @@ impl Tree {
             ephemerals: HashMap::new(),
             containers: BTreeSet::new(),
             ttls: BTreeSet::new(),
+            limited: LimitedPaths::default(),
         }
     }
 
@@ -314,6 +317,14 @@ impl Tree {
             self.digest = self.digest.minus(before).plus(digest::node(content, &meta.stat));
         }
         Ok(old_len)
+    }
+
+    pub(crate) fn limited_paths(&self) -> &LimitedPaths {
+        &self.limited
+    }
+
+    pub(crate) fn limited_paths_mut(&mut self) -> &mut LimitedPaths {
+        &mut self.limited
     }
 
     /// Interns a list and counts one znode more that has it.

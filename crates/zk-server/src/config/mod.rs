@@ -3,6 +3,7 @@
 //! Names, defaults and the texts of errors are Apache's; an error also says which line it is about. A setting that has
 //! no meaning here is told of once, one that nobody knows is a warning: nothing is ignored silently.
 
+mod classes;
 mod read;
 mod settings;
 mod without_meaning;
@@ -13,7 +14,12 @@ use std::path::{Path, PathBuf};
 use properties::Properties;
 use thiserror::Error;
 use vfs::Vfs;
+use zk_state::auth::DigestAlgorithm;
 use zk_store::{Compression, RETAIN_MIN};
+
+use crate::connection_throttle::ConnectionThrottleConfig;
+use crate::reaper::ReaperConfig;
+use crate::request_throttle::RequestThrottleConfig;
 
 pub use settings::{Settings, bad, place};
 
@@ -37,6 +43,32 @@ impl Whitelist {
             Whitelist::Words(words) => words.iter().any(|allowed| allowed == word),
         }
     }
+}
+
+/// A provider of identities that `authProvider.N` names; digest and address are there without being named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthProvider {
+    /// User and password.
+    Digest,
+    /// The address.
+    Ip,
+    /// SASL.
+    Sasl,
+    /// Certificates of clients.
+    X509,
+    /// The name of the ensemble that a client wants to talk to.
+    Ensemble,
+}
+
+/// When a sync of the log is put off, so that more goes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlushConfig {
+    /// Milliseconds that a transaction may wait for others (`flushDelay`); 0: none.
+    pub delay_ms: u64,
+    /// Milliseconds without a new transaction after which nobody is waited for (`maxWriteQueuePollTime`).
+    pub poll_ms: u64,
+    /// Transactions that go with one sync (`maxBatchSize`); 0: any number.
+    pub batch: usize,
 }
 
 /// The settings of a standalone server.
@@ -75,6 +107,8 @@ pub struct ServerConfig {
     pub log_size_limit: Option<u64>,
     /// Is the log synced before an answer?
     pub force_sync: bool,
+    /// When a sync is put off.
+    pub flush: FlushConfig,
     /// A sync that takes longer, in milliseconds, is warned of.
     pub sync_warning_ms: u64,
     /// ACLs are not looked at.
@@ -83,6 +117,14 @@ pub struct ServerConfig {
     pub extended_types: bool,
     /// Transactions and snapshots carry the tree's digest.
     pub digest: bool,
+    /// Limits of quotas are held to.
+    pub enforce_quota: bool,
+    /// The transaction that ends a session lists its znodes.
+    pub close_session_txn: bool,
+    /// Membership may be changed, if there were one.
+    pub reconfig: bool,
+    /// Znodes that the server deletes by itself.
+    pub reaper: ReaperConfig,
     /// Logs without a snapshot are good enough to start from.
     pub trust_empty_snapshot: bool,
     /// How snapshots are packed.
@@ -95,8 +137,32 @@ pub struct ServerConfig {
     pub whitelist: Whitelist,
     /// Digest (`user:hash`) of the superuser.
     pub superuser: Option<String>,
+    /// How passwords are hashed; `None`: the scheme `digest` is switched off.
+    pub digest_algorithm: Option<DigestAlgorithm>,
+    /// Schemes that are asked for by class.
+    pub auth_providers: Vec<AuthProvider>,
+    /// Names that the scheme `ensemble` accepts; `None`: any.
+    pub ensemble_names: Option<Vec<String>>,
+    /// A connection needs an id of one of these schemes; `None`: it needs none.
+    pub required_schemes: Option<Vec<String>>,
     /// The largest request, in bytes.
     pub max_packet: usize,
+    /// Bytes by which a record on disk may be longer than that.
+    pub extra_packet: usize,
+    /// How long a connection may take to get a session, milliseconds.
+    pub sessionless_ms: u64,
+    /// Do connections of clients have TCP keep-alive?
+    pub tcp_keep_alive: bool,
+    /// How many sessions may be asked for in a time.
+    pub connection_throttle: ConnectionThrottleConfig,
+    /// How many requests may be in process, and what waits too long.
+    pub request_throttle: RequestThrottleConfig,
+    /// A request above so many bytes is a large one; `None`: none is.
+    pub large_request: Option<usize>,
+    /// Bytes of large requests that may be in process.
+    pub large_request_bytes: usize,
+    /// May the data directory be made if it is missing?
+    pub create_data_dir: bool,
     /// Name and value of every setting as it was written, the Java system properties among them, by name.
     pub properties: Vec<(String, String)>,
     /// What is to be told of: settings without a meaning here.
@@ -125,17 +191,34 @@ impl ServerConfig {
             preallocate: 65_536 << 10,
             log_size_limit: None,
             force_sync: true,
+            flush: FlushConfig { delay_ms: 0, poll_ms: 0, batch: 1000 },
             sync_warning_ms: 1000,
             skip_acl: false,
             extended_types: false,
             digest: true,
+            enforce_quota: false,
+            close_session_txn: true,
+            reconfig: false,
+            reaper: ReaperConfig::default(),
             trust_empty_snapshot: false,
             compression: Compression::None,
             purge_retain: RETAIN_MIN,
             purge_interval_hours: 0,
             whitelist: Whitelist::Words(vec!["srvr".to_owned()]),
             superuser: None,
+            digest_algorithm: Some(DigestAlgorithm::Sha1),
+            auth_providers: Vec::new(),
+            ensemble_names: None,
+            required_schemes: None,
             max_packet: MAX_PACKET_DEFAULT,
+            extra_packet: MAX_PACKET_DEFAULT,
+            sessionless_ms: 10_000,
+            tcp_keep_alive: false,
+            connection_throttle: ConnectionThrottleConfig::default(),
+            request_throttle: RequestThrottleConfig::default(),
+            large_request: None,
+            large_request_bytes: 100 << 20,
+            create_data_dir: true,
             properties: Vec::new(),
             notices: Vec::new(),
             warnings: Vec::new(),

@@ -4,17 +4,22 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use properties::Entry;
+use zk_state::auth::DigestAlgorithm;
 use zk_store::{Compression, RETAIN_MIN};
 
 use super::settings::{Settings, bad, place};
-use super::{ConfigError, ServerConfig, Whitelist, without_meaning};
+use super::{AuthProvider, ConfigError, ServerConfig, Whitelist, without_meaning};
 
 /// Takes all settings into `config`.
 pub(super) fn all(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
     files(config, settings)?;
     sessions(config, settings)?;
     network(config, settings)?;
-    rules(config, settings);
+    throttles(config, settings)?;
+    rules(config, settings)?;
+    authentication(config, settings)?;
+    super::classes::read(config, settings)?;
+    required_schemes_are_served(config)?;
     membership(config, settings)
 }
 
@@ -40,6 +45,14 @@ fn files(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), Confi
             config.sync_warning_ms = millis.max(0).unsigned_abs();
         }
     }
+    let flush = &mut config.flush;
+    flush.delay_ms = settings.long("zookeeper.flushDelay")?.unwrap_or(0).max(0).unsigned_abs();
+    let poll_ms = settings.long("zookeeper.maxWriteQueuePollTime")?;
+    flush.poll_ms = poll_ms.map_or(flush.delay_ms / 3, |poll_ms| poll_ms.max(0).unsigned_abs());
+    if let Some(batch) = settings.int("zookeeper.maxBatchSize")? {
+        flush.batch = batch.max(0) as usize;
+    }
+    config.create_data_dir = settings.flag("zookeeper.datadir.autocreate").unwrap_or(true);
     config.digest = settings.flag("zookeeper.digest.enabled").unwrap_or(true);
     config.trust_empty_snapshot = settings.flag("zookeeper.snapshot.trust.empty").unwrap_or(false);
     if let Some(entry) = settings.entry("zookeeper.snapshot.compression.method") {
@@ -95,6 +108,17 @@ fn network(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), Con
     if let Some(bytes) = positive(settings, "jute.maxbuffer")? {
         config.max_packet = bytes as usize;
     }
+    let extra =
+        settings.int("zookeeper.jute.maxbuffer.extrasize")?.map_or(config.max_packet, |extra| extra.max(0) as usize);
+    config.extra_packet = extra.max(1024);
+    if let Some(millis) = positive(settings, "zookeeper.nio.sessionlessCnxnTimeout")? {
+        config.sessionless_ms = millis as u64;
+    }
+    config.tcp_keep_alive = settings.flag("zookeeper.clientTcpKeepAlive").unwrap_or(false);
+    // A server alone is never read-only; that it may be is heard from `isro`.
+    if settings.flag("readonlymode.enabled").unwrap_or(false) {
+        config.whitelist = whitelist("srvr,isro");
+    }
     if let Some(words) = settings.text("zookeeper.4lw.commands.whitelist") {
         config.whitelist = whitelist(&words);
     }
@@ -102,10 +126,126 @@ fn network(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), Con
 }
 
 /// What is checked before something is changed.
-fn rules(config: &mut ServerConfig, settings: &mut Settings) {
+fn rules(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
     config.skip_acl = settings.text("zookeeper.skipACL").is_some_and(|value| value == "yes");
     config.extended_types = settings.flag("zookeeper.extendedTypesEnabled").unwrap_or(false);
+    config.enforce_quota = settings.flag("zookeeper.enforceQuota").unwrap_or(false);
+    config.close_session_txn = settings.flag("zookeeper.closeSessionTxn.enabled").unwrap_or(true);
+    config.reconfig = settings.strict_flag("reconfigEnabled")?.unwrap_or(false);
+    let reaper = &mut config.reaper;
+    if let Some(millis) = positive(settings, "znode.container.checkIntervalMs")? {
+        reaper.interval_ms = u64::from(millis.unsigned_abs());
+    }
+    if let Some(count) = positive(settings, "znode.container.maxPerMinute")? {
+        reaper.per_minute = u64::from(count.unsigned_abs());
+    }
+    if let Some(millis) = settings.long("znode.container.maxNeverUsedIntervalMs")? {
+        reaper.never_used_ms = millis;
+    }
+    Ok(())
+}
+
+/// What keeps many clients, or hasty ones, from taking everything. Apache's manual names some settings otherwise than
+/// its server reads them; both names are taken, the server's own one wins.
+fn throttles(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
+    let connections = &mut config.connection_throttle;
+    let set = |to: &mut i64, value: Option<i32>| *to = value.map_or(*to, i64::from);
+    set(&mut connections.tokens, named(settings, "connectionMaxTokens", "connection_throttle_tokens")?);
+    set(&mut connections.fill_ms, named(settings, "connectionTokenFillTime", "connection_throttle_fill_time")?);
+    set(&mut connections.fill_count, named(settings, "connectionTokenFillCount", "connection_throttle_fill_count")?);
+    set(&mut connections.freeze_ms, named(settings, "connectionFreezeTime", "connection_throttle_freeze_time")?);
+    for (to, manual, own) in [
+        (&mut connections.drop_increase, "connectionDropIncrease", "connection_throttle_drop_increase"),
+        (&mut connections.drop_decrease, "connectionDropDecrease", "connection_throttle_drop_decrease"),
+        (&mut connections.decrease_ratio, "connectionDecreaseRatio", "connection_throttle_decrease_ratio"),
+    ] {
+        for name in [manual, own] {
+            *to = settings.double(&format!("zookeeper.{name}"))?.unwrap_or(*to);
+        }
+    }
+    connections.weighted = settings.flag("zookeeper.connection_throttle_weight_enabled").unwrap_or(false);
+    let above_zero = |value: Option<i32>, or: i64| value.map(i64::from).filter(|weight| *weight > 0).unwrap_or(or);
+    let local = above_zero(settings.int("zookeeper.connection_throttle_local_session_weight")?, 1);
+    let global = settings.int("zookeeper.connection_throttle_global_session_weight")?;
+    connections.new_session = above_zero(global, 3).max(local);
+    let renew = settings.int("zookeeper.connection_throttle_renew_session_weight")?;
+    connections.renewed_session = above_zero(renew, 2).max(local);
+
+    let requests = &mut config.request_throttle;
+    if let Some(max) = named(settings, "requestThrottleLimit", "request_throttle_max_requests")? {
+        requests.max_requests = max.max(0) as usize;
+    }
+    if let Some(millis) = named(settings, "throttledOpWaitTime", "throttled_op_wait_time")? {
+        requests.wait_ms = millis.max(0) as u64;
+    }
+    for (to, manual, own) in [
+        (&mut requests.drop_stale, "requestThrottleDropStale", "request_throttle_drop_stale"),
+        (&mut requests.stale_by_latency, "requestStaleLatencyCheck", "request_stale_latency_check"),
+    ] {
+        for name in [manual, own] {
+            *to = settings.flag(&format!("zookeeper.{name}")).unwrap_or(*to);
+        }
+    }
+    // 0 and below switch it off, as Apache does with a warning.
+    let threshold = settings.int("zookeeper.largeRequestThreshold")?;
+    config.large_request = threshold.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes > 0);
+    let bytes = settings.int("zookeeper.largeRequestMaxBytes")?;
+    if let Some(bytes) = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes > 0) {
+        config.large_request_bytes = bytes;
+    }
+    Ok(())
+}
+
+/// A number that Apache's manual and Apache's server name differently.
+fn named(settings: &mut Settings, manual: &str, own: &str) -> Result<Option<i32>, ConfigError> {
+    let manual = settings.int(&format!("zookeeper.{manual}"))?;
+    Ok(settings.int(&format!("zookeeper.{own}"))?.or(manual))
+}
+
+/// Who a client may be, and must be.
+fn authentication(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
     config.superuser = settings.text("zookeeper.DigestAuthenticationProvider.superDigest");
+    if let Some(entry) = settings.entry("zookeeper.DigestAuthenticationProvider.digestAlg") {
+        let algorithm = DigestAlgorithm::from_java_name(&entry.value).ok_or_else(|| {
+            let text = format!("{} MessageDigest not available", entry.value);
+            bad(&entry, format!("java.security.NoSuchAlgorithmException: {text}"))
+        })?;
+        config.digest_algorithm = Some(algorithm);
+    }
+    if settings.flag("zookeeper.DigestAuthenticationProvider.enabled") == Some(false) {
+        config.digest_algorithm = None;
+    }
+    let names = |text: String| -> Vec<String> {
+        text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+    };
+    config.ensemble_names = settings.text("zookeeper.ensembleAuthName").map(names);
+    let schemes = settings.text("zookeeper.enforce.auth.schemes").map(names).filter(|schemes| !schemes.is_empty());
+    let enforced = settings.flag("zookeeper.enforce.auth.enabled").unwrap_or(false);
+    config.required_schemes = if settings.flag("zookeeper.sessionRequireClientSASLAuth").unwrap_or(false) {
+        Some(vec!["sasl".to_owned()])
+    } else if enforced {
+        let missing = "zookeeper.enforce.auth.enabled is true zookeeper.enforce.auth.schemes must be configured.";
+        Some(schemes.ok_or_else(|| ConfigError::Illegal(missing.to_owned()))?)
+    } else {
+        None
+    };
+    Ok(())
+}
+
+/// A connection cannot be asked for an id that no provider gives.
+fn required_schemes_are_served(config: &ServerConfig) -> Result<(), ConfigError> {
+    let provided = |scheme: &str| match scheme {
+        "ip" => true,
+        "digest" => config.digest_algorithm.is_some(),
+        "sasl" => config.auth_providers.contains(&AuthProvider::Sasl),
+        "x509" => config.auth_providers.contains(&AuthProvider::X509),
+        _ => false,
+    };
+    let mut required = config.required_schemes.iter().flatten();
+    match required.find(|scheme| !provided(scheme)) {
+        Some(scheme) => Err(ConfigError::Illegal(format!("Authentication scheme {scheme} is not available."))),
+        None => Ok(()),
+    }
 }
 
 /// An ensemble is refused; one server alone is no ensemble.
@@ -128,9 +268,13 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("secureClientPort*", "TLS"),
     ("zookeeper.client.portUnification", "TLS"),
     ("zookeeper.ssl.*", "TLS"),
-    ("zookeeper.authProvider.*", "authentication but by digest and address"),
-    ("reconfigEnabled", "an ensemble"),
-    ("zookeeper.enforceQuota", "enforcement of quotas"),
+    ("zookeeper.X509AuthenticationProvider.*", "TLS"),
+    ("zookeeper.superUser*", "SASL"),
+    ("zookeeper.sasl.*", "SASL"),
+    ("zookeeper.kerberos.*", "SASL"),
+    ("zookeeper.allowSaslFailedClients", "SASL"),
+    ("zookeeper.letAnySaslUserDoX", "SASL"),
+    ("java.security.*", "SASL"),
     ("zookeeper.audit.*", "the audit log"),
     ("metricsProvider.*", "a metrics provider"),
 ];
@@ -208,13 +352,4 @@ fn whitelist(value: &str) -> Whitelist {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_of_words() {
-        assert_eq!(whitelist("stat, ruok,*"), Whitelist::All);
-        assert!(whitelist("stat, ruok").allows("ruok"));
-        assert!(!whitelist("").allows("srvr"));
-    }
-}
+mod tests;

@@ -23,7 +23,6 @@ const BARE: &[&str] = &[
     "java.security.auth.login.config",
     "java.security.krb5.conf",
     "jute.maxbuffer",
-    "jute.maxbuffer.extrasize",
     "readonlymode.enabled",
     "znode.container.checkIntervalMs",
     "znode.container.maxNeverUsedIntervalMs",

@@ -21,7 +21,15 @@ const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("syncEnabled", ALONE),
     ("syncLimit", ALONE),
     ("weight.*", ALONE),
+    ("localSessionsEnabled", ALONE),
+    ("localSessionsUpgradingEnabled", ALONE),
     ("zookeeper.cnxTimeout", ALONE),
+    ("zookeeper.connectToLearnerMasterLimit", ALONE),
+    ("zookeeper.db.autocreate", ALONE),
+    ("zookeeper.enableEagerACLCheck", ALONE),
+    ("zookeeper.forceSnapshotSync", ALONE),
+    ("zookeeper.forward_learner_requests_to_commit_processor_disabled", ALONE),
+    ("zookeeper.serializeLastProcessedZxid.enabled", ALONE),
     ("zookeeper.commitLogCount", ALONE),
     ("zookeeper.commitProcessor.*", ALONE),
     ("zookeeper.electionPortBindRetry", ALONE),
@@ -46,6 +54,14 @@ const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("zookeeper.maxGetChildrenResponseCacheSize", JAVA),
     ("zookeeper.maxInProcessingDeadWatchers", JAVA),
     ("zookeeper.maxResponseCacheSize", JAVA),
+    ("zookeeper.messageTracker.*", JAVA),
+    ("zookeeper.pathStats.*", JAVA),
+    ("zookeeper.requestThrottleStallTime", JAVA),
+    ("zookeeper.request_throttle_stall_time", JAVA),
+    ("zookeeper.request_throttler.shutdownTimeout", JAVA),
+    // What is always so.
+    ("zookeeper.requestStaleConnectionCheck", ALWAYS),
+    ("zookeeper.request_stale_connection_check", ALWAYS),
     ("zookeeper.netty.*", JAVA),
     ("zookeeper.nio.directBufferBytes", JAVA),
     ("zookeeper.nio.numSelectorThreads", JAVA),
@@ -57,6 +73,7 @@ const WITHOUT_MEANING: &[(&str, &str)] = &[
 ];
 
 const ALONE: &str = "no meaning for a server that is alone";
+const ALWAYS: &str = "no meaning here: a request that waits goes with its connection, always";
 const JAVA: &str = "no meaning here: it tunes the Java server's threads, buffers and caches";
 
 /// Why the setting has no meaning here; `None` if it is none of these.

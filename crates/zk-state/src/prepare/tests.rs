@@ -2,11 +2,14 @@
 
 use proptest::prelude::*;
 use zk_proto::ops::{CreateTtlRequest, GetDataRequest};
-use zk_proto::{MultiResult, Stat};
+use zk_proto::{Jute, MultiResult, Stat};
 
 use super::*;
 use crate::apply::tests::whole_history;
 use crate::apply::{Applied, Outcome};
+
+mod quotas;
+mod sizes;
 
 const SESSION: SessionId = SessionId(0x0100_0000_0000_0001);
 
