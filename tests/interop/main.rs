@@ -3,6 +3,7 @@
 
 mod clients;
 mod data_dirs;
+mod differential;
 mod frames;
 mod groups;
 mod tutorial;
