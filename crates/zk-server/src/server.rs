@@ -110,7 +110,10 @@ impl Server {
         let recovered =
             recover(vfs.as_ref(), &dirs, RecoveryOptions { trust_empty_snapshot: config.trust_empty_snapshot })?;
         report(&recovered, clock.now().tick.since(began));
-        let Recovered { state, report } = recovered;
+        let Recovered { mut state, report } = recovered;
+        if config.extended_types && config.emulate_353_ttl {
+            state.emulate_353_ttl();
+        }
         let config = Arc::new(config);
         let place = Place { vfs: Arc::clone(&vfs), dirs: dirs.clone(), config: Arc::clone(&config) };
         let is_new = report.snapshot.is_none();

@@ -39,6 +39,15 @@ impl NodeKind {
         }
     }
 
+    /// Reads the mark as servers 3.5.3 wrote it: any negative owner but a container's is a time to live, of which Apache
+    /// reads the lower 40 bits (`emulate353TTLNodes`).
+    pub fn of_353(ephemeral_owner: i64) -> NodeKind {
+        match NodeKind::of(ephemeral_owner) {
+            NodeKind::Ephemeral(_) if ephemeral_owner < 0 => NodeKind::Ttl(ephemeral_owner & TTL_MAX),
+            kind => kind,
+        }
+    }
+
     /// The mark.
     pub fn owner(self) -> i64 {
         match self {
@@ -282,7 +291,7 @@ pub(crate) mod record {
 }
 
 /// Stored counters as clients see them: stored `cversion` counts creates, shown it counts creates and deletes.
-fn shown_stat(stored: &StatPersisted, data_length: usize, children: usize) -> Stat {
+fn shown_stat(stored: &StatPersisted, kind: NodeKind, data_length: usize, children: usize) -> Stat {
     Stat {
         czxid: stored.czxid,
         mzxid: stored.mzxid,
@@ -291,7 +300,7 @@ fn shown_stat(stored: &StatPersisted, data_length: usize, children: usize) -> St
         version: stored.version,
         cversion: stored.cversion.wrapping_mul(2).wrapping_sub(children as i32),
         aversion: stored.aversion,
-        ephemeral_owner: match NodeKind::of(stored.ephemeral_owner) {
+        ephemeral_owner: match kind {
             NodeKind::Ephemeral(session) => session.0,
             _ => 0,
         },
@@ -337,7 +346,7 @@ impl<'a> NodeRef<'a> {
 
     /// Its counters as clients see them.
     pub fn stat(self) -> Stat {
-        shown_stat(&self.meta.stat, self.data.map_or(0, <[u8]>::len), self.child_count())
+        shown_stat(&self.meta.stat, self.kind(), self.data.map_or(0, <[u8]>::len), self.child_count())
     }
 
     /// Its counters as they are stored.
@@ -363,7 +372,7 @@ impl<'a> NodeRef<'a> {
 
     /// What kind of znode it is.
     pub fn kind(self) -> NodeKind {
-        NodeKind::of(self.meta.stat.ephemeral_owner)
+        self.nodes.kind_of(self.meta.stat.ephemeral_owner)
     }
 }
 

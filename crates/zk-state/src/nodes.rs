@@ -2,7 +2,7 @@
 
 use crate::arena::{Arena, Handle};
 use crate::children::{Children, Place};
-use crate::node::{Meta, NodeRef, record};
+use crate::node::{Meta, NodeKind, NodeRef, record};
 use crate::path;
 
 /// Names the children of one znode.
@@ -33,6 +33,8 @@ pub(crate) struct Nodes {
     /// Families that nobody has.
     free_families: Vec<u32>,
     root: Handle,
+    /// Are marks read as [`NodeKind::of_353`] does?
+    ttl_353: bool,
 }
 
 impl Nodes {
@@ -40,7 +42,16 @@ impl Nodes {
     pub(crate) fn new(name: &[u8], meta: &Meta, data: Option<&[u8]>) -> Nodes {
         let mut arena = Arena::default();
         let root = put(&mut arena, name, meta, data);
-        Nodes { arena, families: Vec::new(), free_families: Vec::new(), root }
+        Nodes { arena, families: Vec::new(), free_families: Vec::new(), root, ttl_353: false }
+    }
+
+    /// What kind of znode this owner marks.
+    pub(crate) fn kind_of(&self, ephemeral_owner: i64) -> NodeKind {
+        if self.ttl_353 { NodeKind::of_353(ephemeral_owner) } else { NodeKind::of(ephemeral_owner) }
+    }
+
+    pub(crate) fn emulate_353_ttl(&mut self) {
+        self.ttl_353 = true;
     }
 
     pub(crate) fn slot(&self, handle: Handle) -> &[u8] {

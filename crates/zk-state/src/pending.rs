@@ -215,7 +215,9 @@ impl Pending {
             None => path.into(),
         };
         self.queue.push_back((zxid, Arc::clone(&path)));
-        if let Some(NodeKind::Ephemeral(owner)) = node.as_ref().map(|node| NodeKind::of(node.stat.ephemeral_owner)) {
+        if let Some(NodeKind::Ephemeral(owner)) =
+            node.as_ref().map(|node| state.tree().kind_of(node.stat.ephemeral_owner))
+        {
             self.owned.entry(owner).or_default().push_back(Arc::clone(&path));
             self.owned_queue.push_back((zxid, owner));
         }

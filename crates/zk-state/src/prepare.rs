@@ -286,7 +286,7 @@ impl Preparer<'_> {
         if self.pending.planned(self.state, &path).is_some() {
             return Err(ErrorCode::NodeExists);
         }
-        if matches!(NodeKind::of(parent.stat.ephemeral_owner), NodeKind::Ephemeral(_)) {
+        if matches!(self.state.tree().kind_of(parent.stat.ephemeral_owner), NodeKind::Ephemeral(_)) {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
         let data_len = create.data.as_ref().map_or(0, Bytes::len);
@@ -360,7 +360,7 @@ impl Preparer<'_> {
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        if matches!(NodeKind::of(node.stat.ephemeral_owner), NodeKind::Ephemeral(_)) {
+        if matches!(self.state.tree().kind_of(node.stat.ephemeral_owner), NodeKind::Ephemeral(_)) {
             return Err(ErrorCode::BadVersion);
         }
         self.plan_delete(parent_path, parent, path);

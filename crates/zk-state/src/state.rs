@@ -30,6 +30,12 @@ impl ZkState {
         &self.sessions
     }
 
+    /// Reads the marks of znodes with a time to live as servers 3.5.3 wrote them, too (`emulate353TTLNodes`). To be called
+    /// once, before anything is prepared.
+    pub fn emulate_353_ttl(&mut self) {
+        self.tree.emulate_353_ttl();
+    }
+
     /// The last applied transaction.
     pub fn last_zxid(&self) -> Zxid {
         self.last_zxid

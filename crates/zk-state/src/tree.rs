@@ -188,7 +188,7 @@ impl Tree {
         if !path::is_outside_digest(path) {
             self.digest = self.digest.plus(digest);
         }
-        match NodeKind::of(stat.ephemeral_owner) {
+        match self.nodes.kind_of(stat.ephemeral_owner) {
             NodeKind::Persistent => {}
             NodeKind::Ephemeral(session) => {
                 self.ephemerals.entry(session).or_default().insert(path.to_owned());
@@ -239,7 +239,7 @@ impl Tree {
         }
         self.acls.remove_user(meta.acl);
         self.nodes.free(handle);
-        match NodeKind::of(meta.stat.ephemeral_owner) {
+        match self.nodes.kind_of(meta.stat.ephemeral_owner) {
             NodeKind::Persistent => {}
             NodeKind::Ephemeral(session) => {
                 if let Some(paths) = self.ephemerals.get_mut(&session) {
@@ -317,6 +317,21 @@ impl Tree {
             self.digest = self.digest.minus(before).plus(digest::node(content, &meta.stat));
         }
         Ok(old_len)
+    }
+
+    /// What kind of znode this owner marks.
+    pub(crate) fn kind_of(&self, ephemeral_owner: i64) -> NodeKind {
+        self.nodes.kind_of(ephemeral_owner)
+    }
+
+    /// From here on marks of servers 3.5.3 are read, too: what seemed to belong to a session with a negative id has a
+    /// time to live.
+    pub(crate) fn emulate_353_ttl(&mut self) {
+        self.nodes.emulate_353_ttl();
+        let owners: Vec<SessionId> = self.ephemerals.keys().copied().filter(|owner| owner.0 < 0).collect();
+        for owner in owners {
+            self.ttls.extend(self.ephemerals.remove(&owner).unwrap_or_default());
+        }
     }
 
     pub(crate) fn limited_paths(&self) -> &LimitedPaths {

@@ -115,6 +115,8 @@ pub struct ServerConfig {
     pub skip_acl: bool,
     /// Znodes may have a time to live.
     pub extended_types: bool,
+    /// Znodes with a time to live that servers 3.5.3 made are known as such.
+    pub emulate_353_ttl: bool,
     /// Transactions and snapshots carry the tree's digest.
     pub digest: bool,
     /// Limits of quotas are held to.
@@ -195,6 +197,7 @@ impl ServerConfig {
             sync_warning_ms: 1000,
             skip_acl: false,
             extended_types: false,
+            emulate_353_ttl: false,
             digest: true,
             enforce_quota: false,
             close_session_txn: true,

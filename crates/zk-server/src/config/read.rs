@@ -129,6 +129,7 @@ fn network(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), Con
 fn rules(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
     config.skip_acl = settings.text("zookeeper.skipACL").is_some_and(|value| value == "yes");
     config.extended_types = settings.flag("zookeeper.extendedTypesEnabled").unwrap_or(false);
+    config.emulate_353_ttl = settings.flag("zookeeper.emulate353TTLNodes").unwrap_or(false);
     config.enforce_quota = settings.flag("zookeeper.enforceQuota").unwrap_or(false);
     config.close_session_txn = settings.flag("zookeeper.closeSessionTxn.enabled").unwrap_or(true);
     config.reconfig = settings.strict_flag("reconfigEnabled")?.unwrap_or(false);

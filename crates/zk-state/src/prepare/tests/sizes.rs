@@ -67,3 +67,24 @@ fn a_server_alone_has_no_membership_to_change() {
     server.rules.reconfig = true;
     assert_eq!(server.error(&reconfig), ErrorCode::Unimplemented);
 }
+
+#[test]
+fn znodes_of_3_5_3_have_a_time_to_live() {
+    let mut server = Server::new();
+    let owner = SessionId(i64::MIN | 500);
+    server.run_as(owner, Write::CreateSession(1000));
+    let mut old = |path: &str| {
+        let request = create(path, 1);
+        assert!(matches!(server.run_as(owner, Write::Request(&request)), Outcome::Created { .. }));
+    };
+    old("/old");
+    old("/older");
+    server.state.emulate_353_ttl();
+    assert_eq!(server.state.tree().get("/old").unwrap().kind(), NodeKind::Ttl(500));
+    assert_eq!(server.state.tree().get("/old").unwrap().stat().ephemeral_owner, 0);
+    assert_eq!(server.state.tree().ttls().collect::<Vec<_>>(), ["/old", "/older"]);
+    server.create("/old/child", 0);
+    assert!(matches!(server.run(&delete("/older", -1)), Outcome::Done));
+    assert_eq!(server.state.tree().ttls().collect::<Vec<_>>(), ["/old"]);
+    assert!(server.state.orphaned_owners().is_empty());
+}
