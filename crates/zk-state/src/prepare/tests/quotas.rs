@@ -104,7 +104,7 @@ fn copy(state: &ZkState) -> ZkState {
         loader.acl(id.index(), acls.to_vec()).unwrap();
     }
     let mut cursor = DumpCursor::new(state);
-    let mut each = |node: DumpNode<'_>| loader.node(node.path, node.data, node.acl_index, *node.stat);
+    let mut each = |node: DumpNode<'_>| loader.node(node.path, node.data, node.acl_index, node.stat);
     while cursor.next_slice(state, 100, &mut each).unwrap() {}
     loader.finish(state.last_zxid()).unwrap()
 }
