@@ -103,7 +103,7 @@ impl History {
             return self.random.pick(&self.known).clone();
         }
         let depth = *self.random.pick(&[1, 1, 1, 2, 2, 3]);
-        (0..depth).map(|_| format!("/{}", self.random.pick(&["a", "b", "p", "r"]))).collect()
+        (0..depth).flat_map(|_| ["/", *self.random.pick(&["a", "b", "p", "r"])]).collect()
     }
 
     /// Now and then one that is not legal, or the system's.

@@ -230,7 +230,7 @@ pub(super) fn shown(op: i32, reply: &Reply, sessions: &[i64]) -> String {
     let mut cursor = Cursor(body);
     let mut text = format!("zxid {zxid} err {err} ");
     if *err == 0 {
-        text += &match op {
+        let body = match op {
             1 | 9 => cursor.text(),
             3 | 5 | 7 => cursor.stat(sessions),
             4 | 16 => format!("{:?} {}", cursor.data(), cursor.stat(sessions)),
@@ -240,9 +240,12 @@ pub(super) fn shown(op: i32, reply: &Reply, sessions: &[i64]) -> String {
             14 | 22 => cursor.multi(sessions),
             15 | 19 | 21 => format!("{} {}", cursor.text(), cursor.stat(sessions)),
             104 | 106 => cursor.int().to_string(),
-            107 => (0..cursor.int()).map(|_| format!("{}:{} ", cursor.text(), cursor.text())).collect(),
+            107 => {
+                (0..cursor.int()).flat_map(|_| [cursor.text(), ":".to_owned(), cursor.text(), " ".to_owned()]).collect()
+            }
             _ => String::new(),
         };
+        text.push_str(&body);
     }
     assert!(cursor.0.is_empty(), "bytes behind the reply to {op}: {text} {:?}", cursor.0);
     text
