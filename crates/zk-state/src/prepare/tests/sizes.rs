@@ -71,7 +71,7 @@ fn a_server_alone_has_no_membership_to_change() {
 #[test]
 fn znodes_of_3_5_3_have_a_time_to_live() {
     let mut server = Server::new();
-    let owner = SessionId(i64::MIN | 500);
+    let owner = SessionId(i64::MIN + 500);
     server.run_as(owner, Write::CreateSession(1000));
     let mut old = |path: &str| {
         let request = create(path, 1);
