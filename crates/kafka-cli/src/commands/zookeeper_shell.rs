@@ -1,8 +1,8 @@
 //! `zookeeper-shell.sh`: znodes from the command line, one command or many; of a server, or (with `--at-zxid` and
 //! `--history`) out of its files, as they were.
 //!
-//! [`words`] takes a line apart, [`command`] makes a command of the words: both know no server. [`shell`] keeps the
-//! session and goes from line to line, [`execute`] does what a command says.
+//! `words` takes a line apart, `command` makes a command of the words: both know no server. `shell` keeps the
+//! session and goes from line to line, `execute` does what a command says.
 
 mod acl_text;
 mod command;
