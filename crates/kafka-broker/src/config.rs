@@ -77,6 +77,23 @@ impl Config {
         self.broker.values().get(name).and_then(properties::Value::as_i64).map_or(0, |value| value.max(0) as u64)
     }
 
+    /// The settings of the log cleaner; `None` if it is switched off.
+    pub(crate) fn cleaner(&self) -> Option<CleanerSettings> {
+        let values = self.broker.values();
+        let threads = self.positive("log.cleaner.threads") as usize;
+        if !values.boolean("log.cleaner.enable") || threads == 0 {
+            return None;
+        }
+        let load = values.double("log.cleaner.io.buffer.load.factor");
+        let buffer = self.positive("log.cleaner.dedupe.buffer.size") as f64;
+        Some(CleanerSettings {
+            threads,
+            map_bytes: (buffer / threads as f64 * load) as usize,
+            backoff: Duration::from_millis(self.positive("log.cleaner.backoff.ms").max(1)),
+            bytes_per_second: values.double("log.cleaner.io.max.bytes.per.second") / threads as f64,
+        })
+    }
+
     /// The settings of group coordinators.
     pub(crate) fn groups(&self) -> kafka_group_coordinator::Config {
         let values = self.broker.values();
@@ -151,6 +168,28 @@ fn target_compression(typed: &TopicConfig) -> TargetCompression {
     }
 }
 
+/// How logs are compacted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CleanerSettings {
+    /// Logs that may be compacted at the same time.
+    pub(crate) threads: usize,
+    /// Memory for the keys of one log.
+    pub(crate) map_bytes: usize,
+    /// How long to sleep when nothing is to be done.
+    pub(crate) backoff: Duration,
+    /// What one thread may read and write.
+    pub(crate) bytes_per_second: f64,
+}
+
+impl CleanerSettings {
+    /// How long to rest after a log, so that bytes and time together stay within what is allowed.
+    pub(crate) fn pause_after(self, bytes: u64, took: Duration) -> Duration {
+        let seconds = bytes as f64 / self.bytes_per_second.max(1.0);
+        let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        allowed.saturating_sub(took)
+    }
+}
+
 /// The settings of one topic, as its partitions take them.
 #[derive(Debug, Clone)]
 pub(crate) struct TopicSettings {
@@ -195,5 +234,19 @@ impl TopicSettingsCache {
     /// The topics that are known.
     pub(crate) fn names(&self) -> Vec<TopicName> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cleaner_rests_for_what_it_moved() {
+        let settings = CleanerSettings { threads: 1, map_bytes: 1, backoff: Duration::ZERO, bytes_per_second: 1000.0 };
+        assert_eq!(settings.pause_after(5000, Duration::from_secs(2)), Duration::from_secs(3));
+        assert_eq!(settings.pause_after(500, Duration::from_secs(2)), Duration::ZERO);
+        let unbound = CleanerSettings { bytes_per_second: f64::MAX, ..settings };
+        assert_eq!(unbound.pause_after(1 << 40, Duration::ZERO), Duration::ZERO);
     }
 }

@@ -168,6 +168,8 @@ struct Points {
     recovery: Offset,
     start: Offset,
     high_watermark: Offset,
+    /// Of a compacted log.
+    clean_to: Option<Offset>,
 }
 
 /// Writes the checkpoints whenever something has moved.
@@ -193,6 +195,7 @@ async fn collect(broker: &Broker) -> Result<Vec<Points>, crate::shard::ShardGone
             recovery: partition.log.recovery_point(),
             start: partition.log.log_start(),
             high_watermark: partition.log.high_watermark(),
+            clean_to: partition.cleaning.clean_to().filter(|_| partition.log.config().cleanup.compact),
         };
         owned.partitions.values().filter(|partition| !partition.has_failed()).map(points).collect::<Vec<_>>()
     });
@@ -206,7 +209,7 @@ fn write_changed(shared: &Shared, points: &[Points], last: &Written) -> Written 
     let mut now = Written::new();
     for dir in &shared.dirs {
         let here = || points.iter().filter(|point| point.dir == dir.path());
-        let lists: [(Checkpoint, &'static str, Entries); 3] = [
+        let lists: [(Checkpoint, &'static str, Entries); 4] = [
             (
                 Checkpoint::RecoveryPoint,
                 "recovery",
@@ -224,6 +227,11 @@ fn write_changed(shared: &Shared, points: &[Points], last: &Written) -> Written 
                 Checkpoint::HighWatermark,
                 "high watermark",
                 here().map(|point| (point.partition.clone(), point.high_watermark)).collect(),
+            ),
+            (
+                Checkpoint::Cleaner,
+                "cleaner",
+                here().filter_map(|point| Some((point.partition.clone(), point.clean_to?))).collect(),
             ),
         ];
         for (which, name, mut list) in lists {

@@ -9,6 +9,7 @@ mod advertised;
 mod arguments;
 mod background;
 mod broker;
+mod cleaner;
 mod clock;
 mod config;
 mod controller;

@@ -1,17 +1,17 @@
 //! Start and stop, in order, on one page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use kafka_log::{CleanShutdown, Log, LogDir, MetaProperties, UnrecoveredLog};
+use kafka_log::{Checkpoint, CleanShutdown, Log, LogDir, MetaProperties, UnrecoveredLog};
 use kafka_metadata::znodes::brokers::BrokerRegistration;
 use kafka_metadata::znodes::config::EntityType;
 use kafka_metadata::{BrokerConfig, Endpoint};
-use kafka_types::{BrokerId, TopicName};
+use kafka_types::{BrokerId, Offset, TopicName, TopicPartition};
 use net::{Limits, Listener, Shutdown};
 use tracing::{error, info, warn};
 use vfs::{OsVfs, Vfs};
@@ -27,7 +27,7 @@ use crate::producer_ids::ProducerIds;
 use crate::replicas::{Owned, Shared};
 use crate::shard::Shards;
 use crate::zookeeper::{self, ZooKeeper};
-use crate::{advertised, controller, housekeeping, session_file, watches};
+use crate::{advertised, cleaner, controller, housekeeping, session_file, watches};
 
 /// Before the user is told that the coordination server does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -68,9 +68,11 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
 
     let for_shards = Arc::clone(&shared);
     let (shards, _threads) = Shards::start(config.shards(), move |_| Owned::new(Arc::clone(&for_shards)));
+    let mut cleaned = cleaned_before(&shared);
     for log in logs {
         let owner = shards.owner(log.partition());
-        shards.on(owner, move |owned| owned.add(log)).await?;
+        let clean_to = cleaned.remove(log.partition());
+        shards.on(owner, move |owned| owned.add(log, clean_to)).await?;
     }
     let listeners = bind(&config)?;
     let inter_broker = config.broker().inter_broker_listener.clone();
@@ -104,6 +106,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     tokio::spawn(watches::run(Arc::clone(&broker), events, registration, running.session_dir.clone()));
     watches::start(&broker).await?;
     tokio::spawn(housekeeping::checkpoints(Arc::clone(&broker), shared));
+    cleaner::start(&broker);
     open_ports(&broker, listeners);
     wait_for_news(&broker).await;
     Ok(running)
@@ -284,6 +287,20 @@ async fn load_logs(
     }
     info!(target: "kafka.log.LogManager", "Loaded {} logs in {}ms", logs.len(), shared.clock.tick().since(started));
     Ok(logs)
+}
+
+/// The cleaner's checkpoints. One that cannot be read costs a compaction from the start.
+fn cleaned_before(shared: &Shared) -> HashMap<TopicPartition, Offset> {
+    let mut cleaned = HashMap::new();
+    for dir in &shared.dirs {
+        match dir.read_checkpoint(Checkpoint::Cleaner) {
+            Ok(entries) => cleaned.extend(entries),
+            Err(error) => {
+                warn!(target: "kafka.log.LogCleanerManager", "The cleaner's checkpoint in {} is not used: {error}", dir.path().display());
+            }
+        }
+    }
+    cleaned
 }
 
 fn say_what_is_loaded(dir: &LogDir, logs: usize, shutdown: CleanShutdown) {

@@ -1,5 +1,6 @@
 //! What one shard owns: its partitions, and the group coordinators that live on them.
 
+pub(crate) mod cleaning;
 pub(crate) mod isr_updates;
 pub(crate) mod partition;
 
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::clock::Clock;
 use crate::config::{Config, TopicSettings};
 use crate::coordinators::{Append, Groups, OFFSETS_TOPIC};
+use cleaning::Cleaning;
 use partition::{Partition, Produced, Refused};
 
 /// What every shard may use and nobody owns.
@@ -70,9 +72,10 @@ impl Owned {
         }
     }
 
-    /// Takes over a log that was recovered at the start.
-    pub(crate) fn add(&mut self, log: Log) {
-        let partition = Partition::new(log.topic_id(), log);
+    /// Takes over a log that was recovered at the start, compacted as far as the checkpoint says.
+    pub(crate) fn add(&mut self, log: Log, clean_to: Option<Offset>) {
+        let mut partition = Partition::new(log.topic_id(), log);
+        partition.cleaning = clean_to.map(Cleaning::from_checkpoint).unwrap_or_default();
         self.partitions.insert(partition.topic_partition.clone(), partition);
     }
 

@@ -10,6 +10,7 @@ use kafka_replication::{
 use kafka_types::{Acks, BrokerEpoch, BrokerId, ErrorCode, IsolationLevel, LeaderEpoch, Offset, TopicPartition, Uuid};
 use time_types::Now;
 
+use super::cleaning::Cleaning;
 use crate::waiters::{Waiter, Waiters};
 
 /// A replica of this broker.
@@ -20,6 +21,8 @@ pub(crate) struct Partition {
     pub(crate) topic_id: Option<Uuid>,
     pub(crate) log: Log,
     pub(crate) replica: Replica,
+    /// The cleaner's part, if the topic is compacted.
+    pub(crate) cleaning: Cleaning,
     waiters: Waiters,
     /// The disk failed under it: nothing is served any more.
     failed: bool,
@@ -121,6 +124,7 @@ impl Partition {
             topic_id,
             log,
             replica: Replica::new(),
+            cleaning: Cleaning::default(),
             waiters: Waiters::default(),
             failed: false,
         }

@@ -1,0 +1,89 @@
+//! A compacted topic shrinks while its broker is killed again and again, and the last value of each key stays.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use tests::{Broker, Kind, TempDir, Tools, ZooKeeper, wait_until};
+
+const ROUNDS: usize = 6;
+const RECORDS: usize = 400;
+const KEYS: usize = 20;
+
+const BROKER: &str = "log.cleaner.backoff.ms=50\nlog.segment.delete.delay.ms=50\n";
+const TOPIC: &str =
+    "--config cleanup.policy=compact --config segment.bytes=20000 --config min.cleanable.dirty.ratio=0.01";
+
+fn bytes_of_segments(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter(|file| file.path().extension().is_some_and(|end| end == "log")).map(size).sum()
+}
+
+/// A file that a swap has taken away meanwhile has none.
+fn size(file: fs::DirEntry) -> u64 {
+    file.metadata().map_or(0, |metadata| metadata.len())
+}
+
+fn write(tools: Tools, address: &str, round: usize, expected: &mut BTreeMap<String, String>) -> u64 {
+    let mut input = String::new();
+    for record in 0..RECORDS {
+        let (key, value) = (format!("key-{}", record % KEYS), format!("{round}-{record}-{}", "x".repeat(80)));
+        writeln!(input, "{key}:{value}").expect("a string takes all");
+        expected.insert(key, value);
+    }
+    let args = format!(
+        "--topic compacted --bootstrap-server {address} --property parse.key=true --property key.separator=: \
+         --batch-size 4000"
+    );
+    let produced = tools.run_with_input("kafka-console-producer", &args, &input);
+    assert_eq!(produced.code, 0, "{}", produced.stderr);
+    input.len() as u64
+}
+
+fn read(tools: Tools, address: &str) -> Vec<(String, String)> {
+    let args = format!(
+        "--topic compacted --bootstrap-server {address} --from-beginning --timeout-ms 4000 --property print.key=true \
+         --property key.separator=:"
+    );
+    let consumed = tools.run("kafka-console-consumer", &args);
+    let lines = consumed.stdout.lines().filter_map(|line| line.split_once(':'));
+    lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn compaction_and_kills_leave_the_last_value_of_each_key() {
+    let dir = TempDir::new("compaction");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let mut broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), BROKER);
+    let tools = Tools(Kind::Ours);
+    let create = format!("--create --topic compacted --partitions 1 {TOPIC} --bootstrap-server {}", broker.address());
+    assert_eq!(tools.run("kafka-topics", &create).code, 0);
+    let partition = broker.data().join("compacted-0");
+
+    let mut expected = BTreeMap::new();
+    let mut written = 0;
+    for round in 0..ROUNDS {
+        written += write(tools, &broker.address(), round, &mut expected);
+        if round % 2 == 1 {
+            // Some rounds end in the middle of a compaction, others behind one.
+            wait_until(Duration::from_secs(5), || bytes_of_segments(&partition) < written / 2);
+        }
+        broker.kill();
+        broker.run();
+    }
+    let shrunk = wait_until(Duration::from_secs(20), || bytes_of_segments(&partition) < written / 3);
+    assert!(shrunk, "{written} bytes were written, {} are left", bytes_of_segments(&partition));
+
+    let records = read(tools, &broker.address());
+    assert!(records.len() < ROUNDS * RECORDS, "nothing was compacted");
+    let last: BTreeMap<String, String> = records.into_iter().collect();
+    assert_eq!(last, expected);
+    let checkpoint = broker.data().join("cleaner-offset-checkpoint");
+    let names_it = || fs::read_to_string(&checkpoint).is_ok_and(|text| text.contains("compacted 0 "));
+    assert!(wait_until(Duration::from_secs(5), names_it), "{} does not name the log", checkpoint.display());
+    broker.stop();
+    let log = fs::read_to_string(broker.log()).expect("the log");
+    assert!(!log.contains("uncleanable") && !log.contains("panicked"), "{log}");
+}
