@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
 
 mod compaction;
+mod failed_dir;
 mod hostile;
 mod kill_rounds;
 mod session;

@@ -7,7 +7,7 @@ use kafka_controller::{Answer, Event};
 use kafka_group_coordinator::{Reply, Request};
 use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, TopicPartition};
 use net::Shutdown;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::background::Background;
 use crate::clock::Clock;
@@ -42,6 +42,8 @@ pub(crate) struct Broker {
     pub(crate) topic_settings: TopicSettingsCache,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) shutdown: Shutdown,
+    /// Told when there is no directory left to keep anything in.
+    pub(crate) halt: Notify,
     /// This life of the broker; -1 before it is registered.
     pub(crate) epoch: AtomicI64,
     /// The newest controller epoch that was seen.

@@ -3,7 +3,7 @@
 //! Each shard looks after its own partitions; files that speak of all partitions of a directory (the checkpoints) are
 //! written by one task.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -172,19 +172,39 @@ struct Points {
     clean_to: Option<Offset>,
 }
 
-/// Writes the checkpoints whenever something has moved.
+/// Writes the checkpoints whenever something has moved. A broker whose directories have all failed gives up.
 pub(crate) async fn checkpoints(broker: Arc<Broker>, shared: Arc<Shared>) {
-    let mut written = HashMap::new();
+    let mut written = Written::default();
+    let mut failed = BTreeSet::new();
     loop {
         tokio::time::sleep(CHECKPOINT_EVERY).await;
-        let Ok(points) = collect(&broker).await else { return };
-        let (shared, last) = (Arc::clone(&shared), std::mem::take(&mut written));
-        let done = broker.background.run(move || write_changed(&shared, &points, &last));
-        match done.await {
+        let (Ok(points), Ok(more)) = (collect(&broker).await, failed_dirs(&broker).await) else { return };
+        let (for_job, last) = (Arc::clone(&shared), std::mem::take(&mut written));
+        match broker.background.run(move || write_changed(&for_job, &points, &last)).await {
             Ok(now) => written = now,
             Err(_) => return,
         }
+        failed.extend(more);
+        failed.extend(written.failed.iter().cloned());
+        if shared.dirs.iter().all(|dir| failed.contains(dir.path())) {
+            let dirs: Vec<String> = shared.dirs.iter().map(|dir| dir.path().display().to_string()).collect();
+            error!(
+                target: "kafka.log.LogManager",
+                "Shutdown broker because all log dirs in {} have failed", dirs.join(", ")
+            );
+            broker.halt.notify_one();
+            return;
+        }
     }
+}
+
+/// Directories with a log that the disk failed under.
+async fn failed_dirs(broker: &Broker) -> Result<BTreeSet<PathBuf>, crate::shard::ShardGone> {
+    let dirs = broker.shards.on_all(|owned| {
+        let failed = owned.partitions.values().filter(|partition| partition.has_failed());
+        failed.map(|partition| owned.shared.dir_of(&partition.log).path().to_owned()).collect::<BTreeSet<_>>()
+    });
+    Ok(dirs.await?.into_iter().flatten().collect())
 }
 
 async fn collect(broker: &Broker) -> Result<Vec<Points>, crate::shard::ShardGone> {
@@ -203,10 +223,17 @@ async fn collect(broker: &Broker) -> Result<Vec<Points>, crate::shard::ShardGone
 }
 
 type Entries = Vec<(TopicPartition, Offset)>;
-type Written = HashMap<(PathBuf, &'static str), Entries>;
+
+/// What the checkpoints say now.
+#[derive(Default)]
+struct Written {
+    lists: HashMap<(PathBuf, &'static str), Entries>,
+    /// Directories in which one could not be written.
+    failed: BTreeSet<PathBuf>,
+}
 
 fn write_changed(shared: &Shared, points: &[Points], last: &Written) -> Written {
-    let mut now = Written::new();
+    let mut now = Written::default();
     for dir in &shared.dirs {
         let here = || points.iter().filter(|point| point.dir == dir.path());
         let lists: [(Checkpoint, &'static str, Entries); 4] = [
@@ -237,14 +264,15 @@ fn write_changed(shared: &Shared, points: &[Points], last: &Written) -> Written 
         for (which, name, mut list) in lists {
             list.sort();
             let key = (dir.path().to_owned(), name);
-            if last.get(&key) != Some(&list)
+            if last.lists.get(&key) != Some(&list)
                 && let Err(error) =
                     dir.write_checkpoint(which, list.iter().map(|(partition, offset)| (partition, *offset)))
             {
                 error!(target: "kafka.server.LogDirFailureChannel", "A checkpoint in {} cannot be written: {error}", dir.path().display());
+                now.failed.insert(dir.path().to_owned());
                 continue;
             }
-            now.insert(key, list);
+            now.lists.insert(key, list);
         }
     }
     now
@@ -269,7 +297,7 @@ pub(crate) async fn close_all(broker: &Arc<Broker>, shared: &Arc<Shared>) -> boo
         // A closed log is synced to its end, and with one replica everything in it is committed.
         .map(|point| Points { recovery: point.recovery.max(point.high_watermark), ..point })
         .collect();
-    write_changed(shared, &ends, &Written::new());
+    write_changed(shared, &ends, &Written::default());
     for dir in &shared.dirs {
         if clean && let Err(error) = dir.write_clean_marker() {
             error!(target: "kafka.log.LogManager", "The clean-shutdown marker cannot be written: {error}");

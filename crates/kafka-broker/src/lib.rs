@@ -103,7 +103,11 @@ async fn until_signal(config: BrokerConfig) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let signal = signals.next().await;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        // At once, as Apache's broker halts: there is no disk to close anything on.
+        () = running.failed() => return ExitCode::FAILURE,
+    };
     info!(target: "org.apache.kafka.common.utils.LoggingSignalHandler", "Terminating process due to signal {signal}");
     running.stop().await;
     drop(pid_file);

@@ -13,6 +13,7 @@ use kafka_metadata::znodes::config::EntityType;
 use kafka_metadata::{BrokerConfig, Endpoint};
 use kafka_types::{BrokerId, Offset, TopicName, TopicPartition};
 use net::{Limits, Listener, Shutdown};
+use tokio::sync::Notify;
 use tracing::{error, info, warn};
 use vfs::{OsVfs, Vfs};
 use zk_client::{Client, EventReceiver, Options};
@@ -91,6 +92,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         topic_settings,
         producer_ids: ProducerIds::default(),
         shutdown: Shutdown::new(),
+        halt: Notify::new(),
         epoch: AtomicI64::new(-1),
         controller_epoch: AtomicI32::new(0),
         features_epoch: AtomicI64::new(-1),
@@ -437,6 +439,11 @@ async fn wait_for_news(broker: &Broker) {
 }
 
 impl Running {
+    /// Resolves when the broker cannot go on: nothing that it holds can be kept any more.
+    pub(crate) async fn failed(&self) {
+        self.broker.halt.notified().await;
+    }
+
     /// Stops in order: leaderships moved, connections drained, logs closed, session ended.
     pub(crate) async fn stop(self) {
         let broker = &self.broker;
