@@ -277,6 +277,11 @@ impl Segment {
         if largest >= 0 {
             return Ok(largest);
         }
+        self.modified()
+    }
+
+    /// When the file was last written, wall ms.
+    pub(crate) fn modified(&self) -> Result<i64, LogError> {
         Ok(self.vfs.metadata(&self.path).context("looking at", &self.path)?.modified_ms)
     }
 

@@ -51,6 +51,9 @@ async fn look_up(
     reader: Reader,
 ) -> ListOffsetsPartitionResponse {
     let version = wire::Version(context.version);
+    if version.answers_old_style() {
+        return look_up_old_style(context, topic_partition, asked, reader).await;
+    }
     let mut response = ListOffsetsPartitionResponse { partition_index: asked.partition_index, ..Default::default() };
     let image = context.broker.metadata.image();
     let found = if image.partition(&topic_partition.topic, topic_partition.partition).is_none() {
@@ -61,10 +64,49 @@ async fn look_up(
             Ok(query) => {
                 let epoch = LeaderEpoch(asked.current_leader_epoch);
                 let owner = context.broker.shards.owner(&topic_partition);
+                let visit = context
+                    .broker
+                    .shards
+                    .on(owner, move |owned| owned.partition(&topic_partition)?.offset_for(query, reader, epoch));
+                visit.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower))
+            }
+        }
+    };
+    match found {
+        Err(error) => response.error_code = error_codes::list_offsets(error, version).code(),
+        Ok(Some(found)) => {
+            response.timestamp = found.timestamp.0;
+            response.offset = found.offset.0;
+            if version.carries_leader_epoch() {
+                response.leader_epoch = found.leader_epoch.0;
+            }
+        }
+        Ok(None) => {}
+    }
+    response
+}
+
+/// The oldest version asks for as many places as it wants and knows neither epochs nor records' times.
+async fn look_up_old_style(
+    context: &Context,
+    topic_partition: TopicPartition,
+    asked: &ListOffsetsPartition,
+    reader: Reader,
+) -> ListOffsetsPartitionResponse {
+    let version = wire::Version(context.version);
+    let mut response = ListOffsetsPartitionResponse { partition_index: asked.partition_index, ..Default::default() };
+    let image = context.broker.metadata.image();
+    let found = if image.partition(&topic_partition.topic, topic_partition.partition).is_none() {
+        Err(ErrorCode::UnknownTopicOrPartition)
+    } else {
+        match query(asked.timestamp, version) {
+            Err(error) => Err(error),
+            Ok(query) => {
+                let max = asked.max_num_offsets.max(0) as usize;
+                let owner = context.broker.shards.owner(&topic_partition);
                 let visit = context.broker.shards.on(owner, move |owned| {
-                    let partition = owned.partition(&topic_partition)?;
-                    let start = partition.log.log_start();
-                    partition.offset_for(query, reader, epoch).map(|found| (found, start))
+                    let now = owned.shared.clock.now();
+                    owned.partition(&topic_partition)?.bases_before(now, query, max, reader)
                 });
                 visit.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower))
             }
@@ -72,22 +114,7 @@ async fn look_up(
     };
     match found {
         Err(error) => response.error_code = error_codes::list_offsets(error, version).code(),
-        Ok((Some(found), start)) if version.answers_old_style() => {
-            response.old_style_offsets = vec![found.offset.0];
-            // The oldest version lists ends downwards, the log start last, as many as were asked for.
-            if found.offset > start && asked.timestamp == LATEST {
-                response.old_style_offsets.push(start.0);
-            }
-            response.old_style_offsets.truncate(asked.max_num_offsets.max(0) as usize);
-        }
-        Ok((Some(found), _)) => {
-            response.timestamp = found.timestamp.0;
-            response.offset = found.offset.0;
-            if version.carries_leader_epoch() {
-                response.leader_epoch = found.leader_epoch.0;
-            }
-        }
-        Ok((None, _)) => {}
+        Ok(offsets) => response.old_style_offsets = offsets.into_iter().map(|offset| offset.0).collect(),
     }
     response
 }

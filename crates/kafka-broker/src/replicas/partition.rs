@@ -203,11 +203,7 @@ impl Partition {
         if let Some(diverging) = self.divergence(request)? {
             return Ok(ReadResult { diverging: Some(diverging), ..self.empty_result() });
         }
-        let bound = match request.reader {
-            Reader::Follower(..) => self.log.log_end(),
-            Reader::Consumer(IsolationLevel::ReadUncommitted) => self.log.high_watermark(),
-            Reader::Consumer(IsolationLevel::ReadCommitted) => self.log.last_stable_offset(),
-        };
+        let bound = self.bound_of(request.reader);
         let read = match self.log.read(request.offset, request.max_bytes, bound, request.min_one) {
             Ok(read) => read,
             Err(kafka_log::ReadError::Storage(error)) => return Err(self.fail(&error)),
@@ -231,6 +227,31 @@ impl Partition {
         self.waiters.park(waiter);
     }
 
+    /// Up to where somebody may read.
+    fn bound_of(&self, reader: Reader) -> Offset {
+        match reader {
+            Reader::Follower(..) => self.log.log_end(),
+            Reader::Consumer(IsolationLevel::ReadUncommitted) => self.log.high_watermark(),
+            Reader::Consumer(IsolationLevel::ReadCommitted) => self.log.last_stable_offset(),
+        }
+    }
+
+    /// Answers the oldest ListOffsets.
+    pub(crate) fn bases_before(
+        &mut self,
+        now: Now,
+        query: OffsetQuery,
+        max: usize,
+        reader: Reader,
+    ) -> Result<Vec<Offset>, ErrorCode> {
+        self.check_may_read(LeaderEpoch::NONE)?;
+        match self.log.bases_before(query, max, self.bound_of(reader), now.wall) {
+            Ok(found) => Ok(found),
+            Err(kafka_log::ReadError::Storage(error)) => Err(self.fail(&error)),
+            Err(error) => Err(error.code()),
+        }
+    }
+
     /// Answers ListOffsets.
     pub(crate) fn offset_for(
         &mut self,
@@ -239,11 +260,7 @@ impl Partition {
         current_epoch: LeaderEpoch,
     ) -> Result<Found, ErrorCode> {
         self.check_may_read(current_epoch)?;
-        let bound = match reader {
-            Reader::Follower(..) => self.log.log_end(),
-            Reader::Consumer(IsolationLevel::ReadUncommitted) => self.log.high_watermark(),
-            Reader::Consumer(IsolationLevel::ReadCommitted) => self.log.last_stable_offset(),
-        };
+        let bound = self.bound_of(reader);
         match self.log.offset_for(query, bound) {
             Ok(found) => Ok(found),
             Err(kafka_log::ReadError::Storage(error)) => Err(self.fail(&error)),

@@ -182,6 +182,36 @@ impl Log {
         Ok(found.filter(|found| found.offset < bound))
     }
 
+    /// Answers the oldest ListOffsets, which knows segments only: where those begin that were last written at the time
+    /// or before, and where the log ends for "now"; newest first, at most `max`. `bound` stands for what is above it.
+    pub fn bases_before(
+        &self,
+        query: OffsetQuery,
+        max: usize,
+        bound: Offset,
+        now: WallMillis,
+    ) -> Result<Vec<Offset>, ReadError> {
+        let mut marks = Vec::with_capacity(self.segments.len() + 1);
+        for segment in &self.segments {
+            marks.push((segment.base().max(self.log_start), segment.modified()?));
+        }
+        if self.active().len() > 0 {
+            marks.push((self.log_end, now.0));
+        }
+        let count = match query {
+            OffsetQuery::Latest => marks.len(),
+            OffsetQuery::Earliest => 1,
+            OffsetQuery::At(time) => marks.iter().rposition(|(_, at)| *at <= time.0).map_or(0, |last| last + 1),
+            _ => 0,
+        };
+        let mut offsets: Vec<Offset> = marks[..count].iter().rev().take(max).map(|(offset, _)| *offset).collect();
+        if offsets.first().is_some_and(|first| *first > bound) {
+            offsets.retain(|offset| *offset <= bound);
+            offsets.insert(0, bound);
+        }
+        Ok(offsets)
+    }
+
     fn find_timestamp(&self, timestamp: i64) -> Result<Option<FoundTimestamp>, ReadError> {
         for segment in &self.segments {
             if segment.largest()?.timestamp < timestamp {

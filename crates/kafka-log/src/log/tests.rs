@@ -726,3 +726,32 @@ fn preallocated_segments_are_cut_when_closed_and_after_a_crash() {
     let world = world.restart();
     assert_eq!((world.log.log_end(), world.log.size()), (Offset(1), size(&world)));
 }
+
+#[test]
+fn the_oldest_list_offsets_knows_segments_only() {
+    let mut world = world(small());
+    let bases = |world: &World, query, max, bound| {
+        world.log.bases_before(query, max, bound, at(1).wall).expect("reads").iter().map(|offset| offset.0).collect()
+    };
+    let none: Vec<i64> = bases(&world, OffsetQuery::Latest, 9, Offset(0));
+    assert_eq!(none, [0], "an empty log has one place");
+    for _ in 0..12 {
+        world.must(&built(BatchOptions::default(), 1000, &[b"xxxxxxxxxx"]));
+    }
+    assert!(world.log.segments() > 1);
+    let end = world.log.log_end();
+    let all: Vec<i64> = bases(&world, OffsetQuery::Latest, 99, end);
+    assert_eq!(all.len(), world.log.segments() + 1);
+    assert_eq!((all[0], all[all.len() - 1]), (end.0, 0));
+    assert!(all.is_sorted_by(|one, next| one > next), "newest first: {all:?}");
+    let two: Vec<i64> = bases(&world, OffsetQuery::Latest, 2, end);
+    assert_eq!(two, all[..2]);
+    let earliest: Vec<i64> = bases(&world, OffsetQuery::Earliest, 5, end);
+    assert_eq!(earliest, [0]);
+    let future: Vec<i64> = bases(&world, OffsetQuery::At(WallMillis(i64::MAX)), 99, end);
+    assert_eq!(future, all);
+    let before_all: Vec<i64> = bases(&world, OffsetQuery::At(WallMillis(-1)), 99, end);
+    assert!(before_all.is_empty(), "{before_all:?}");
+    let bounded: Vec<i64> = bases(&world, OffsetQuery::Latest, 99, Offset(end.0 - 1));
+    assert_eq!(bounded[0], end.0 - 1, "what is above the bound is not told");
+}
