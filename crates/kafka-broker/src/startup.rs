@@ -1,6 +1,7 @@
 //! Start and stop, in order, on one page.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
@@ -350,11 +351,25 @@ fn controller_settings(config: &Config) -> kafka_controller::ControllerSettings 
     }
 }
 
+/// Limits of single addresses: a host that has several has the limit for each.
+fn connection_overrides(config: &Config) -> Result<HashMap<IpAddr, usize>> {
+    let mut limits = HashMap::new();
+    for (host, limit) in &config.broker().max_connections_per_ip_overrides {
+        let addresses = (host.as_str(), 0).to_socket_addrs().map_err(|_| {
+            anyhow!(
+                "java.net.UnknownHostException: {host}: Name or service not known\n(max.connections.per.ip.overrides)"
+            )
+        })?;
+        limits.extend(addresses.map(|address| (address.ip(), (*limit).max(0) as usize)));
+    }
+    Ok(limits)
+}
+
 /// Opens every port, so that a taken one is an error now and clients that come early wait in the queue.
 fn bind(config: &Config) -> Result<Vec<(Endpoint, Listener)>> {
     let limits = Limits::none();
     let connections = config.positive("max.connections.per.ip") as usize;
-    limits.set_per_address(Some(connections), std::collections::HashMap::new());
+    limits.set_per_address(Some(connections), connection_overrides(config)?);
     limits.set_total(Some(config.positive("max.connections") as usize), net::listener::WhenFull::Wait);
     let backlog = config.positive("socket.listen.backlog.size") as u32;
     let mut listeners = Vec::new();
@@ -486,5 +501,24 @@ impl Running {
                 warn!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", broker.id);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use properties::Properties;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn single_addresses_have_limits_of_their_own() {
+        let limits = |text: &str| {
+            let text = format!("zookeeper.connect=h:1\nmax.connections.per.ip.overrides={text}\n");
+            let properties = Properties::parse("test", text.as_bytes()).expect("well formed");
+            connection_overrides(&Config::new(BrokerConfig::from_properties(&properties).expect("legal")))
+        };
+        let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+        assert_eq!(limits("127.0.0.1:7").expect("an address"), HashMap::from([(local, 7)]));
+        assert_eq!(limits("127.0.0.1:7,127.0.0.2:0").expect("addresses").len(), 2);
     }
 }
