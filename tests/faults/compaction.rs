@@ -18,12 +18,9 @@ const TOPIC: &str =
 
 fn bytes_of_segments(dir: &Path) -> u64 {
     let files = fs::read_dir(dir).into_iter().flatten().flatten();
-    files.filter(|file| file.path().extension().is_some_and(|end| end == "log")).map(size).sum()
-}
-
-/// A file that a swap has taken away meanwhile has none.
-fn size(file: fs::DirEntry) -> u64 {
-    file.metadata().map_or(0, |metadata| metadata.len())
+    let segments = files.filter(|file| file.path().extension().is_some_and(|end| end == "log"));
+    // A file that a swap has taken away meanwhile has no size.
+    segments.map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum()
 }
 
 fn write(tools: Tools, address: &str, round: usize, expected: &mut BTreeMap<String, String>) -> u64 {

@@ -177,7 +177,7 @@ fn give_up(partition: &mut crate::replicas::partition::Partition, error: &dyn st
 
 fn say(number: usize, partition: &TopicPartition, what: &Cleanable, stats: &CompactionStats, took: Duration) {
     let megabytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let saved = 100.0 * (1.0 - stats.bytes_written as f64 / (stats.bytes_read.max(1)) as f64);
+    let saved = 100.0 * (1.0 - stats.bytes_written as f64 / stats.bytes_read.max(1) as f64);
     info!(
         target: "kafka.log.LogCleaner",
         "[kafka-log-cleaner-thread-{number}]: \n\tLog cleaner thread {number} cleaned log {partition} (dirty section = [{}, {}])\n\
