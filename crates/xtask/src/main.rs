@@ -1,6 +1,7 @@
 //! House tasks: `cargo xtask TASK`. Each check is a module; this file is the list of them.
 #![expect(clippy::disallowed_methods, reason = "xtask reads the tree itself; it is no part of what is shipped")]
 
+mod fuzz;
 mod layers;
 mod purity;
 mod run;
@@ -19,6 +20,7 @@ USAGE: cargo xtask TASK
   test [--full]   build all programs, then run every test; --full adds soaks, thousands of seeds, whole suites
   ci              test, and before it: fmt, clippy, doc, tidy, layers, purity, scripts
   bench [ARGS]    the bench table: ours, Apache's and the floor in one run
+  fuzz [SECONDS] [TARGET ...]   runs the fuzz targets of tests/fuzz, each for so long (60)
   layers          each crate uses only strictly lower layers (the table is in crates/xtask/src/layers.rs)
   purity          pure crates: no tokio, no files, no sockets, no clock
   tidy            every file says what it owns; no words of things left undone; lists the longest files and functions
@@ -44,6 +46,7 @@ fn run_task(args: &[String]) -> Result<()> {
         Some("scripts") => scripts::check(&root),
         Some("test") => run::test(&root, &args[1..]),
         Some("bench") => run::bench(&root, &args[1..]),
+        Some("fuzz") => fuzz::run(&root, &args[1..]),
         Some("ci") => run::ci(&root, &args[1..]),
         Some(other) => bail!("no task `{other}`\n{USAGE}"),
         None => bail!("which task?\n{USAGE}"),
