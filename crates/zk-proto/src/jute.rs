@@ -270,7 +270,13 @@ impl Jute for Option<Bytes> {
 impl Jute for Option<String> {
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         match reader.length("a string")? {
-            Some(length) => Ok(Some(text(&reader.take(length)?))),
+            Some(length) => {
+                reader.need(length)?;
+                // Not as a counted slice: the text is copied anyway.
+                let bytes = &reader.bytes[reader.position..reader.position + length];
+                reader.position += length;
+                Ok(Some(text(bytes)))
+            }
             None => Ok(None),
         }
     }

@@ -285,6 +285,10 @@ impl Jute for LoggedTxn {
         self.header.write(out);
         self.txn.write(out);
         if let Some(digest) = &self.digest {
+            if self.txn == Txn::CloseSession(None) {
+                // Not just left out, or the digest would be read as the list.
+                (-1).write(out);
+            }
             digest.write(out);
         }
     }

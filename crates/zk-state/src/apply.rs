@@ -162,7 +162,7 @@ impl ZkState {
 
     fn create(&mut self, header: &TxnHeader, txn: &CreateTxn, kind: NodeKind, events: &mut Vec<NodeEvent>) -> Outcome {
         let path = txn.path.as_str();
-        let Some((parent_path, _)) = path::split(path) else { return Outcome::Failed(ErrorCode::NoNode) };
+        let Some((parent_path, _)) = path::split_stored(path) else { return Outcome::Failed(ErrorCode::NoNode) };
         let exists = self.tree.get(path).is_some();
         if self.tree.child_changed(parent_path, Some(txn.parent_cversion), header.zxid).is_err() {
             return Outcome::Failed(ErrorCode::NoNode);

@@ -84,7 +84,7 @@ impl Meta {
 /// small or near another one: such a record takes eleven bytes beside name and data, where the plain ones have 72.
 ///
 /// ```text
-/// record := name:len,bytes flags:byte czxid ctime changes? acl? owner? family? content? data_len data
+/// record := name:len,bytes flags:byte family? czxid ctime changes? acl? owner? content? data_len data
 /// changes := mzxid pzxid mtime version cversion aversion
 /// ```
 pub(crate) mod record {
@@ -137,6 +137,9 @@ pub(crate) mod record {
             ];
             let flags = flags.iter().filter(|(_, set)| *set).fold(0, |all, (flag, _)| all | flag);
             head.put(&[flags]);
+            if let Some(family) = meta.family {
+                head.put(&family.0.to_le_bytes());
+            }
             head.number(stat.czxid.0 as u64);
             head.put(&since.to_le_bytes()[..if flags & FAR_TIME == 0 { NEAR_BYTES } else { 8 }]);
             if flags & CHANGED != 0 {
@@ -152,9 +155,6 @@ pub(crate) mod record {
             }
             if flags & HAS_OWNER != 0 {
                 head.put(&stat.ephemeral_owner.to_le_bytes());
-            }
-            if let Some(family) = meta.family {
-                head.put(&family.0.to_le_bytes());
             }
             if let Some(content) = meta.content {
                 head.put(&content.to_le_bytes());
@@ -251,6 +251,15 @@ pub(crate) mod record {
         cursor.bytes(len)
     }
 
+    /// The family alone: a walk along a path needs no more.
+    pub(crate) fn family(slot: &[u8]) -> Option<FamilyId> {
+        let mut cursor = Cursor { slot, at: 0 };
+        let name_len = cursor.number() as usize;
+        cursor.bytes(name_len);
+        let has_family = cursor.byte() & HAS_FAMILY != 0;
+        has_family.then(|| FamilyId(u32::from_le_bytes(cursor.fixed())))
+    }
+
     /// What a slot holds, and where.
     pub(crate) struct Parts {
         pub(crate) meta: Meta,
@@ -266,6 +275,7 @@ pub(crate) mod record {
         cursor.bytes(name_len);
         let head = cursor.at;
         let flags = cursor.byte();
+        let family = (flags & HAS_FAMILY != 0).then(|| FamilyId(u32::from_le_bytes(cursor.fixed())));
         let mut stat = StatPersisted { czxid: Zxid(cursor.number() as i64), ..StatPersisted::default() };
         let mut since = [0; 8];
         let time_len = if flags & FAR_TIME == 0 { NEAR_BYTES } else { 8 };
@@ -282,7 +292,6 @@ pub(crate) mod record {
         if flags & HAS_OWNER != 0 {
             stat.ephemeral_owner = i64::from_le_bytes(cursor.fixed());
         }
-        let family = (flags & HAS_FAMILY != 0).then(|| FamilyId(u32::from_le_bytes(cursor.fixed())));
         let content = (flags & HAS_CONTENT != 0).then(|| u32::from_le_bytes(cursor.fixed()));
         let data_len = cursor.number() as usize;
         let data = (flags & NULL == 0).then_some(cursor.at..cursor.at + data_len);

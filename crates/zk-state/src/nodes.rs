@@ -77,7 +77,7 @@ impl Nodes {
 
     /// The children of a znode, if it has a family.
     pub(crate) fn family_of(&self, handle: Handle) -> Option<FamilyId> {
-        record::parts(self.slot(handle)).meta.family
+        record::family(self.slot(handle))
     }
 
     /// Where a child is, or would be.
@@ -107,10 +107,10 @@ impl Nodes {
 
     /// Makes a child of `parent`; where the parent is then. Nothing happens, and `None`, if it has one of that name.
     pub(crate) fn add_child(&mut self, parent: Found, name: &str, meta: &Meta, data: Option<&[u8]>) -> Option<Found> {
-        let mut of_parent = record::parts(self.slot(parent.handle)).meta;
-        let (parent, family) = if let Some(family) = of_parent.family {
+        let (parent, family) = if let Some(family) = self.family_of(parent.handle) {
             (parent, family)
         } else {
+            let mut of_parent = record::parts(self.slot(parent.handle)).meta;
             let family = FamilyId(self.free_families.pop().unwrap_or_else(|| {
                 self.families.push(Children::default());
                 self.families.len() as u32 - 1

@@ -24,6 +24,11 @@ pub fn split(path: &str) -> Option<(&str, &str)> {
     path.rsplit_once('/')
 }
 
+/// As [`split`], for a path that a znode can have: `//a` would be split into `/`, which is the root, and `a`.
+pub(crate) fn split_stored(path: &str) -> Option<(&str, &str)> {
+    split(path).filter(|(parent, _)| *parent != "/")
+}
+
 /// Does a delete of this path never succeed?
 pub fn is_special(path: &str) -> bool {
     matches!(path, "/" | ZOOKEEPER | QUOTA | CONFIG)
@@ -101,5 +106,7 @@ mod tests {
         assert_eq!(split("/a/b"), Some(("/a", "b")));
         assert_eq!(split("/"), Some(("", "")));
         assert_eq!(split("a"), None);
+        assert_eq!(split_stored("/a"), Some(("", "a")));
+        assert_eq!(split_stored("//a"), None);
     }
 }

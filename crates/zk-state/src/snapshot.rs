@@ -271,7 +271,7 @@ impl Loader {
             return Ok(());
         }
         let no_parent = || LoadError::NoParent { path: path.to_owned() };
-        let (parent_path, _) = path::split(path).ok_or_else(no_parent)?;
+        let (parent_path, _) = path::split_stored(path).ok_or_else(no_parent)?;
         let known = self.parent.take().filter(|(path, _)| path == parent_path);
         let (parent_path, parent) = match known {
             Some(known) => known,

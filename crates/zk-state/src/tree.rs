@@ -172,7 +172,7 @@ impl Tree {
 
     /// Puts a znode below its parent, whose counters stay; the ACL's use is counted by the caller.
     pub(crate) fn attach(&mut self, new: NewNode<'_>) -> Result<(), NotAttached> {
-        let (parent_path, _) = path::split(new.path).ok_or(NotAttached::NoParent)?;
+        let (parent_path, _) = path::split_stored(new.path).ok_or(NotAttached::NoParent)?;
         let parent = self.nodes.find(parent_path).ok_or(NotAttached::NoParent)?;
         self.attach_to(parent, new).map(|_| ())
     }
@@ -180,7 +180,7 @@ impl Tree {
     /// The same, where the parent has been found; where it is then.
     pub(crate) fn attach_to(&mut self, parent: Found, new: NewNode<'_>) -> Result<Found, NotAttached> {
         let NewNode { path, data, acl, stat } = new;
-        let (_, name) = path::split(path).ok_or(NotAttached::NoParent)?;
+        let (_, name) = path::split_stored(path).ok_or(NotAttached::NoParent)?;
         let (meta, digest) = new_meta(path, data, acl, stat);
         let parent = self.nodes.add_child(parent, name, &meta, data).ok_or(NotAttached::Exists)?;
         self.count += 1;

@@ -140,3 +140,14 @@ fn every_frame_of_kafka_and_the_shell_is_read_and_written_as_it_was() {
     }
     assert!(frames > 300, "only {frames} frames in the captures");
 }
+
+/// Found by the fuzzer.
+#[test]
+fn a_closed_session_without_a_list_keeps_its_digest() {
+    let header =
+        TxnHeader { client_id: SessionId(1), cxid: 0, zxid: Zxid(1), time: 1, op: OpCode::CloseSession.code() };
+    for digest in [None, Some(TxnDigest { version: 2, tree_digest: 7 })] {
+        let logged = LoggedTxn { header: header.clone(), txn: Txn::CloseSession(None), digest };
+        assert_eq!(LoggedTxn::from_bytes(logged.to_bytes()), Ok(logged));
+    }
+}
