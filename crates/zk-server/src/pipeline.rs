@@ -404,6 +404,9 @@ impl Pipeline {
             self.answer_ready(id);
         }
         self.run_waiting();
+        if !self.ending.is_empty() {
+            self.ending_due.notify_one();
+        }
         self.logging.front().is_none_or(|logging| logging.txn.header.zxid > zxid)
     }
 

@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use zk_proto::header::xid;
-use zk_proto::ops::{Create2Response, CreateResponse, SetAclResponse, SetDataResponse, WatcherEvent, event};
+use zk_proto::ops::{Create2Response, CreateResponse, SetAclResponse, SetDataResponse, event};
 use zk_proto::{ConnectResponse, ErrorCode, Jute, OpCode, ReplyHeader, Response, SessionId, Stat, Writer, Zxid};
 use zk_state::{NodeRef, Outcome};
 
@@ -73,7 +73,10 @@ impl Replies<'_> {
     pub(crate) fn notification(&mut self, kind: i32, path: &str) -> usize {
         self.frame(|out| {
             ReplyHeader { xid: xid::NOTIFICATION, zxid: Zxid::NONE, err: 0 }.write(out);
-            WatcherEvent { kind, state: event::STATE_SYNC_CONNECTED, path: path.to_owned() }.write(out);
+            // A `WatcherEvent`, whose path is not made anew for each of perhaps very many clients.
+            kind.write(out);
+            event::STATE_SYNC_CONNECTED.write(out);
+            out.string(path);
         })
     }
 

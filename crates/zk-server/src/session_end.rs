@@ -10,8 +10,10 @@ use zk_state::{Asker, WatcherId, Write};
 use crate::client::Slot;
 use crate::pipeline::{Pipeline, SERVER, Then};
 
-/// Znodes that are planned to be deleted in one turn, about two milliseconds of it.
-const TURN: usize = 1000;
+/// Znodes that are planned to be deleted in one turn, about a millisecond of it.
+const TURN: usize = 500;
+/// With so many changes on their way the next turn waits for the next sync: whoever writes now waits for them all.
+const UNDER_WAY: usize = 2000;
 
 /// A session that is to be closed.
 #[derive(Debug)]
@@ -53,7 +55,8 @@ impl Pipeline {
         // From here on nothing more is done for it.
         self.pending.begin_closing(ending.session);
         self.ending.push_back(ending);
-        if self.ending.len() == 1 {
+        // Mostly it is the only one and ends at once; of very many, most wait their turn.
+        if self.ending.len() == 1 && self.pending.len() < UNDER_WAY {
             self.end_some_sessions();
         }
         if !self.ending.is_empty() {
@@ -92,8 +95,9 @@ impl Pipeline {
 pub(crate) async fn run(pipeline: crate::connection::SharedPipeline) {
     let due = pipeline.borrow().ending_due.clone();
     loop {
+        // One turn for each sync, whatever else is under way, and more while there is room.
         due.notified().await;
-        while pipeline.borrow_mut().end_some_sessions() {
+        while pipeline.borrow_mut().end_some_sessions() && pipeline.borrow().pending.len() < UNDER_WAY {
             tokio::task::yield_now().await;
         }
     }
