@@ -258,3 +258,59 @@ fn kills_while_snapshots_are_taken_lose_nothing() {
     }
     assert!(acknowledged.len() > 300, "the load was too thin: {}", acknowledged.len());
 }
+
+#[test]
+fn old_snapshots_and_logs_are_purged_and_nothing_is_lost() {
+    let dir = TempDir::new("purge");
+    let settings = "snapCount=20\nautopurge.purgeInterval=1\nautopurge.snapRetainCount=3";
+    let mut server = ZooKeeper::start_with(Kind::Ours, dir.path(), settings);
+    let count = |server: &ZooKeeper, prefix: &str| {
+        let entries = fs::read_dir(server.data()).expect("it is there");
+        entries
+            .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(prefix)))
+            .count()
+    };
+    let acknowledged = create_until_it_ends(server.port(), 400);
+    assert!(wait_until(Duration::from_secs(20), || count(&server, "snapshot.") > 6), "too few snapshots to purge");
+    server.stop();
+    // The first purge comes with the start, the next one an hour later.
+    server.run();
+    let purged = || count(&server, "snapshot.") <= 3 && count(&server, "log.") <= 5;
+    assert!(wait_until(Duration::from_secs(20), purged), "{} snapshots", count(&server, "snapshot."));
+    server.kill();
+    server.run();
+    assert_all_there(server.port(), &acknowledged);
+}
+
+#[test]
+fn the_number_of_transactions_passes_the_32_bits_of_an_epoch() {
+    let dir = TempDir::new("roll-over");
+    let mut server = ZooKeeper::start(Kind::Ours, dir.path());
+    server.stop();
+    for entry in fs::read_dir(server.data()).expect("it is there") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        match name.as_str() {
+            "snapshot.0" => fs::rename(&path, path.with_file_name("snapshot.fffffffc")).expect("it can be renamed"),
+            _ if name.starts_with("log.") => fs::remove_file(&path).expect("it can be removed"),
+            _ => {}
+        }
+    }
+    server.run();
+    let acknowledged = create_until_it_ends(server.port(), 20);
+    assert_eq!(acknowledged.len(), 20);
+    let zxids = |port| {
+        let mut session = RawZk::connect(port).expect("a session");
+        let zxid = |name: &String| {
+            let (_, stat) = session.get(&format!("/{name}")).expect("it is there");
+            u64::from_be_bytes(stat[..8].try_into().expect("eight bytes"))
+        };
+        acknowledged.iter().map(zxid).collect::<Vec<u64>>()
+    };
+    let before = zxids(server.port());
+    assert!(before.windows(2).all(|pair| pair[1] == pair[0] + 1), "{before:x?}");
+    assert!(before[0] < 1 << 32 && before[19] > 1 << 32, "{before:x?}");
+    server.kill();
+    server.run();
+    assert_eq!(zxids(server.port()), before);
+}

@@ -26,6 +26,7 @@ use zk_proto::{
 use super::*;
 use crate::config::Whitelist;
 
+mod crashes;
 mod limits;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden");
