@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use zk_proto::{ConnectRequest, ConnectResponse, Jute, LoggedTxn, OpCode, Reader, Request, RequestHeader, Response, Writer};
+use zk_proto::{
+    ConnectRequest, ConnectResponse, Jute, LoggedTxn, OpCode, Reader, Request, RequestHeader, Response, Writer,
+};
 
 /// Decodes, encodes, decodes again.
 fn again<T: Jute + PartialEq + std::fmt::Debug>(bytes: &Bytes) {

@@ -14,8 +14,8 @@ use vfs::MemoryVfs;
 use zk_server::{Clock, Server, ServerConfig, config};
 
 const WORDS: [&[u8; 4]; 17] = [
-    b"ruok", b"srvr", b"stat", b"mntr", b"conf", b"cons", b"crst", b"dump", b"envi", b"hash", b"isro", b"srst", b"wchc",
-    b"wchp", b"wchs", b"dirs", b"gtmk",
+    b"ruok", b"srvr", b"stat", b"mntr", b"conf", b"cons", b"crst", b"dump", b"envi", b"hash", b"isro", b"srst",
+    b"wchc", b"wchp", b"wchs", b"dirs", b"gtmk",
 ];
 
 fn port() -> u16 {

@@ -40,7 +40,8 @@ fuzz_target!(|data: &[u8]| {
     let file = disk.open(&dirs().logs_dir().join("log.4"), OpenMode::Create).expect("memory");
     file.write_at(data, 0).expect("memory");
     let Ok(first) = recover(&disk, &dirs(), RecoveryOptions::default()) else { return };
-    let second = recover(&disk, &dirs(), RecoveryOptions::default()).expect("what was recovered once is recovered again");
+    let second =
+        recover(&disk, &dirs(), RecoveryOptions::default()).expect("what was recovered once is recovered again");
     assert_eq!(second.state.last_zxid(), first.state.last_zxid());
     assert_eq!(second.state.digest(), first.state.digest());
     assert_eq!(second.report.torn, None, "what was torn is cut");
