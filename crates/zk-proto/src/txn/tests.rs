@@ -147,7 +147,7 @@ fn a_closed_session_without_a_list_keeps_its_digest() {
     let header =
         TxnHeader { client_id: SessionId(1), cxid: 0, zxid: Zxid(1), time: 1, op: OpCode::CloseSession.code() };
     for digest in [None, Some(TxnDigest { version: 2, tree_digest: 7 })] {
-        let logged = LoggedTxn { header: header.clone(), txn: Txn::CloseSession(None), digest };
+        let logged = LoggedTxn { header, txn: Txn::CloseSession(None), digest };
         assert_eq!(LoggedTxn::from_bytes(logged.to_bytes()), Ok(logged));
     }
 }
