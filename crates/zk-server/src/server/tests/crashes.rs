@@ -61,8 +61,8 @@ fn nothing_acknowledged_is_lost_whatever_call_was_the_last() {
     while stop_at(stop) {
         stops += 1;
         // Steps without a common rhythm with what a write does.
-        stop += if all { 1 } else { 1 + stop % 5 };
+        stop += if all { 1 } else { 3 + stop % 8 };
     }
     assert!(stop > 100, "only {stop} calls");
-    assert!(stops > 25, "only {stops} stops");
+    assert!(stops > 12, "only {stops} stops");
 }
