@@ -9,6 +9,7 @@ use tests::{Kind, TempDir, ZooKeeper};
 use crate::session::{Mode, Session, buffer};
 
 const BAD_ARGUMENTS: i32 = -8;
+const NO_NODE: i32 = -101;
 
 fn closed(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout can be set");
@@ -44,9 +45,15 @@ fn paths_that_are_none_are_refused_as_apache_refuses_them() {
     let dir = TempDir::new("paths");
     let mut server = ZooKeeper::start(Kind::Ours, dir.path());
     let mut session = Session::open(server.port(), 20_000).expect("a session");
-    for path in ["", "a", "//", "/a//b", "/a/", "/.", "/..", "/a/../b", "/a\0b", "/\u{1}", "/\u{fff0}"] {
+    session.create("/a", b"", Mode::Persistent).expect("an answer").expect("it is made");
+    for path in ["", "a", "//", "/a/", "/.", "/..", "/a/..", "/a\0b", "/\u{1}", "/\u{fff0}"] {
         let answer = session.create(path, b"", Mode::Persistent).expect("an answer");
         assert_eq!(answer, Err(BAD_ARGUMENTS), "{path:?}");
+    }
+    // The parent is looked for before the path is looked at.
+    for path in ["/a//b", "/a/../b"] {
+        let answer = session.create(path, b"", Mode::Persistent).expect("an answer");
+        assert_eq!(answer, Err(NO_NODE), "{path:?}");
     }
     // A megabyte and more of data is more than a request may have.
     let mut other = Session::open(server.port(), 20_000).expect("a session");
