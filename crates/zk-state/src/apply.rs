@@ -9,7 +9,7 @@ use std::sync::Arc;
 use zk_proto::txn::CreateTxn;
 use zk_proto::{Acl, ErrorCode, MultiResult, SessionId, Stat, StatPersisted, Txn, TxnHeader};
 
-use crate::node::{NodeKind, NodeRef};
+use crate::node::{NodeKind, NodeRef, shown_stat};
 use crate::path;
 use crate::state::ZkState;
 use crate::tree::NewNode;
@@ -163,13 +163,9 @@ impl ZkState {
     fn create(&mut self, header: &TxnHeader, txn: &CreateTxn, kind: NodeKind, events: &mut Vec<NodeEvent>) -> Outcome {
         let path = txn.path.as_str();
         let Some((parent_path, _)) = path::split_stored(path) else { return Outcome::Failed(ErrorCode::NoNode) };
-        let exists = self.tree.get(path).is_some();
-        if self.tree.child_changed(parent_path, Some(txn.parent_cversion), header.zxid).is_err() {
+        let Ok(parent_acl) = self.tree.child_changed(parent_path, Some(txn.parent_cversion), header.zxid) else {
             return Outcome::Failed(ErrorCode::NoNode);
-        }
-        if exists {
-            return Outcome::Failed(ErrorCode::NodeExists);
-        }
+        };
         let stat = StatPersisted {
             czxid: header.zxid,
             mzxid: header.zxid,
@@ -180,33 +176,35 @@ impl ZkState {
             ..StatPersisted::default()
         };
         let acl = self.tree.use_acl(&txn.acl);
-        let attached = self.tree.attach(NewNode { path, data: txn.data.as_deref(), acl, stat });
-        debug_assert_eq!(attached, Ok(()), "the parent was just changed");
-        self.tree.quota_created(path, txn.data.as_ref().map_or(0, bytes::Bytes::len));
+        if self.tree.attach(NewNode { path, data: txn.data.as_deref(), acl, stat }).is_err() {
+            self.tree.leave_acl(acl);
+            return Outcome::Failed(ErrorCode::NodeExists);
+        }
+        let data_len = txn.data.as_ref().map_or(0, bytes::Bytes::len);
+        self.tree.quota_created(path, data_len);
         events.push(NodeEvent::Created {
             path: path.to_owned(),
             acl: self.tree.acls().get(acl),
-            parent_acl: self.acl(parent_path),
+            parent_acl: self.tree.acls().get(parent_acl),
         });
-        match self.tree.get(path) {
-            Some(node) => Outcome::Created { path: path.to_owned(), stat: node.stat() },
-            None => Outcome::Failed(ErrorCode::NoNode),
-        }
+        let kind = self.tree.kind_of(stat.ephemeral_owner);
+        Outcome::Created { path: path.to_owned(), stat: shown_stat(&stat, kind, data_len, 0) }
     }
 
     fn delete(&mut self, header: &TxnHeader, path: &str, events: &mut Vec<NodeEvent>) -> Outcome {
         let Some((parent_path, _)) = path::split(path) else { return Outcome::Failed(ErrorCode::NoNode) };
         // The root is split into itself and nothing; no transaction deletes it.
-        if path == "/" || self.tree.child_changed(parent_path, None, header.zxid).is_err() {
+        if path == "/" {
             return Outcome::Failed(ErrorCode::NoNode);
         }
-        let acl = self.acl(path);
+        let Ok(parent_acl) = self.tree.child_changed(parent_path, None, header.zxid) else {
+            return Outcome::Failed(ErrorCode::NoNode);
+        };
         let data_len = self.data_len_for_quota(path);
-        if self.tree.detach(path).is_err() {
-            return Outcome::Failed(ErrorCode::NoNode);
-        }
+        let Ok(acl) = self.tree.detach(path) else { return Outcome::Failed(ErrorCode::NoNode) };
         self.tree.quota_deleted(path, data_len);
-        events.push(NodeEvent::Deleted { path: path.to_owned(), acl, parent_acl: self.acl(parent_path) });
+        let parent_acl = self.tree.acls().get(parent_acl);
+        events.push(NodeEvent::Deleted { path: path.to_owned(), acl, parent_acl });
         Outcome::Done
     }
 

@@ -300,7 +300,7 @@ pub(crate) mod record {
 }
 
 /// Stored counters as clients see them: stored `cversion` counts creates, shown it counts creates and deletes.
-fn shown_stat(stored: &StatPersisted, kind: NodeKind, data_length: usize, children: usize) -> Stat {
+pub(crate) fn shown_stat(stored: &StatPersisted, kind: NodeKind, data_length: usize, children: usize) -> Stat {
     Stat {
         czxid: stored.czxid,
         mzxid: stored.mzxid,

@@ -24,9 +24,10 @@ pub fn split(path: &str) -> Option<(&str, &str)> {
     path.rsplit_once('/')
 }
 
-/// As [`split`], for a path that a znode can have: `//a` would be split into `/`, which is the root, and `a`.
+/// As [`split`], for a path that a znode below the root can have: `//a` would be split into `/`, which is the root, and
+/// `a`; and the root itself into the root and nothing.
 pub(crate) fn split_stored(path: &str) -> Option<(&str, &str)> {
-    split(path).filter(|(parent, _)| *parent != "/")
+    split(path).filter(|(parent, name)| *parent != "/" && !name.is_empty())
 }
 
 /// Does a delete of this path never succeed?
@@ -107,6 +108,8 @@ mod tests {
         assert_eq!(split("/"), Some(("", "")));
         assert_eq!(split("a"), None);
         assert_eq!(split_stored("/a"), Some(("", "a")));
-        assert_eq!(split_stored("//a"), None);
+        for path in ["//a", "/", "/a/", "a"] {
+            assert_eq!(split_stored(path), None, "{path}");
+        }
     }
 }

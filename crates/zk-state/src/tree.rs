@@ -34,6 +34,12 @@ pub struct Tree {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Missing;
 
+/// A znode that was changed: how long its data was before, and which ACL it has now.
+struct Changed {
+    old_len: usize,
+    acl: AclId,
+}
+
 /// Why a znode could not be put into the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotAttached {
@@ -213,9 +219,10 @@ impl Tree {
         self.digest = self.digest.plus(digest);
     }
 
-    /// Takes a leaf out; its ACL's use is counted down.
-    pub(crate) fn detach(&mut self, path: &str) -> Result<(), Missing> {
+    /// Takes a leaf out; its ACL's use is counted down. The ACL it had.
+    pub(crate) fn detach(&mut self, path: &str) -> Result<Arc<[Acl]>, Missing> {
         let found = self.nodes.find(path).filter(|found| found.handle != self.nodes.root()).ok_or(Missing)?;
+        let acl = self.acls.get(self.nodes.node(found.handle).acl_id());
         self.nodes.unlink(found);
         // Transactions delete leaves only; replay over a fuzzy snapshot may not.
         let mut open = vec![(path.to_owned(), found.handle)];
@@ -226,7 +233,7 @@ impl Tree {
             }
             self.forget(&path, handle);
         }
-        Ok(())
+        Ok(acl)
     }
 
     fn forget(&mut self, path: &str, handle: Handle) {
@@ -258,9 +265,9 @@ impl Tree {
         }
     }
 
-    /// A child of `path` was made or deleted: raises its counters, never lowers them.
-    pub(crate) fn child_changed(&mut self, path: &str, cversion: Option<i32>, zxid: Zxid) -> Result<(), Missing> {
-        self.change(path, Data::Same, |meta| match cversion {
+    /// A child of `path` was made or deleted: raises its counters, never lowers them. Which ACL it has.
+    pub(crate) fn child_changed(&mut self, path: &str, cversion: Option<i32>, zxid: Zxid) -> Result<AclId, Missing> {
+        let changed = self.change(path, Data::Same, |meta| match cversion {
             Some(cversion) => {
                 let cversion = if cversion == -1 { meta.stat.cversion.wrapping_add(1) } else { cversion };
                 if cversion > meta.stat.cversion {
@@ -269,8 +276,8 @@ impl Tree {
                 }
             }
             None => meta.stat.pzxid = meta.stat.pzxid.max(zxid),
-        })
-        .map(|_| ())
+        })?;
+        Ok(changed.acl)
     }
 
     pub(crate) fn set_data(
@@ -279,8 +286,8 @@ impl Tree {
         data: Option<&[u8]>,
         stat: impl FnOnce(&mut StatPersisted),
     ) -> Result<(), Missing> {
-        let old_len = self.change(path, Data::New(data), |meta| stat(&mut meta.stat))?;
-        self.data_bytes = self.data_bytes + data.map_or(0, <[u8]>::len) as u64 - old_len as u64;
+        let changed = self.change(path, Data::New(data), |meta| stat(&mut meta.stat))?;
+        self.data_bytes = self.data_bytes + data.map_or(0, <[u8]>::len) as u64 - changed.old_len as u64;
         Ok(())
     }
 
@@ -295,8 +302,8 @@ impl Tree {
         changed.map(|_| ())
     }
 
-    /// Changes a znode and keeps the digest true; how long its data was.
-    fn change(&mut self, path: &str, data: Data<'_>, change: impl FnOnce(&mut Meta)) -> Result<usize, Missing> {
+    /// Changes a znode and keeps the digest true.
+    fn change(&mut self, path: &str, data: Data<'_>, change: impl FnOnce(&mut Meta)) -> Result<Changed, Missing> {
         let found = self.nodes.find(path).ok_or(Missing)?;
         let node = self.nodes.node(found.handle);
         let path = path::stored(path);
@@ -316,7 +323,7 @@ impl Tree {
         if !path::is_outside_digest(path) {
             self.digest = self.digest.minus(before).plus(digest::node(content, &meta.stat));
         }
-        Ok(old_len)
+        Ok(Changed { old_len, acl: meta.acl })
     }
 
     /// What kind of znode this owner marks.
@@ -345,6 +352,11 @@ impl Tree {
     /// Interns a list and counts one znode more that has it.
     pub(crate) fn use_acl(&mut self, acls: &[Acl]) -> AclId {
         self.acls.add(acls)
+    }
+
+    /// Counts one znode less that has an interned list.
+    pub(crate) fn leave_acl(&mut self, acl: AclId) {
+        self.acls.remove_user(acl);
     }
 
     /// Counts one znode more that has an interned list.
@@ -400,7 +412,7 @@ mod tests {
             assert_eq!(tree.attach(new), Ok(()));
         }
         assert_eq!(tree.descendants("/"), 2_003);
-        assert_eq!(tree.detach("/x"), Ok(()));
+        assert!(tree.detach("/x").is_ok());
         assert_eq!(
             (tree.node_count(), tree.digest(), tree.approximate_data_size()),
             (5, before, Tree::new().data_bytes)
@@ -420,7 +432,7 @@ mod tests {
             for (at, path) in paths.iter().enumerate().step_by(7) {
                 let data = vec![at as u8; round + at % 5];
                 assert_eq!(tree.set_data(path, Some(&data), |stat| stat.version += 1 << (round % 23)), Ok(()));
-                assert_eq!(tree.child_changed(path, Some(round as i32), Zxid(round as i64)), Ok(()));
+                assert_eq!(tree.child_changed(path, Some(round as i32), Zxid(round as i64)), Ok(AclId::OPEN));
             }
         }
         for (at, path) in paths.iter().enumerate() {
