@@ -192,6 +192,7 @@ pub fn exception_name(code: ErrorCode) -> String {
         ErrorCode::InvalidProducerIdMapping => "InvalidPidMappingException",
         ErrorCode::InvalidTransactionTimeout => "InvalidTxnTimeoutException",
         ErrorCode::NonEmptyGroup => "GroupNotEmptyException",
+        ErrorCode::NetworkException => "NetworkException",
         other => return format!("org.apache.kafka.common.errors.{}Exception", camel_case(other.name())),
     };
     format!("org.apache.kafka.common.errors.{class}")
@@ -217,6 +218,7 @@ mod tests {
         assert_eq!(name(ErrorCode::UnknownTopicOrPartition), "UnknownTopicOrPartitionException");
         assert_eq!(name(ErrorCode::NotLeaderOrFollower), "NotLeaderOrFollowerException");
         assert_eq!(name(ErrorCode::TopicAlreadyExists), "TopicExistsException");
+        assert_eq!(name(ErrorCode::NetworkException), "NetworkException");
         assert_eq!(exception_name(ErrorCode::InvalidRecord), "org.apache.kafka.common.InvalidRecordException");
     }
 

@@ -8,7 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vfs::{OsVfs, Vfs as _};
+use vfs::{OpenMode, OsVfs, Vfs as _};
+
+const STATUS_MAX: usize = 16 * 1024;
 
 /// The end of a server, or of a part of it. Clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -93,8 +95,8 @@ pub struct Signals {
 impl Signals {
     /// Catches SIGTERM, SIGINT and SIGHUP from now on. A runtime must be running.
     pub fn catch() -> io::Result<Signals> {
-        let status = OsVfs.read(Path::new("/proc/self/status")).unwrap_or_default();
-        let ignored = ignored(&String::from_utf8_lossy(&status));
+        // Without /proc nothing counts as ignored.
+        let ignored = own_status().map_or(0, |status| ignored(&status));
         let catch = |kind: SignalKind| -> io::Result<Option<Signal>> {
             let is_ignored = ignored >> (kind.as_raw_value() - 1) & 1 == 1;
             if is_ignored { Ok(None) } else { signal(kind).map(Some) }
@@ -132,6 +134,14 @@ async fn next(signal: &mut Option<Signal>) {
     }
 }
 
+/// `/proc/self/status`. Such a file has no length: it is read in one go, for which there is room enough.
+fn own_status() -> io::Result<String> {
+    let file = OsVfs.open(Path::new("/proc/self/status"), OpenMode::Read)?;
+    let mut bytes = vec![0; STATUS_MAX];
+    let length = file.read_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
 /// The set of ignored signals in a `/proc/PID/status`, signal N as bit N-1; empty where there is none.
 fn ignored(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -151,6 +161,7 @@ mod tests {
     fn ignored_signals_are_read_from_the_kernels_words() {
         assert_eq!(ignored("Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001001\n"), 0x1001);
         assert_eq!(ignored("Name:\tx\n"), 0);
+        assert!(own_status().unwrap().contains("SigIgn:"));
         assert_eq!([exit_code("SIGHUP"), exit_code("SIGINT"), exit_code("SIGTERM")], [129, 130, 143]);
     }
 
