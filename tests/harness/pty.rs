@@ -61,8 +61,9 @@ impl Terminal {
     ///
     /// # Panics
     /// When it cannot be started.
+    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this one call")]
     pub fn start(command: Command) -> Terminal {
-        let process = UnixProcess::spawn_command(command).expect("the program starts");
+        let process = UnixProcess::spawn_command(as_for_a_person(&command)).expect("the program starts");
         let handle = || process.get_raw_handle().expect("a descriptor is free");
         let (keyboard, window) = (handle(), handle());
         let screen = Arc::new(Screen::default());
@@ -220,6 +221,23 @@ impl Terminal {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
         (self.screen(), self.code.unwrap_or_default())
     }
+}
+
+/// The same program, which Ctrl-C and a closed window end even if the tests run where both are ignored (a shell's
+/// background, `nohup`): programs keep to what was ignored before them.
+fn as_for_a_person(command: &Command) -> Command {
+    let mut person = Command::new("env");
+    person.arg("--default-signal=INT,HUP").arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => person.env(key, value),
+            None => person.env_remove(key),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        person.current_dir(dir);
+    }
+    person
 }
 
 fn text(bytes: &[u8]) -> String {

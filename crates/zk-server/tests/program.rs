@@ -33,7 +33,9 @@ impl Drop for Scratch {
 }
 
 fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zookeeper-server-start"));
+    // Whoever runs the tests may ignore signals, and the program keeps to what was ignored before it.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,HUP", env!("CARGO_BIN_EXE_zookeeper-server-start")]);
     for variable in
         ["KAFKA_PID_DIR", "KAFKA_LOG_LEVEL", "RUST_LOG", "KAFKA_OPTS", "JVMFLAGS", "JVM_FLAGS", "SERVER_JVMFLAGS"]
     {
