@@ -23,6 +23,23 @@ const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 "#;
 
+/// What 3.9 changed is compared with this one; it needs two jars that its own POM leaves to others.
+const POM_ZOOKEEPER_39: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>tests</groupId><artifactId>apache-zookeeper</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.zookeeper</groupId><artifactId>zookeeper</artifactId><version>3.9.3</version>
+      <exclusions>
+        <exclusion><groupId>ch.qos.logback</groupId><artifactId>*</artifactId></exclusion>
+      </exclusions>
+    </dependency>
+    <dependency><groupId>io.dropwizard.metrics</groupId><artifactId>metrics-core</artifactId><version>4.1.12.1</version></dependency>
+    <dependency><groupId>org.xerial.snappy</groupId><artifactId>snappy-java</artifactId><version>1.1.10.5</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+"#;
+
 const SERVER_LOG: &str = "log4j.rootLogger=INFO, out
 log4j.appender.out=org.apache.log4j.ConsoleAppender
 log4j.appender.out.layout=org.apache.log4j.PatternLayout
@@ -42,16 +59,27 @@ impl Apache {
     /// When Java or Maven cannot be installed, or the artefacts cannot be fetched.
     pub fn get() -> &'static Apache {
         static APACHE: OnceLock<Apache> = OnceLock::new();
-        APACHE.get_or_init(|| {
-            let home = repository().join("target/apache-3.9.1");
-            fs::create_dir_all(&home).expect("target/ can be written");
-            let lock = File::create(home.join("lock")).expect("target/ can be written");
-            lock.lock().expect("the file system has locks");
-            if !home.join("complete").exists() {
-                fetch(&home);
-            }
-            Apache { home }
-        })
+        APACHE.get_or_init(|| Apache::installed("target/apache-3.9.1", POM))
+    }
+
+    /// ZooKeeper 3.9.3 alone, of which only the server is of use; fetched on the first call.
+    ///
+    /// # Panics
+    /// As [`Apache::get`].
+    pub fn zookeeper_3_9() -> &'static Apache {
+        static APACHE: OnceLock<Apache> = OnceLock::new();
+        APACHE.get_or_init(|| Apache::installed("target/apache-zookeeper-3.9.3", POM_ZOOKEEPER_39))
+    }
+
+    fn installed(dir: &str, pom: &str) -> Apache {
+        let home = repository().join(dir);
+        fs::create_dir_all(&home).expect("target/ can be written");
+        let lock = File::create(home.join("lock")).expect("target/ can be written");
+        lock.lock().expect("the file system has locks");
+        if !home.join("complete").exists() {
+            fetch(&home, pom);
+        }
+        Apache { home }
     }
 
     /// A program of theirs under the name of its script, such as `kafka-topics`.
@@ -91,10 +119,10 @@ impl Apache {
     }
 }
 
-fn fetch(home: &std::path::Path) {
+fn fetch(home: &std::path::Path, pom: &str) {
     ensure_program("java", "openjdk-17-jre-headless");
     ensure_program("mvn", "maven");
-    fs::write(home.join("pom.xml"), POM).expect("target/ can be written");
+    fs::write(home.join("pom.xml"), pom).expect("target/ can be written");
     let fetched = Command::new("mvn")
         .args(["-q", "-B", "dependency:copy-dependencies"])
         .arg(format!("-DoutputDirectory={}", home.join("libs").display()))

@@ -20,6 +20,8 @@ pub struct ZooKeeper {
     dir: PathBuf,
     /// Words before the program's own: a program that runs it, with its options.
     under: Vec<String>,
+    /// Which of Apache's it is.
+    apache: fn() -> &'static Apache,
     running: Option<(Running, Option<JvmPermit>)>,
 }
 
@@ -45,7 +47,12 @@ impl ZooKeeper {
             dir.join("data").display()
         );
         fs::write(dir.join("zookeeper.properties"), config).expect("the test's directory can be written");
-        ZooKeeper { kind, port, dir: dir.to_owned(), under: Vec::new(), running: None }
+        ZooKeeper { kind, port, dir: dir.to_owned(), under: Vec::new(), apache: Apache::get, running: None }
+    }
+
+    /// From the next start on Apache's is 3.9.3.
+    pub fn use_3_9(&mut self) {
+        self.apache = Apache::zookeeper_3_9;
     }
 
     /// From the next start on it runs under another program: `strace`, `prlimit`, `env`, with their options.
@@ -63,7 +70,7 @@ impl ZooKeeper {
     fn command(&self) -> Command {
         let mut command = match self.kind {
             Kind::Ours => Command::new(programs().join("zookeeper-server-start")),
-            Kind::Apache => Apache::get().command("zookeeper-server-start"),
+            Kind::Apache => (self.apache)().command("zookeeper-server-start"),
         };
         command.arg(self.dir.join("zookeeper.properties"));
         let [program, options @ ..] = self.under.as_slice() else { return command };

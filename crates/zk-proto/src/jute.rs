@@ -240,10 +240,10 @@ impl Jute for i64 {
     }
 }
 
-/// Java reads 1 as true and every other byte as false.
+/// Java reads 0 as false and every other byte as true.
 impl Jute for bool {
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        reader.array().map(|[byte]| byte == 1)
+        reader.array().map(|[byte]| byte != 0)
     }
 
     fn write(&self, out: &mut Writer) {

@@ -29,7 +29,7 @@ impl Random {
 /// Which of Apache's servers is beside ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
-    /// 3.8: see [`Line::watches`].
+    /// 3.8: see [`History::watches`].
     V38,
     /// 3.9.
     V39,
@@ -38,8 +38,8 @@ pub(super) enum Line {
 /// What a session does next.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A request: op, body, and whether the order of the events of one transaction is Apache's hash table's.
-    Ask { op: i32, body: Body, unordered: bool },
+    /// A request: op and body.
+    Ask { op: i32, body: Body },
     /// The connection breaks and the session comes back.
     Reconnect,
     /// The session ends, and a new one begins in its place.
@@ -95,7 +95,7 @@ impl History {
             96..=97 => self.auth(),
             _ => self.nonsense(),
         };
-        Step::Ask { op, body, unordered: false }
+        Step::Ask { op, body }
     }
 
     fn path(&mut self) -> String {
@@ -138,8 +138,14 @@ impl History {
         match self.random.below(12) {
             0 => (19, body.int(if odd { self.random.below(8) as i32 } else { 4 })),
             1 => {
-                let flags = if odd { self.random.below(8) as i32 } else { *self.random.pick(&[5, 6]) };
-                (21, body.int(flags).long(*self.random.pick(&[1_000_000_000, 0, -1, 0xff_ffff_ffff, 0x100_0000_0000])))
+                // Without a time to live a znode of another kind would be made, and end Apache's server.
+                let ttls = [1_000_000_000, 0, -1, 0xff_ffff_ffff, 0x100_0000_0000];
+                let (flags, ttl) = if odd {
+                    (self.random.below(8) as i32, ttls[0])
+                } else {
+                    (*self.random.pick(&[5, 6]), *self.random.pick(&ttls))
+                };
+                (21, body.int(flags).long(ttl))
             }
             other => {
                 let flags = if odd { self.random.below(9) as i32 - 1 } else { *self.random.pick(&[0, 0, 0, 1, 2, 3]) };
@@ -182,23 +188,15 @@ impl History {
     /// removed at once.
     fn watches(&mut self) -> (i32, Body) {
         let path = self.path();
-        let kind = kind_of(&path);
-        let free = self.line == Line::V39;
-        let mode = match kind {
-            _ if free || self.random.one_in(20) => *self.random.pick(&[0, 1, 0, 1, 2]),
-            Watch::Once => return self.remove_or_check(&path, &[1, 2, 3, 9]),
-            Watch::Persistent => 0,
-            Watch::Recursive => 1,
+        let (modes, kinds): (&[i32], &[i32]) = match (self.line, kind_of(&path)) {
+            (Line::V39, _) => (&[0, 1, 2], &[1, 2, 3, 4, 5, 9]),
+            (Line::V38, Watch::Once) => (&[2], &[1, 2, 3, 9]),
+            (Line::V38, Watch::Persistent) => (&[0], &[3]),
+            (Line::V38, Watch::Recursive) => (&[1], &[3]),
         };
-        if kind == Watch::Once && !free && mode != 2 {
-            return self.set_watches();
-        }
-        if !free && mode != 2 && (mode == 1) != (kind == Watch::Recursive) {
-            return self.set_watches();
-        }
         match self.random.below(10) {
-            0..=5 => (106, Body::default().text(&path).int(mode)),
-            6..=7 => self.remove_or_check(&path, if free { &[1, 2, 3, 4, 5, 9] } else { &[3] }),
+            0..=4 => (106, Body::default().text(&path).int(*self.random.pick(modes))),
+            5..=7 => self.remove_or_check(&path, kinds),
             _ => self.set_watches(),
         }
     }
@@ -302,6 +300,7 @@ impl History {
     }
 }
 
+/// Which watches a path has beside a 3.8 server.
 #[derive(PartialEq, Eq)]
 enum Watch {
     Once,

@@ -189,10 +189,12 @@ impl<'a> Cursor<'a> {
         )
     }
 
+    /// In any order: `auth` stands for the ids of a connection.
     fn acl(&mut self) -> String {
         let count = self.int();
-        let entries: Vec<String> =
+        let mut entries: Vec<String> =
             (0..count).map(|_| format!("{}:{}:{}", self.int(), self.text(), self.text())).collect();
+        entries.sort_unstable();
         entries.join(" ")
     }
 
@@ -241,7 +243,10 @@ pub(super) fn shown(op: i32, reply: &Reply, sessions: &[i64]) -> String {
             15 | 19 | 21 => format!("{} {}", cursor.text(), cursor.stat(sessions)),
             104 | 106 => cursor.int().to_string(),
             107 => {
-                (0..cursor.int()).flat_map(|_| [cursor.text(), ":".to_owned(), cursor.text(), " ".to_owned()]).collect()
+                let mut ids: Vec<String> =
+                    (0..cursor.int()).map(|_| format!("{}:{}", cursor.text(), cursor.text())).collect();
+                ids.sort_unstable();
+                ids.join(" ")
             }
             _ => String::new(),
         };
