@@ -21,7 +21,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("<PORT>", r"\d+"),
     ("<PID>", r"\d+"),
     ("<HASH>", "[0-9a-f]+"),
-    ("<SESSION_ID>", "0x[0-9a-f]+"),
+    ("<SESSION_ID>", r"(0x[0-9a-f]+|\d+)"),
     ("<ZXID>", "0x[0-9a-f]+"),
     ("<PRODUCER_ID>", r"\d+"),
     ("<CRC>", r"\d+"),

@@ -47,7 +47,8 @@ fn a_taken_port_names_its_process() {
     assert_eq!(second.code, 1);
 
     let file = dir.join("z.properties");
-    let text = format!("dataDir={}\nclientPort={}\n", dir.join("other").display(), zookeeper.port());
+    let text =
+        format!("dataDir={}\nclientPort={}\nadmin.enableServer=false\n", dir.join("other").display(), zookeeper.port());
     fs::write(&file, text).expect("the test's directory can be written");
     let second = run_server("zookeeper-server-start", &file);
     let holder = format!("process {}", zookeeper.process().id());
@@ -68,7 +69,8 @@ fn a_data_directory_in_use_is_left_alone() {
     let file = dir.join("z.properties");
     let data = zookeeper.data();
     let data = data.parent().expect("version-2 is below it");
-    fs::write(&file, format!("dataDir={}\nclientPort={}\n", data.display(), free_port())).expect("it can be written");
+    fs::write(&file, format!("dataDir={}\nclientPort={}\nadmin.enableServer=false\n", data.display(), free_port()))
+        .expect("it can be written");
     let second = run_server("zookeeper-server-start", &file);
     says(&second, &["is in use by another server", &data.display().to_string()]);
     assert_eq!(second.code, 3);
@@ -164,7 +166,11 @@ fn a_bad_setting_is_told_with_file_and_line() {
     let file = dir.join("z.properties");
     for (line, text) in [("tickTime=abc", "For input string: \"abc\""), ("clientPort=99999", "port out of range:99999")]
     {
-        fs::write(&file, format!("# a comment\ndataDir={}\n{line}\n", dir.join("data").display())).expect("written");
+        fs::write(
+            &file,
+            format!("# a comment\ndataDir={}\n{line}\nadmin.enableServer=false\n", dir.join("data").display()),
+        )
+        .expect("written");
         let output = run_server("zookeeper-server-start", &file);
         says(&output, &[text, &format!("{}, line 3", file.display())]);
         assert_eq!(output.code, 2);

@@ -18,6 +18,8 @@ const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>3.9.1</version></dependency>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>3.9.1</version></dependency>
+    <dependency><groupId>org.eclipse.jetty</groupId><artifactId>jetty-server</artifactId><version>9.4.57.v20241219</version></dependency>
+    <dependency><groupId>org.eclipse.jetty</groupId><artifactId>jetty-servlet</artifactId><version>9.4.57.v20241219</version></dependency>
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId><version>1.7.36</version></dependency>
   </dependencies>
 </project>
@@ -39,6 +41,9 @@ const POM_ZOOKEEPER_39: &str = r#"<project xmlns="http://maven.apache.org/POM/4.
   </dependencies>
 </project>
 "#;
+
+/// Stands beside the jars when all are there; named anew when there are others.
+const COMPLETE: &str = "complete-2";
 
 const SERVER_LOG: &str = "log4j.rootLogger=INFO, out
 log4j.appender.out=org.apache.log4j.ConsoleAppender
@@ -76,7 +81,7 @@ impl Apache {
         fs::create_dir_all(&home).expect("target/ can be written");
         let lock = File::create(home.join("lock")).expect("target/ can be written");
         lock.lock().expect("the file system has locks");
-        if !home.join("complete").exists() {
+        if !home.join(COMPLETE).exists() {
             fetch(&home, pom);
         }
         Apache { home }
@@ -132,7 +137,7 @@ fn fetch(home: &std::path::Path, pom: &str) {
     fs::write(home.join("server.log4j"), SERVER_LOG).expect("target/ can be written");
     let tools = SERVER_LOG.replace("INFO, out", "WARN, out") + "log4j.appender.out.Target=System.err\n";
     fs::write(home.join("tools.log4j"), tools).expect("target/ can be written");
-    fs::write(home.join("complete"), "").expect("target/ can be written");
+    fs::write(home.join(COMPLETE), "").expect("target/ can be written");
 }
 
 fn class_of(program: &str) -> (&'static str, &'static str, &'static str) {

@@ -41,6 +41,15 @@ impl RawZk {
 
     /// Creates a persistent node; `Ok(false)` if it is there already.
     pub fn create(&mut self, path: &str, data: &[u8]) -> io::Result<bool> {
+        self.create_as(path, data, 0)
+    }
+
+    /// Creates an empty node that goes with the session; `Ok(false)` if it is there already.
+    pub fn create_ephemeral(&mut self, path: &str) -> io::Result<bool> {
+        self.create_as(path, &[], 1)
+    }
+
+    fn create_as(&mut self, path: &str, data: &[u8], flags: i32) -> io::Result<bool> {
         let mut body = text(path);
         body.extend((data.len() as u32).to_be_bytes());
         body.extend(data);
@@ -48,7 +57,7 @@ impl RawZk {
         body.extend(31i32.to_be_bytes());
         body.extend(text("world"));
         body.extend(text("anyone"));
-        body.extend(0i32.to_be_bytes());
+        body.extend(flags.to_be_bytes());
         match self.call(1, &body)? {
             (0, _) => Ok(true),
             (-110, _) => Ok(false),
@@ -58,8 +67,17 @@ impl RawZk {
 
     /// A node's data, and its stat as it came over the wire.
     pub fn get(&mut self, path: &str) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        self.get_data(path, false)
+    }
+
+    /// The same, and a watch of the node is left.
+    pub fn watch(&mut self, path: &str) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        self.get_data(path, true)
+    }
+
+    fn get_data(&mut self, path: &str, watch: bool) -> io::Result<(Vec<u8>, Vec<u8>)> {
         let mut body = text(path);
-        body.push(0);
+        body.push(u8::from(watch));
         let (error, reply) = self.call(4, &body)?;
         if error != 0 {
             return Err(io::Error::other(format!("getData {path}: error {error}")));

@@ -6,4 +6,5 @@ mod data_dirs;
 mod differential;
 mod frames;
 mod groups;
+mod operators;
 mod tutorial;

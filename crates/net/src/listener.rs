@@ -1,8 +1,9 @@
 //! The accept loop's inside: bind, accept, limits, and what to do when there are no descriptors left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -184,6 +185,8 @@ pub enum Incoming {
 pub struct Listener {
     socket: TcpListener,
     limits: Limits,
+    /// Connections that others have accepted; they come first.
+    adopted: VecDeque<TcpStream>,
     /// Descriptors ran out at the last try, which was logged.
     resting: bool,
 }
@@ -202,7 +205,7 @@ impl Listener {
                 other => other?,
             },
         };
-        Ok(Listener { socket, limits, resting: false })
+        Ok(Listener { socket, limits, adopted: VecDeque::new(), resting: false })
     }
 
     /// Where it listens, with the port that was really taken.
@@ -210,10 +213,25 @@ impl Listener {
         self.socket.local_addr()
     }
 
+    /// Takes connections over that were accepted at this port elsewhere: [`Listener::accept`] gives them first.
+    pub fn adopt(&mut self, streams: Vec<std::net::TcpStream>) -> io::Result<()> {
+        for stream in streams {
+            stream.set_nonblocking(true)?;
+            self.adopted.push_back(TcpStream::from_std(stream)?);
+        }
+        Ok(())
+    }
+
     /// Waits for the next connection. Errors that concern one connection, or pass, do not come out. Cancel safe.
     pub async fn accept(&mut self) -> Incoming {
         loop {
             self.limits.room().await;
+            if let Some(socket) = self.adopted.pop_front() {
+                match self.take(socket) {
+                    Some(incoming) => return incoming,
+                    None => continue,
+                }
+            }
             match self.socket.accept().await {
                 Ok((socket, _)) => {
                     self.resting = false;
@@ -244,6 +262,12 @@ impl Listener {
         }
         self.resting = true;
         tokio::time::sleep(REST).await;
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -308,6 +332,19 @@ mod tests {
             let _one = accepted(listener.accept().await);
             limits.set_per_address(Some(0), HashMap::from([(Ipv4Addr::LOCALHOST.into(), 2)]));
             let _fourth = connect(&listener).await;
+            accepted(listener.accept().await);
+        });
+    }
+
+    #[test]
+    fn adopted_connections_come_first() {
+        run(async {
+            let mut listener = local(&Limits::none());
+            let early = connect(&listener).await;
+            let accepted_elsewhere = listener.socket.accept().await.unwrap().0.into_std().unwrap();
+            let _late = connect(&listener).await;
+            listener.adopt(vec![accepted_elsewhere]).unwrap();
+            assert_eq!(accepted(listener.accept().await).stream.peer(), early.local_addr().unwrap());
             accepted(listener.accept().await);
         });
     }

@@ -158,19 +158,21 @@ impl Client {
             && (!busy || self.queue.is_empty())
     }
 
-    /// Tells it of a change, if it may know.
-    pub(crate) fn notify(&mut self, rules: Rules, kind: i32, path: &str, acls: Option<&[Acl]>) {
+    /// Tells it of a change, if it may know. The bytes that were appended.
+    pub(crate) fn notify(&mut self, rules: Rules, kind: i32, path: &str, acls: Option<&[Acl]>) -> u64 {
         let allowed = rules.skip_acl || acls.is_none_or(|acls| acl::allows(acls, Permissions::READ, &self.ids));
         if !allowed {
-            return;
+            return 0;
         }
+        let mut bytes = 0;
         if self.out.len() > UNSENT_LIMIT {
             self.dead = true;
         } else {
-            Replies(&mut self.out).notification(kind, path);
+            bytes = Replies(&mut self.out).notification(kind, path);
             self.figures.sent += 1;
         }
         self.wake();
+        bytes as u64
     }
 
     /// Closes it when everything is sent.

@@ -17,6 +17,7 @@ use zk_state::WatcherId;
 
 use crate::client::java_address;
 use crate::four_letter::{self, Word};
+use crate::metrics::definitions as measured;
 use crate::pipeline::Pipeline;
 
 /// How long, and how much, is read from a client that is being closed. Without, the system would throw away the last
@@ -44,7 +45,13 @@ pub(crate) async fn serve(accepted: Accepted, pipeline: SharedPipeline, shutdown
     let (ours, _) = connection.pipeline.borrow().is_ending(id);
     connection.pipeline.borrow_mut().disconnect(id);
     match ended {
-        Ok(()) if !ours && !shutdown.has_begun() => connection.linger().await,
+        Ok(()) if !ours && !shutdown.has_begun() => {
+            let (pipeline, clock) = (Rc::clone(&connection.pipeline), connection.pipeline.borrow().clock.clone());
+            let began = clock.now().tick;
+            connection.linger().await;
+            let took = clock.now().tick.since(began);
+            pipeline.borrow_mut().registry.add(measured::SOCKET_CLOSING_TIME, took);
+        }
         Ok(()) => {}
         Err(error) => tracing::info!(target: CONNECTION, "Closing connection of {}: {error}", java_address(peer)),
     }
@@ -70,7 +77,7 @@ impl Connection {
             Ok(Ok(false)) => Ok(()),
             Ok(Err(error)) => Err(error),
             Err(_) => {
-                self.pipeline.borrow_mut().figures.sessionless_expired += 1;
+                self.pipeline.borrow_mut().registry.count(measured::SESSIONLESS_EXPIRED, 1);
                 Err(io::Error::new(io::ErrorKind::TimedOut, format!("no session within {sessionless_ms} ms")).into())
             }
         }
@@ -82,7 +89,8 @@ impl Connection {
             return Ok(false);
         }
         if let Some(word) = self.frames.buffered().first_chunk::<4>().and_then(|bytes| Word::recognize(*bytes)) {
-            let answer = four_letter::answer(&mut self.pipeline.borrow_mut(), self.id, word);
+            let mask = if word.brings_mask() { self.mask().await? } else { None };
+            let answer = four_letter::answer(&self.pipeline, self.id, word, mask).await;
             self.write.write_all(answer.as_bytes()).await?;
             return Ok(false);
         }
@@ -93,6 +101,18 @@ impl Connection {
             }
             None => Ok(false),
         }
+    }
+
+    /// The eight bytes behind `stmk`, if they come.
+    async fn mask(&mut self) -> Result<Option<i64>, FrameError> {
+        let came = self.frames.fill(&mut self.read, 12).await?;
+        Ok(self
+            .frames
+            .buffered()
+            .get(4..12)
+            .filter(|_| came)
+            .and_then(|mask| mask.try_into().ok())
+            .map(i64::from_be_bytes))
     }
 
     async fn exchange(&mut self) -> Result<(), FrameError> {

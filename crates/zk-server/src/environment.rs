@@ -5,6 +5,7 @@
 
 use std::os::fd::OwnedFd;
 
+use crate::config::is_property;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 
 /// The Apache version whose protocol and formats are spoken, with our own version in place of a commit.
@@ -30,13 +31,55 @@ pub(crate) fn environment() -> Vec<(&'static str, String)> {
         ("os.name", text(system.sysname())),
         ("os.arch", text(system.machine())),
         ("os.version", text(system.release())),
-        ("user.name", variable("USER")),
+        ("user.name", user()),
         ("user.home", variable("HOME")),
         ("user.dir", std::env::current_dir().map_or_else(|_| missing(), |dir| dir.display().to_string())),
         ("os.memory.free", memory("MemAvailable:")),
         ("os.memory.max", memory("MemTotal:")),
         ("os.memory.total", memory("MemTotal:")),
     ]
+}
+
+/// What a Java process calls its system properties: of Java's own those that are true here, and the server's settings.
+pub(crate) fn system_properties(settings: &[(String, String)]) -> Vec<(String, String)> {
+    let own = environment().into_iter().filter(|(name, value)| {
+        let of_java = name.starts_with("os.") && !name.starts_with("os.memory") || name.starts_with("user.");
+        (of_java || *name == "java.io.tmpdir") && value != "<NA>"
+    });
+    let fixed =
+        [("file.encoding", "UTF-8"), ("file.separator", "/"), ("line.separator", "\n"), ("path.separator", ":")];
+    let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let own = own.map(|(name, value)| (name.to_owned(), value));
+    let settings = settings.iter().filter(|(name, _)| is_property(name)).cloned();
+    let mut all: Vec<(String, String)> = own.chain(fixed).chain(settings).collect();
+    all.sort();
+    all
+}
+
+/// Figures of this process under the names that every Prometheus client has for them.
+pub(crate) fn process() -> Vec<(&'static str, f64)> {
+    let Some(stat) = read("/proc/self/stat") else { return Vec::new() };
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return Vec::new() };
+    let fields: Vec<f64> = fields.split(' ').map(|field| field.trim().parse().unwrap_or(0.0)).collect();
+    // Numbered as in proc(5), where the first field behind the name is the third.
+    let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0.0);
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    let booted = read("/proc/stat").and_then(|stat| {
+        stat.lines().find_map(|line| line.strip_prefix("btime ")).and_then(|time| time.trim().parse::<f64>().ok())
+    });
+    vec![
+        ("process_cpu_seconds_total", (field(14) + field(15)) / ticks),
+        ("process_start_time_seconds", booted.unwrap_or(0.0) + field(22) / ticks),
+        ("process_open_fds", open_files().unwrap_or(0) as f64),
+        ("process_max_fds", open_files_max().unwrap_or(0) as f64),
+        ("process_virtual_memory_bytes", field(23)),
+        ("process_resident_memory_bytes", field(24) * rustix::param::page_size() as f64),
+    ]
+}
+
+/// The user as whom this process runs.
+pub(crate) fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "<NA>".into())
 }
 
 /// Open descriptors of this process.

@@ -1,12 +1,17 @@
 //! The four-letter words: one word in place of a session, one answer, the end.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use jiff::Timestamp;
 use zk_state::WatcherId;
 
-use crate::client::{Client, Stage, java_address};
+use crate::client::java_address;
+use crate::config::ServerConfig;
+use crate::connection::SharedPipeline;
 use crate::environment;
-use crate::metrics::Summary;
+use crate::facts::{self, ConnectionFacts, Measured};
+use crate::metrics::{java_double, monitor};
 use crate::pipeline::Pipeline;
 
 /// A word that is recognised.
@@ -18,81 +23,157 @@ const WORDS: [&str; 18] = [
     "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok", "srst", "srvr", "stat",
     "stmk", "wchc", "wchp", "wchs",
 ];
+/// What a telnet sends when it is interrupted: there is no answer to it.
+const TELNET_CLOSE: [u8; 4] = [0xff, 0xf4, 0xff, 0xfd];
 
 impl Word {
     pub(crate) fn recognize(bytes: [u8; 4]) -> Option<Word> {
+        if bytes == TELNET_CLOSE {
+            return Some(Word(""));
+        }
         WORDS.into_iter().find(|word| word.as_bytes() == bytes).map(Word)
+    }
+
+    /// Do eight bytes follow it?
+    pub(crate) fn brings_mask(self) -> bool {
+        self.0 == "stmk"
     }
 }
 
-/// The answer to `word`, asked by the connection `id`.
-pub(crate) fn answer(pipeline: &mut Pipeline, id: WatcherId, word: Word) -> String {
-    pipeline.figures.received += 1;
-    if let Some(client) = pipeline.clients.get_mut(&id) {
-        client.figures.received += 1;
+/// The answer to `word`, asked by the connection `id`; `mask` is what came behind `stmk`.
+pub(crate) async fn answer(pipeline: &SharedPipeline, id: WatcherId, word: Word, mask: Option<i64>) -> String {
+    if word.0.is_empty() {
+        return String::new();
     }
-    let answer = if pipeline.config.whitelist.allows(word.0) {
-        execute(pipeline, word.0)
-    } else {
-        format!("{} is not executed because it is not in the whitelist.\n", word.0)
+    let allowed = {
+        let mut pipeline = pipeline.borrow_mut();
+        pipeline.figures.received += 1;
+        if let Some(client) = pipeline.clients.get_mut(&id) {
+            client.figures.received += 1;
+        }
+        pipeline.config.whitelist.allows(word.0)
     };
-    pipeline.figures.sent += 1;
+    let answer = if allowed { execute(pipeline, word.0, mask).await } else { not_allowed(word) };
+    pipeline.borrow_mut().figures.sent += 1;
     answer
 }
 
-fn execute(pipeline: &mut Pipeline, word: &str) -> String {
+/// The answer while nothing is served.
+pub(crate) fn answer_unserved(config: &ServerConfig, word: Word, mask: Option<i64>, trace_mask: &AtomicI64) -> String {
+    if word.0.is_empty() {
+        return String::new();
+    }
+    if !config.whitelist.allows(word.0) {
+        return not_allowed(word);
+    }
+    match word.0 {
+        "ruok" => "imok".into(),
+        "isro" => "null".into(),
+        "gtmk" => trace_mask.load(Ordering::Relaxed).to_string(),
+        "stmk" => set_trace_mask(trace_mask, mask),
+        "envi" => environment_lines(),
+        _ => "This ZooKeeper instance is not currently serving requests\n".into(),
+    }
+}
+
+fn not_allowed(word: Word) -> String {
+    format!("{} is not executed because it is not in the whitelist.\n", word.0)
+}
+
+/// Without the eight bytes there is no answer.
+fn set_trace_mask(trace_mask: &AtomicI64, mask: Option<i64>) -> String {
+    let Some(mask) = mask else { return String::new() };
+    trace_mask.store(mask, Ordering::Relaxed);
+    mask.to_string()
+}
+
+fn environment_lines() -> String {
+    let environment = environment::environment();
+    let pairs = environment.iter().map(|(name, value)| format!("{name}={value}"));
+    lines(["Environment:".to_owned()].into_iter().chain(pairs))
+}
+
+async fn execute(pipeline: &SharedPipeline, word: &str, mask: Option<i64>) -> String {
     match word {
         "ruok" => "imok".into(),
         "isro" => "rw".into(),
-        // The trace mask of a server that traces nothing by mask: Apache's default.
-        "gtmk" => "306".into(),
-        "srvr" => format!("{}{}", version(), server(pipeline)),
+        "gtmk" => pipeline.borrow().trace_mask.load(Ordering::Relaxed).to_string(),
+        "stmk" => set_trace_mask(&pipeline.borrow().trace_mask, mask),
+        "srvr" => format!("{}{}", version(), server(&pipeline.borrow())),
         "stat" => {
-            let clients: String = connections(pipeline).map(|client| brief(client) + "\n").collect();
-            format!("{}Clients:\n{clients}\n{}", version(), server(pipeline))
+            let clients = lines(facts::connections(pipeline).await.iter().map(brief));
+            format!("{}Clients:\n{clients}\n{}", version(), server(&pipeline.borrow()))
         }
-        "cons" => connections(pipeline).map(|client| full(client) + "\n").collect::<String>() + "\n",
-        "conf" => configuration(pipeline),
-        "dirs" => format!("datadir_size: {}\nlogdir_size: {}\n", data_size(pipeline), log_size(pipeline)),
-        "envi" => environment::environment()
-            .into_iter()
-            .fold("Environment:\n".to_owned(), |text, (name, value)| format!("{text}{name}={value}\n")),
+        "cons" => lines(facts::connections(pipeline).await.iter().map(full)) + "\n",
+        "conf" => configuration(pipeline).await,
+        "dirs" => {
+            let (data, log) = facts::dir_sizes(pipeline).await;
+            format!("datadir_size: {data}\nlogdir_size: {log}\n")
+        }
+        "dump" => dump(pipeline).await,
+        "envi" => environment_lines(),
+        "hash" => lines(pipeline.borrow().digests.iter().map(|(zxid, digest)| format!("{:x}: {}", zxid.0, digest.0))),
         "crst" => {
-            pipeline.clients.values_mut().for_each(|client| client.figures.reset());
+            pipeline.borrow_mut().reset_connections();
             "Connection stats reset.\n".into()
         }
         "srst" => {
-            pipeline.figures.reset();
+            pipeline.borrow_mut().reset_figures();
             "Server stats reset.\n".into()
         }
         "wchs" => {
-            let (watchers, paths) = pipeline.watches.data_watchers();
-            let (total, _) = pipeline.watches.counts();
-            format!("{watchers} connections watching {paths} paths\nTotal watches:{total}\n")
+            let summary = facts::watch_summary(pipeline).await;
+            format!(
+                "{} connections watching {} paths\nTotal watches:{}\n",
+                summary.connections, summary.paths, summary.watches
+            )
         }
-        "mntr" => monitor(pipeline),
+        "wchc" => grouped(facts::watches(pipeline).await) + "\n",
+        "wchp" => grouped(facts::watches_by_path(pipeline).await) + "\n",
+        "mntr" => {
+            let Measured { gauges, registry } = facts::measured(pipeline).await;
+            lines(monitor(&gauges, &registry).iter().map(|(name, value)| format!("zk_{name}\t{value}")))
+        }
         other => format!("{other} is not served.\n"),
     }
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.fold(String::new(), |mut text, line| {
+        text.push_str(&line);
+        text.push('\n');
+        text
+    })
+}
+
+/// Each key on a line, and below it what belongs to it.
+fn grouped<K: Display, V: Display>(groups: impl IntoIterator<Item = (K, Vec<V>)>) -> String {
+    let mut text = String::new();
+    for (key, values) in groups {
+        put(&mut text, format_args!("{key}\n"));
+        for value in values {
+            put(&mut text, format_args!("\t{value}\n"));
+        }
+    }
+    text
+}
+
+fn put(text: &mut String, more: fmt::Arguments<'_>) {
+    let appended = text.write_fmt(more);
+    debug_assert!(appended.is_ok(), "writing to a string does not fail");
 }
 
 fn version() -> String {
     format!("Zookeeper version: {}\n", environment::VERSION)
 }
 
-/// All connections, in the order in which they came.
-fn connections(pipeline: &Pipeline) -> impl Iterator<Item = &Client> {
-    let mut ids: Vec<&WatcherId> = pipeline.clients.keys().collect();
-    ids.sort_unstable();
-    ids.into_iter().map(|id| &pipeline.clients[id])
-}
-
 fn server(pipeline: &Pipeline) -> String {
     let figures = &pipeline.figures;
-    let Summary { max, .. } = figures.latency;
     format!(
-        "Latency min/avg/max: {}/{}/{max}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\nZxid: {}\nMode: standalone\nNode count: {}\n",
+        "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\nZxid: {}\nMode: standalone\nNode count: {}\n",
         figures.latency.min(),
         java_double(figures.latency.mean()),
+        figures.latency.max,
         figures.received,
         figures.sent,
         pipeline.clients.len(),
@@ -102,63 +183,47 @@ fn server(pipeline: &Pipeline) -> String {
     )
 }
 
-/// At most four decimals, at least one, as Java prints a rounded double.
-fn java_double(value: f64) -> String {
-    let text = format!("{value:.4}");
-    let text = text.trim_end_matches('0');
-    if text.ends_with('.') { format!("{text}0") } else { text.to_owned() }
-}
-
 /// A line of `stat`. In brackets is whether the server listens to it: not while it answers a word.
-fn brief(client: &Client) -> String {
-    let listens = u8::from(client.stage != Stage::New);
-    let figures = &client.figures;
+fn brief(connection: &ConnectionFacts) -> String {
     format!(
-        " {}[{listens}](queued={},recved={},sent={})",
-        java_address(client.peer),
-        client.queue.len(),
-        figures.received,
-        figures.sent
+        " {}[{}](queued={},recved={},sent={})",
+        java_address(connection.peer),
+        u8::from(connection.listens),
+        connection.queued,
+        connection.figures.received,
+        connection.figures.sent
     )
 }
 
-fn full(client: &Client) -> String {
-    let mut line = brief(client);
-    if client.stage == Stage::New {
-        return line;
-    }
+fn full(connection: &ConnectionFacts) -> String {
+    let mut line = brief(connection);
+    let Some((session, timeout_ms)) = connection.session else { return line };
     line.pop();
-    let figures = &client.figures;
-    let appended = write!(
-        line,
-        ",sid={},lop={},est={},to={},lcxid={:#x},lzxid={:#x},lresp={},llat={},minlat={},avglat={},maxlat={})",
-        client.session,
+    let figures = &connection.figures;
+    // Before its first request a client has no number of one.
+    let last_xid = if figures.last_xid < 0 { String::new() } else { format!("lcxid={:#x},", figures.last_xid) };
+    line + &format!(
+        ",sid={session},lop={},est={},to={timeout_ms},{last_xid}lzxid={:#x},lresp={},llat={},minlat={},avglat={},maxlat={})",
         figures.last_op,
         figures.established,
-        client.timeout_ms,
-        figures.last_xid,
         figures.last_zxid,
         figures.last_response,
         figures.last_latency,
         figures.latency.min(),
         figures.latency.mean() as u64,
         figures.latency.max
-    );
-    debug_assert!(appended.is_ok(), "writing to a string does not fail");
-    line
+    )
 }
 
-fn configuration(pipeline: &Pipeline) -> String {
+async fn configuration(pipeline: &SharedPipeline) -> String {
+    let (data_size, log_size) = facts::dir_sizes(pipeline).await;
+    let pipeline = pipeline.borrow();
     let config = &pipeline.config;
-    let data = config.data_dir.join("version-2");
-    let log = config.data_log_dir.as_ref().unwrap_or(&config.data_dir).join("version-2");
     format!(
-        "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\ndataLogSize={}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\nclientPortListenBacklog={}\nserverId=0\n",
+        "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={data_size}\ndataLogDir={}\ndataLogSize={log_size}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\nclientPortListenBacklog={}\nserverId=0\n",
         pipeline.local_port.map_or(-1, i32::from),
-        data.display(),
-        data_size(pipeline),
-        log.display(),
-        log_size(pipeline),
+        pipeline.dirs.snapshots_dir().display(),
+        pipeline.dirs.logs_dir().display(),
         config.tick_ms,
         config.max_client_connections,
         config.min_session_ms,
@@ -167,84 +232,32 @@ fn configuration(pipeline: &Pipeline) -> String {
     )
 }
 
-fn data_size(pipeline: &Pipeline) -> u64 {
-    pipeline.dir_size(pipeline.dirs.snapshots_dir())
+async fn dump(pipeline: &SharedPipeline) -> String {
+    let sessions = facts::expiring(pipeline).await;
+    let count: usize = sessions.iter().map(|bucket| bucket.sessions.len()).sum();
+    let mut text = format!("SessionTracker dump:\nSession Sets ({})/({count}):\n", sessions.len());
+    text +=
+        &grouped(sessions.into_iter().map(|bucket| (expiry_line(bucket.sessions.len(), bucket.wall), bucket.sessions)));
+    let ephemerals = facts::ephemerals(pipeline).await;
+    put(&mut text, format_args!("ephemeral nodes dump:\nSessions with Ephemerals ({}):\n", ephemerals.len()));
+    text += &grouped(ephemerals.into_iter().map(|(owner, paths)| (format!("{owner}:"), paths)));
+    let connections = facts::expiring_connections(pipeline).await;
+    let count: usize = connections.values().map(Vec::len).sum();
+    put(&mut text, format_args!("Connections dump:\nConnections Sets ({})/({count}):\n", connections.len()));
+    text + &grouped(connections.into_iter().map(|(deadline, connections)| {
+        let shown = |(peer, session)| format!("ip: {} sessionId: {session}", java_address(peer));
+        (expiry_line(connections.len(), deadline), connections.into_iter().map(shown).collect())
+    }))
 }
 
-fn log_size(pipeline: &Pipeline) -> u64 {
-    pipeline.dir_size(pipeline.dirs.logs_dir())
+fn expiry_line(count: usize, deadline: i64) -> String {
+    format!("{count} expire at {}:", java_date(deadline))
 }
 
-fn monitor(pipeline: &Pipeline) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &dyn std::fmt::Display| {
-        let appended = writeln!(text, "zk_{name}\t{value}");
-        debug_assert!(appended.is_ok(), "writing to a string does not fail");
-    };
-    let (figures, tree) = (&pipeline.figures, pipeline.state.tree());
-    let (data_watches, child_watches) = pipeline.watches.counts();
-    line("version", &environment::VERSION);
-    line("server_state", &"standalone");
-    line("ephemerals_count", &tree.ephemeral_count());
-    line("num_alive_connections", &pipeline.clients.len());
-    line("avg_latency", &java_double(figures.latency.mean()));
-    line("outstanding_requests", &pipeline.outstanding());
-    line("znode_count", &tree.node_count());
-    line("global_sessions", &pipeline.state.sessions().len());
-    line("non_mtls_remote_conn_count", &0);
-    line("last_client_response_size", &(figures.response_last as i64 - i64::from(figures.response.count == 0)));
-    line("packets_sent", &figures.sent);
-    line("packets_received", &figures.received);
-    line("max_client_response_size", &(figures.response.max as i64 - i64::from(figures.response.count == 0)));
-    line("connection_drop_probability", &java_double(pipeline.connection_throttle.drop_chance()));
-    line("watch_count", &(data_watches + child_watches));
-    line("auth_failed_count", &figures.auth_failed);
-    line("min_latency", &figures.latency.min());
-    line("max_file_descriptor_count", &environment::open_files_max().unwrap_or(0));
-    line("approximate_data_size", &tree.approximate_data_size());
-    line("open_file_descriptor_count", &environment::open_files().unwrap_or(0));
-    line("local_sessions", &0);
-    line("uptime", &pipeline.clock.now().tick.since(figures.started));
-    line("max_latency", &figures.latency.max);
-    line("outstanding_tls_handshake", &0);
-    line("min_client_response_size", &(figures.response.min() as i64 - i64::from(figures.response.count == 0)));
-    line("non_mtls_local_conn_count", &0);
-    line("outstanding_changes_queued", &pipeline.pending.len());
-    line("connection_rejected", &figures.connections_rejected);
-    line("sessionless_connections_expired", &figures.sessionless_expired);
-    line("connection_drop_count", &figures.connection_drops);
-    line("digest_mismatches_count", &pipeline.digest_mismatches);
-    line("bytes_received_count", &figures.bytes_received);
-    line("prep_processor_request_queued", &figures.requests_prepared);
-    line("connection_request_count", &figures.connection_requests);
-    line("response_bytes", &figures.bytes_sent);
-    line("stale_sessions_expired", &figures.sessions_expired);
-    line("unrecoverable_error_count", &figures.unrecoverable);
-    line("snap_count", &0);
-    let syncs = pipeline.log.figures();
-    let fsync = [(syncs.total_ms, syncs.syncs, syncs.max_ms)];
-    for (total, count, max) in fsync {
-        let mean = if count == 0 { 0.0 } else { total as f64 / count as f64 };
-        line("avg_fsynctime", &java_double(mean));
-        line("max_fsynctime", &max);
-        line("cnt_fsynctime", &count);
-        line("sum_fsynctime", &total);
-    }
-    line("max_sync_processor_batch_size", &syncs.max_batch);
-    line("cnt_sync_processor_batch_size", &syncs.syncs);
-    line("sum_sync_processor_batch_size", &syncs.txns);
-    for (name, summary) in [
-        ("snapshottime", &figures.snapshot),
-        ("readlatency", &figures.read_latency),
-        ("updatelatency", &figures.update_latency),
-    ] {
-        line(&format!("avg_{name}"), &java_double(summary.mean()));
-        line(&format!("min_{name}"), &summary.min());
-        line(&format!("max_{name}"), &summary.max);
-        line(&format!("cnt_{name}"), &summary.count);
-        line(&format!("sum_{name}"), &summary.sum);
-    }
-    text
+/// A time as `Date.toString` prints it.
+fn java_date(millis: i64) -> String {
+    let Ok(time) = Timestamp::from_millisecond(millis) else { return millis.to_string() };
+    time.to_zoned_datetime(logging::local_zone().clone()).strftime("%a %b %d %H:%M:%S %Z %Y").to_string()
 }
 
 #[cfg(test)]
@@ -254,16 +267,18 @@ mod tests {
     #[test]
     fn words_are_exact() {
         assert_eq!(Word::recognize(*b"ruok"), Some(Word("ruok")));
+        assert!(Word::recognize(*b"stmk").is_some_and(Word::brings_mask));
+        assert!(Word::recognize(TELNET_CLOSE).is_some());
         for bytes in [*b"RUOK", *b"nope", *b"\0\0\0\x2d"] {
             assert_eq!(Word::recognize(bytes), None);
         }
     }
 
     #[test]
-    fn doubles_as_java_prints_them() {
-        assert_eq!(java_double(0.0), "0.0");
-        assert_eq!(java_double(4.857_142), "4.8571");
-        assert_eq!(java_double(12.5), "12.5");
-        assert_eq!(java_double(100.0), "100.0");
+    fn dates_and_groups() {
+        let date = java_date(1_732_650_421_000);
+        assert!(date.starts_with("Tue Nov 26 ") || date.starts_with("Wed Nov 27 "), "{date}");
+        assert!(date.ends_with(" 2024"));
+        assert_eq!(grouped([("a", vec![1, 2]), ("b", vec![])]), "a\n\t1\n\t2\nb\n");
     }
 }

@@ -12,6 +12,7 @@ pub mod server;
 
 mod client;
 mod connection;
+mod counting;
 mod log_writer;
 mod pipeline;
 mod reply;
@@ -19,8 +20,17 @@ mod requests;
 mod session_end;
 mod snapshots;
 
+mod admin;
+mod audit;
+mod facts;
 mod four_letter;
+mod gauges;
+mod http;
+mod line;
 mod metrics;
+mod not_serving;
+mod operators;
+mod prometheus;
 
 mod environment;
 mod pid_file;

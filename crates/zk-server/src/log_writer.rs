@@ -3,6 +3,7 @@
 //!
 //! A sync that fails ends everything: what is on disk is unknown then, so nothing more may be acknowledged.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use zk_store::{LogError, TxnLog};
 
 use crate::clock::Clock;
 use crate::config::FlushConfig;
+use crate::metrics::Registry;
+use crate::metrics::definitions::{self as measured, SummaryId};
 
 /// Bytes that are appended between two syncs at most, beside the transaction that goes over it.
 const GROUP_BYTES: usize = 4 << 20;
@@ -27,19 +30,21 @@ pub(crate) enum Progress {
     Failed(String),
 }
 
-/// Figures of the last syncs; taken by the owner of the metrics.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct SyncFigures {
-    pub(crate) syncs: u64,
-    pub(crate) total_ms: u64,
-    pub(crate) max_ms: u64,
-    pub(crate) txns: u64,
-    pub(crate) max_batch: u64,
-}
+/// What this thread measures.
+const MEASURED: [SummaryId; 7] = [
+    measured::FSYNC_TIME,
+    measured::SYNC_BATCH_SIZE,
+    measured::SYNC_FLUSH_TIME,
+    measured::SYNC_PROCESS_TIME,
+    measured::SYNC_QUEUE_AND_FLUSH_TIME,
+    measured::SYNC_QUEUE_SIZE,
+    measured::SYNC_QUEUE_TIME,
+];
 
 #[derive(Debug)]
 enum Job {
-    Append(Arc<LoggedTxn>),
+    /// A transaction, and when it was handed over.
+    Append(Arc<LoggedTxn>, Tick),
     Roll,
 }
 
@@ -47,18 +52,24 @@ enum Job {
 struct Queue {
     jobs: Vec<Job>,
     stop: bool,
-    figures: SyncFigures,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    registry: Mutex<Registry>,
+    /// Syncs that took longer than is good.
+    slow: AtomicU64,
 }
 
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,14 +81,17 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Starts the thread.
+    /// Starts the thread. With `window`, the spread of the last minutes is measured.
     pub(crate) fn start(
         log: TxnLog,
         flush: FlushConfig,
         warning_ms: u64,
+        window: bool,
         clock: Clock,
     ) -> std::io::Result<(LogWriter, watch::Receiver<Progress>)> {
-        let shared = Arc::new(Shared::default());
+        let registry = Mutex::new(Registry::new(window, clock.now().tick));
+        let shared =
+            Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), registry, slow: AtomicU64::new(0) });
         let (progress, receiver) = watch::channel(Progress::Synced(log.last()));
         let synced = clock.now().tick;
         let writer = Writer { shared: Arc::clone(&shared), log, progress, flush, synced, warning_ms, clock };
@@ -86,8 +100,8 @@ impl LogWriter {
     }
 
     /// Takes a transaction; [`Progress`] tells when it is durable.
-    pub(crate) fn append(&self, txn: Arc<LoggedTxn>) {
-        self.push(Job::Append(txn));
+    pub(crate) fn append(&self, txn: Arc<LoggedTxn>, now: Tick) {
+        self.push(Job::Append(txn, now));
     }
 
     /// Begins a new file with the next transaction.
@@ -95,8 +109,24 @@ impl LogWriter {
         self.push(Job::Roll);
     }
 
-    pub(crate) fn figures(&self) -> SyncFigures {
-        self.shared.queue().figures
+    /// Puts what was measured into the registry of the whole server.
+    pub(crate) fn measured_into(&self, registry: &mut Registry) {
+        registry.adopt(&self.shared.registry(), &MEASURED);
+    }
+
+    /// Syncs that were warned of.
+    pub(crate) fn slow_syncs(&self) -> u64 {
+        self.shared.slow.load(Ordering::Relaxed)
+    }
+
+    /// `srst`: forgets what was measured.
+    pub(crate) fn reset_measured(&self) {
+        self.shared.registry().reset();
+    }
+
+    /// Lets what is too old leave the windows.
+    pub(crate) fn turn_measured(&self, now: Tick) {
+        self.shared.registry().turn(now);
     }
 
     fn push(&self, job: Job) {
@@ -117,6 +147,38 @@ impl LogWriter {
             // A panic there has been reported as a failure.
             let _ = thread.join();
         }
+    }
+}
+
+/// The transactions of one sync: when each was handed over, and when its turn came.
+#[derive(Debug, Default)]
+struct Batch {
+    /// Jobs that were taken together.
+    waiting: usize,
+    txns: Vec<(Tick, Tick)>,
+}
+
+impl Batch {
+    fn begin(&mut self, handed_over: Tick, now: Tick) {
+        self.txns.push((handed_over, now));
+    }
+
+    /// Puts it into the registry: a sync from `before` to `now`. The next batch is empty.
+    fn measure(&mut self, registry: &mut Registry, before: Tick, now: Tick) {
+        registry.add(measured::FSYNC_TIME, now.since(before));
+        registry.add(measured::SYNC_BATCH_SIZE, self.txns.len() as u64);
+        if let Some((_, first)) = self.txns.first() {
+            registry.add(measured::SYNC_FLUSH_TIME, now.since(*first));
+        }
+        let ends = self.txns.iter().skip(1).map(|(_, begin)| *begin).chain([before]);
+        for ((handed_over, begin), end) in self.txns.iter().zip(ends) {
+            self.waiting = self.waiting.saturating_sub(1);
+            registry.add(measured::SYNC_QUEUE_SIZE, self.waiting as u64);
+            registry.add(measured::SYNC_QUEUE_TIME, begin.since(*handed_over));
+            registry.add(measured::SYNC_PROCESS_TIME, end.since(*begin));
+            registry.add(measured::SYNC_QUEUE_AND_FLUSH_TIME, now.since(*handed_over));
+        }
+        self.txns.clear();
     }
 }
 
@@ -146,29 +208,30 @@ impl Writer {
 
     fn write_all(&mut self) -> Result<(), LogError> {
         let mut jobs = Vec::new();
-        let mut batch = 0;
+        let mut batch = Batch::default();
         loop {
             let stop = self.take(&mut jobs);
+            batch.waiting = jobs.len();
             for job in jobs.drain(..) {
                 match job {
-                    Job::Append(txn) => {
+                    Job::Append(txn, handed_over) => {
+                        batch.begin(handed_over, self.now());
                         self.log.append(&txn)?;
-                        batch += 1;
-                        let full = self.flush.batch > 0 && batch >= self.flush.batch as u64;
+                        let full = self.flush.batch > 0 && batch.txns.len() >= self.flush.batch;
                         if full || self.log.unwritten() > GROUP_BYTES {
-                            self.sync(std::mem::take(&mut batch))?;
+                            self.sync(&mut batch)?;
                         }
                     }
                     Job::Roll => {
                         // The file that ends is synced with all that is in it.
-                        batch = 0;
+                        batch.txns.clear();
                         self.log.roll()?;
                         self.report(self.log.last());
                     }
                 }
             }
-            if batch > 0 && (stop || !self.more_comes()) {
-                self.sync(std::mem::take(&mut batch))?;
+            if !batch.txns.is_empty() && (stop || !self.more_comes()) {
+                self.sync(&mut batch)?;
             }
             if stop {
                 return self.log.roll();
@@ -200,21 +263,16 @@ impl Writer {
         queue.stop
     }
 
-    fn sync(&mut self, batch: u64) -> Result<(), LogError> {
+    fn sync(&mut self, batch: &mut Batch) -> Result<(), LogError> {
         let before = self.now();
         let synced = self.log.sync()?;
-        self.synced = self.now();
-        let took = self.synced.since(before);
+        let now = self.now();
+        self.synced = now;
+        let took = now.since(before);
         self.report(synced);
-        let mut queue = self.shared.queue();
-        let figures = &mut queue.figures;
-        figures.syncs += 1;
-        figures.txns += batch;
-        figures.total_ms += took;
-        figures.max_ms = figures.max_ms.max(took);
-        figures.max_batch = figures.max_batch.max(batch);
-        drop(queue);
+        batch.measure(&mut self.shared.registry(), before, now);
         if took > self.warning_ms {
+            self.shared.slow.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 target: "org.apache.zookeeper.server.persistence.FileTxnLog",
                 "fsync-ing the write ahead log in SyncThread:0 took {}ms which will adversely affect operation latency.File size is {} bytes. See the ZooKeeper troubleshooting guide",

@@ -21,6 +21,7 @@ const CLEANUP: &str = "org.apache.zookeeper.server.DatadirCleanupManager";
 const UNEXPECTED: u8 = 1;
 const BAD_INVOCATION: u8 = 2;
 const NO_DATA_DIR: u8 = 3;
+const NO_ADMIN_SERVER: u8 = 4;
 
 fn main() -> ExitCode {
     logging::init(logging::Options::server());
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         Ok(config) => serve(config, vfs),
         Err(code) => code,
     };
-    if code == UNEXPECTED || code == BAD_INVOCATION || code == NO_DATA_DIR {
+    if [UNEXPECTED, BAD_INVOCATION, NO_DATA_DIR, NO_ADMIN_SERVER].contains(&code) {
         tracing::error!(target: "org.apache.zookeeper.util.ServiceUtils", "Exiting JVM with code {code}");
     }
     ExitCode::from(code)
@@ -184,6 +185,12 @@ fn unexpected(error: &ServerError) -> u8 {
             tracing::info!(target: STANDALONE, "Exiting normally");
             tracing::info!(target: "org.apache.zookeeper.util.ServiceUtils", "Exiting JVM with code 0");
             0
+        }
+        ServerError::Admin { .. } => {
+            let exception = error.to_string();
+            tracing::error!(target: STANDALONE, exception, "Unable to start AdminServer, exiting abnormally");
+            eprintln!("Unable to start AdminServer, exiting abnormally");
+            NO_ADMIN_SERVER
         }
         _ => {
             let exception = error.to_string();

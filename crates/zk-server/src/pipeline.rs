@@ -7,27 +7,32 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use bytes::{Bytes, BytesMut};
-use time_types::Tick;
-use tokio::sync::Notify;
+use time_types::{Tick, WallMillis};
+use tokio::sync::{Mutex, Notify};
 use vfs::Vfs;
 use zk_proto::{DecodeError, ErrorCode, LoggedTxn, OpCode, SessionId, Zxid};
 use zk_state::auth::{Authenticator, Ensemble, Schemes};
 use zk_state::prepare::AROUND_RECORD;
 use zk_state::session::{SessionIds, password};
-use zk_state::{Asker, Expiry, Outcome, Pending, Rules, WatcherId, Watches, Write, ZkState};
+use zk_state::{Asker, DigestHistory, Expiry, Outcome, Pending, Rules, WatcherId, Watches, Write, ZkState};
 use zk_store::{Dirs, SnapshotTrigger};
 
+use crate::admin::transfer::RateLimit;
+use crate::audit::{self, Intent};
 use crate::client::{Client, Slot, Stage, java_address};
 use crate::clock::Clock;
 use crate::config::{AuthProvider, ServerConfig};
 use crate::connection_throttle::ConnectionThrottle;
+use crate::counting::{Told, changes_of, count_waited};
+use crate::environment;
 use crate::log_writer::LogWriter;
-use crate::metrics::ServerFigures;
+use crate::metrics::definitions as measured;
+use crate::metrics::{Registry, ServerFigures};
 use crate::reply::Replies;
 use crate::request_throttle::{RequestThrottle, Verdict, Waiting};
 use crate::session_end::Ending;
@@ -37,6 +42,8 @@ pub(crate) const SERVER: &str = "org.apache.zookeeper.server.ZooKeeperServer";
 
 /// Changes and notifications in one turn, some milliseconds of it: a storm of them may not keep others waiting.
 const APPLIED_PER_TURN: usize = 4000;
+/// `gtmk` before anybody has set it, as in Apache.
+pub(crate) const TRACE_MASK: i64 = 306;
 
 /// What is to be done when a transaction is applied.
 #[derive(Debug)]
@@ -54,6 +61,19 @@ pub(crate) enum Then {
 struct Logging {
     txn: Arc<LoggedTxn>,
     then: Then,
+    /// For the audit log, if there is one.
+    intent: Option<Box<Intent>>,
+}
+
+impl Logging {
+    /// Tells of it in the audit log.
+    fn audit(&self, outcome: &Outcome) {
+        if let Some(intent) = &self.intent {
+            return intent.tell(outcome);
+        }
+        let LoggedTxn { header, txn, .. } = self.txn.as_ref();
+        audit::tell_of_session_end(&environment::user(), header.client_id, txn);
+    }
 }
 
 /// The owner.
@@ -87,14 +107,24 @@ pub(crate) struct Pipeline {
     syncs: VecDeque<(Zxid, WatcherId)>,
     pub(crate) log: LogWriter,
     pub(crate) figures: ServerFigures,
+    pub(crate) registry: Registry,
+    /// `stmk`: kept and told, as in Apache; nothing is traced by mask here.
+    pub(crate) trace_mask: Arc<AtomicI64>,
+    pub(crate) digests: DigestHistory,
+    /// The newest snapshot, and when it was written.
+    pub(crate) last_snapshot: Option<(Zxid, WallMillis)>,
     trigger: SnapshotTrigger,
     /// It is time for a snapshot.
     pub(crate) snapshot_due: Rc<Notify>,
     /// Port that is listened on, for `conf`.
     pub(crate) local_port: Option<u16>,
-    /// Transactions whose digest did not match when they were replayed.
-    pub(crate) digest_mismatches: u64,
-    vfs: Arc<dyn Vfs>,
+    /// Held by who takes a snapshot or restores one.
+    pub(crate) snapshotting: Rc<Mutex<()>>,
+    /// Limits of snapshots that go out, and of those that come in.
+    pub(crate) transfers: [RateLimit; 2],
+    /// Another state is about to take the place of this one: nobody is served.
+    restoring: bool,
+    pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) dirs: Dirs,
 }
 
@@ -133,10 +163,16 @@ impl Pipeline {
             syncs: VecDeque::new(),
             log,
             figures: ServerFigures { started: now.tick, ..ServerFigures::default() },
+            registry: Registry::new(config.prometheus.is_some(), now.tick),
+            trace_mask: Arc::new(AtomicI64::new(TRACE_MASK)),
+            digests: DigestHistory::default(),
+            last_snapshot: None,
+            snapshotting: Rc::default(),
+            transfers: Default::default(),
+            restoring: false,
             trigger,
             snapshot_due: Rc::new(Notify::new()),
             local_port: None,
-            digest_mismatches: 0,
             vfs: place.vfs,
             dirs: place.dirs,
             config,
@@ -150,17 +186,81 @@ impl Pipeline {
         pipeline
     }
 
-    /// Bytes of the files in a directory.
-    pub(crate) fn dir_size(&self, dir: &Path) -> u64 {
-        let paths = self.vfs.paths_in(dir).unwrap_or_default();
-        paths.iter().filter_map(|path| self.vfs.metadata(path).ok()).map(|metadata| metadata.len).sum()
+    /// Where snapshots go.
+    pub(crate) fn place(&self) -> Place {
+        Place { vfs: Arc::clone(&self.vfs), dirs: self.dirs.clone(), config: Arc::clone(&self.config) }
+    }
+
+    /// Ends all connections, and takes no request until [`Pipeline::restored`] or [`Pipeline::open_again`].
+    pub(crate) fn close_for_restore(&mut self) {
+        self.restoring = true;
+        self.request_throttle.clear();
+        for client in self.clients.values_mut() {
+            client.dead = true;
+            client.wake();
+        }
+    }
+
+    /// Is another state about to take the place of this one?
+    pub(crate) fn is_restoring(&self) -> bool {
+        self.restoring
+    }
+
+    /// Is something under way that was begun?
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.logging.is_empty() || !self.ending.is_empty()
+    }
+
+    /// Nothing was restored.
+    pub(crate) fn open_again(&mut self) {
+        self.restoring = false;
+    }
+
+    /// `state` takes the place of the present one; it is on disk as a snapshot.
+    pub(crate) fn restored(&mut self, mut state: ZkState) {
+        debug_assert!(self.logging.is_empty(), "everything that was begun is done");
+        let now = self.clock.now();
+        if self.config.extended_types && self.config.emulate_353_ttl {
+            state.emulate_353_ttl();
+        }
+        self.pending = Pending::new(&state);
+        self.watches = Watches::default();
+        self.by_session.clear();
+        self.syncs.clear();
+        self.ending.clear();
+        self.expiry = Expiry::new(u64::from(self.config.tick_ms.unsigned_abs()));
+        for (session, timeout_ms) in state.sessions().iter() {
+            self.expiry.track(session, u64::from(timeout_ms.max(0).unsigned_abs()), now.tick);
+        }
+        self.digests = DigestHistory::default();
+        self.last_snapshot = Some((state.last_zxid(), now.wall));
+        self.state = state;
+        self.log.roll();
+        self.restoring = false;
+        for orphan in self.state.orphaned_owners() {
+            self.end_session(orphan);
+        }
+    }
+
+    /// `crst`.
+    pub(crate) fn reset_connections(&mut self) {
+        self.clients.values_mut().for_each(|client| client.figures.reset());
+    }
+
+    /// `srst`.
+    pub(crate) fn reset_figures(&mut self) {
+        self.figures.reset();
+        self.registry.reset();
+        self.log.reset_measured();
     }
 
     /// A connection was accepted. `wake` is told whenever its client's state changes.
     pub(crate) fn connect(&mut self, peer: SocketAddr, wake: Rc<Notify>) -> WatcherId {
         let id = WatcherId(self.next_client);
         self.next_client += 1;
-        self.clients.insert(id, Client::new(peer, self.clock.now(), wake));
+        let mut client = Client::new(peer, self.clock.now(), wake);
+        client.dead = self.restoring;
+        self.clients.insert(id, client);
         id
     }
 
@@ -172,7 +272,7 @@ impl Pipeline {
             if self.by_session.get(&client.session) == Some(&id) {
                 self.by_session.remove(&client.session);
             }
-            self.figures.connection_drops += 1;
+            self.registry.count(measured::CONNECTION_DROPS, 1);
             for slot in &client.queue {
                 self.large_done(slot.bytes());
             }
@@ -202,10 +302,10 @@ impl Pipeline {
 
     /// A frame came from the client.
     pub(crate) fn on_frame(&mut self, id: WatcherId, frame: Bytes) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.clients.get_mut(&id).filter(|client| !client.dead) else { return };
         client.figures.received += 1;
         self.figures.received += 1;
-        self.figures.bytes_received += frame.len() as u64 + 4;
+        self.registry.count(measured::BYTES_RECEIVED, frame.len() as u64 + 4);
         let understood = match client.stage {
             Stage::New => self.on_handshake(id, frame),
             Stage::Opening => Ok(()),
@@ -233,6 +333,7 @@ impl Pipeline {
                 );
                 client.dead = true;
             }
+            self.registry.count(measured::LARGE_REQUESTS_REJECTED, 1);
             return Ok(());
         }
         let received = self.clock.now().tick;
@@ -245,8 +346,10 @@ impl Pipeline {
                 client.held_bytes += bytes;
             }
             self.request_throttle.push(Waiting { client: id, frame, received });
+            self.registry.count(measured::THROTTLE_WAITS, 1);
             return Ok(());
         }
+        self.registry.add(measured::THROTTLE_QUEUE_TIME, 0);
         self.on_request(id, frame, received, false)
     }
 
@@ -258,6 +361,7 @@ impl Pipeline {
             client.held -= 1;
             client.held_bytes -= frame.len();
             let verdict = self.request_throttle.judge(waited_ms, client.timeout_ms.max(0) as u64);
+            count_waited(&mut self.registry, waited_ms, verdict);
             client.wake();
             let run = match verdict {
                 Verdict::Run | Verdict::Refuse => self.on_request(id, frame, received, verdict == Verdict::Refuse),
@@ -303,11 +407,15 @@ impl Pipeline {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let asker = Asker { session: client.session, cxid: xid, ids: &client.ids };
         let txn = self.state.prepare(&mut self.pending, self.rules, asker, write, now.wall);
+        let intent = if self.config.audit { Intent::of(client, write).map(Box::new) } else { None };
         self.push(id, Slot::Write { bytes });
         if self.rules.enforce_quota {
             self.tell_of_quotas(now.tick);
         }
-        self.log(txn, Then::Reply { client: id, xid, op, received: now.tick }, bytes);
+        self.log(txn, Then::Reply { client: id, xid, op, received: now.tick }, now.tick, bytes);
+        if let Some(logging) = self.logging.back_mut() {
+            logging.intent = intent;
+        }
     }
 
     /// Begins the session of a client that has none.
@@ -323,12 +431,13 @@ impl Pipeline {
         client.session = session;
         client.timeout_ms = timeout_ms;
         client.stage = Stage::Opening;
+        self.count_request();
         self.by_session.insert(session, id);
         self.expiry.track(session, u64::from(timeout_ms.unsigned_abs()), now.tick);
         let asker = Asker { session, cxid: 0, ids: &[] };
         let write = Write::CreateSession(timeout_ms);
         let txn = self.state.prepare(&mut self.pending, self.rules, asker, write, now.wall);
-        self.log(txn, Then::Connect(id), 0);
+        self.log(txn, Then::Connect(id), now.tick, 0);
     }
 
     /// Gives a client a session that exists; whoever had it is closed. False if it cannot have it.
@@ -358,9 +467,9 @@ impl Pipeline {
     /// Has a transaction made that the server itself wants.
     pub(crate) fn write_own(&mut self, session: SessionId, write: Write<'_>) {
         let asker = Asker { session, cxid: 0, ids: &[] };
-        let now = self.clock.now().wall;
-        let txn = self.state.prepare(&mut self.pending, self.rules, asker, write, now);
-        self.log(txn, Then::Nothing, 0);
+        let now = self.clock.now();
+        let txn = self.state.prepare(&mut self.pending, self.rules, asker, write, now.wall);
+        self.log(txn, Then::Nothing, now.tick, 0);
     }
 
     /// Tells of quotas that were passed; of the same one not more than once in a second.
@@ -374,11 +483,13 @@ impl Pipeline {
         }
     }
 
-    pub(crate) fn log(&mut self, txn: LoggedTxn, then: Then, bytes: usize) {
+    /// Hands over a transaction whose preparation `began`.
+    pub(crate) fn log(&mut self, txn: LoggedTxn, then: Then, began: Tick, bytes: usize) {
         let txn = Arc::new(txn);
-        self.figures.requests_prepared += 1;
-        self.log.append(Arc::clone(&txn));
-        self.logging.push_back(Logging { txn, then });
+        let now = self.clock.now().tick;
+        self.count_prepared(&txn, now.since(began));
+        self.log.append(Arc::clone(&txn), now);
+        self.logging.push_back(Logging { txn, then, intent: None });
         // Header, digest, checksum and end mark beside what the request brought.
         if self.trigger.on_append(bytes as u64 + 64) {
             self.snapshot_due.notify_one();
@@ -389,6 +500,12 @@ impl Pipeline {
     pub(crate) fn snapshot_begins(&mut self, random: u64) {
         self.trigger.restart(random);
         self.log.roll();
+    }
+
+    /// A snapshot is on disk.
+    pub(crate) fn snapshot_taken(&mut self, zxid: Zxid, took_ms: u64) {
+        self.registry.add(measured::SNAPSHOT_TIME, took_ms);
+        self.last_snapshot = Some((zxid, self.clock.now().wall));
     }
 
     /// Everything up to `zxid` is durable: applies it and answers, as far as one turn goes. False if there is more.
@@ -413,18 +530,32 @@ impl Pipeline {
     /// How many changes and notifications it brought.
     fn apply(&mut self, logging: &Logging) -> usize {
         let header = &logging.txn.header;
+        let began = self.clock.now();
         let applied = self.state.apply(header, &logging.txn.txn);
         self.pending.applied(header.zxid);
+        let age = began.wall.0.saturating_sub(header.time);
+        self.registry.add(measured::PROPAGATION_LATENCY, age.max(0).unsigned_abs());
+        self.registry.add(measured::PROPOSAL_PROCESS_TIME, self.clock.now().tick.since(began.tick));
+        self.registry.count(measured::CHANGES_REMOVED, changes_of(&logging.txn.txn));
+        self.registry.written(&logging.txn.txn);
+        self.digests.note(header.zxid, self.state.digest());
         let (clients, rules, sent) = (&mut self.clients, self.rules, &mut self.figures.sent);
         let mut work = applied.events.len();
+        let registry = &mut self.registry;
         for event in &applied.events {
+            let mut told = Told::default();
             self.watches.fire(event, |notice| {
                 work += 1;
+                told.count(notice.kind);
                 if let Some(client) = clients.get_mut(&notice.watcher) {
-                    client.notify(rules, notice.kind, notice.path, notice.acl);
+                    registry.count(measured::WATCH_BYTES, client.notify(rules, notice.kind, notice.path, notice.acl));
                     *sent += 1;
                 }
             });
+            told.into_metrics(registry);
+        }
+        if self.config.audit {
+            logging.audit(&applied.outcome);
         }
         match logging.then {
             Then::Nothing => {}
@@ -464,7 +595,7 @@ impl Pipeline {
         let bytes = Replies(&mut client.out).outcome(xid, zxid, op, outcome);
         client.figures.last_op = op_name(op);
         let latency = self.count_reply(id, xid, zxid, received, bytes);
-        self.figures.update_latency.add(latency);
+        self.registry.add(measured::UPDATE_LATENCY, latency);
         self.large_done(taken.map_or(0, |slot| slot.bytes()));
         self.answer_ready(id);
     }
@@ -492,7 +623,7 @@ impl Pipeline {
         let now = self.clock.now().tick;
         let latency = now.since(received);
         self.figures.sent += 1;
-        self.figures.bytes_sent += bytes as u64;
+        self.registry.count(measured::RESPONSE_BYTES, bytes as u64);
         self.figures.latency.add(latency);
         self.figures.response.add(bytes as u64 - 4);
         self.figures.response_last = bytes as u64 - 4;

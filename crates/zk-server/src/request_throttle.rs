@@ -79,6 +79,11 @@ impl RequestThrottle {
         }
     }
 
+    /// Forgets all requests.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
     /// What becomes of a request that waited `waited_ms`; its session's timeout is `timeout_ms`.
     pub(crate) fn judge(&self, waited_ms: u64, timeout_ms: u64) -> Verdict {
         if self.config.drop_stale && self.config.stale_by_latency && waited_ms > timeout_ms {

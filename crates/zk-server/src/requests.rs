@@ -14,9 +14,10 @@ use zk_proto::{
 };
 use zk_state::auth::{self, AuthRefusal};
 use zk_state::read::Reader as View;
-use zk_state::{WatchKinds, WatcherId, Write, is_write};
+use zk_state::{NodeRef, WatchKinds, WatcherId, Write, is_write};
 
 use crate::client::{Ask, Queued, Slot, java_address, java_host};
+use crate::metrics::definitions as measured;
 use crate::pipeline::{Pipeline, SERVER, op_name};
 use crate::reply::Replies;
 
@@ -27,14 +28,15 @@ impl Pipeline {
         let now = self.clock.now().tick;
         let random = (self.random)();
         if !self.connection_throttle.admits(request.session_id != SessionId::NONE, now, random) {
-            self.figures.connections_rejected += 1;
+            self.registry.count(measured::CONNECTIONS_REJECTED, 1);
             if let Some(client) = self.clients.get_mut(&id) {
                 tracing::info!(target: SERVER, "Refusing {}: too many ask for sessions", java_address(client.peer));
                 client.dead = true;
             }
             return Ok(());
         }
-        self.figures.connection_requests += 1;
+        self.registry.count(measured::CONNECTION_REQUESTS, 1);
+        self.registry.add(measured::CONNECTION_TOKEN_DEFICIT, 0);
         let known = self.state.last_zxid();
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         client.read_only = request.read_only;
@@ -55,6 +57,7 @@ impl Pipeline {
             return Ok(());
         }
         let proof = request.password.unwrap_or_default();
+        self.registry.count(measured::CONNECTIONS_REVALIDATED, 1);
         let granted = self.resume_session(id, request.session_id, &proof, timeout_ms);
         if !granted {
             tracing::info!(target: SERVER, "Invalid session {}, probably expired", request.session_id);
@@ -76,6 +79,7 @@ impl Pipeline {
         let bytes = frame.len();
         let mut reader = Reader::new(frame);
         let RequestHeader { xid, op } = RequestHeader::read(&mut reader)?;
+        self.count_request();
         if let Some(client) = self.clients.get(&id) {
             self.expiry.touch(client.session, received);
         }
@@ -233,7 +237,7 @@ impl Pipeline {
                     client.figures.last_op = op_name(op);
                 }
                 let latency = self.count_reply(id, xid, zxid, received, bytes);
-                self.figures.read_latency.add(latency);
+                self.registry.add(measured::READ_LATENCY, latency);
             }
             Err(code) => self.fail(id, xid, code, received),
         }
@@ -254,7 +258,7 @@ impl Pipeline {
         let session = client.session;
         let view = View { state: &self.state, rules, ids: &client.ids };
         let mut replies = Replies(&mut client.out);
-        let watches = &mut self.watches;
+        let (watches, registry) = (&mut self.watches, &mut self.registry);
         let mut watch = |path: &str, wanted: bool, kind| {
             if wanted {
                 watches.add(path, id, kind);
@@ -265,22 +269,28 @@ impl Pipeline {
                 let node = view.exists(&request.path)?;
                 watch(&request.path, request.watch, WatchKinds::DATA);
                 let stat = node.ok_or(ErrorCode::NoNode)?.stat();
+                registry.read_at(&request.path, 0);
                 Response::Exists(zk_proto::ops::ExistsResponse { stat })
             }
             Request::GetData(request) => {
                 let node = view.get(&request.path)?;
                 watch(&request.path, request.watch, WatchKinds::DATA);
+                registry.read_at(&request.path, node.data().map_or(0, <[u8]>::len));
                 return Ok(replies.data(xid, zxid, node));
             }
             Request::GetChildren(request) => {
                 let node = view.get(&request.path)?;
                 watch(&request.path, request.watch, WatchKinds::CHILD);
-                return Ok(replies.children(xid, zxid, node, None));
+                let bytes = replies.children(xid, zxid, node, None);
+                registry.read_at(&request.path, names_in(bytes, node));
+                return Ok(bytes);
             }
             Request::GetChildren2(request) => {
                 let node = view.get(&request.path)?;
                 watch(&request.path, request.watch, WatchKinds::CHILD);
-                return Ok(replies.children(xid, zxid, node, Some(node.stat())));
+                let bytes = replies.children(xid, zxid, node, Some(node.stat()));
+                registry.read_at(&request.path, names_in(bytes, node).saturating_sub(STAT_BYTES));
+                return Ok(bytes);
             }
             Request::GetAcl(request) => {
                 let (node, acl) = view.acl(&request.path)?;
@@ -334,14 +344,23 @@ impl Pipeline {
         let zxid = self.state.last_zxid();
         let rules = self.rules;
         let Some(client) = self.clients.get_mut(&id) else { return 0 };
-        let mut notices = 0;
+        let (mut notices, mut bytes) = (0, 0);
         self.watches.set_again(&self.state, id, old, |notice| {
-            client.notify(rules, notice.kind, notice.path, notice.acl);
+            bytes += client.notify(rules, notice.kind, notice.path, notice.acl);
             notices += 1;
         });
         self.figures.sent += notices;
+        self.registry.count(measured::WATCH_BYTES, bytes);
         Replies(&mut client.out).response(xid, zxid, &Response::Empty)
     }
+}
+
+/// Bytes of a stat on the wire.
+const STAT_BYTES: usize = 68;
+
+/// Bytes of the names in a reply of so many: without its length, its header, their count and their lengths.
+fn names_in(reply: usize, node: NodeRef<'_>) -> usize {
+    reply.saturating_sub(4 + 16 + 4 + 4 * node.child_count())
 }
 
 /// One operation of a multiRead; each fails alone.

@@ -5,26 +5,34 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use net::listener::WhenFull;
-use net::{Incoming, Limits, Listener, Shutdown, port_owner};
+use net::{Incoming, Limits, Listener, Shutdown};
 use thiserror::Error;
+use time_types::{Tick, WallMillis};
 use tokio::sync::watch;
 use vfs::{Lock, Vfs};
-use zk_proto::Request;
+use zk_proto::{Request, Zxid};
 use zk_state::Write;
 use zk_store::{
-    Dirs, Recovered, RecoveryError, RecoveryOptions, SnapshotTrigger, TxnLog, TxnLogOptions, recover, snapshot,
+    Dirs, Recovered, RecoveryError, RecoveryOptions, Report, SnapshotTrigger, TxnLog, TxnLogOptions, recover_telling,
+    snapshot,
 };
 
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::connection::{self, SharedPipeline};
 use crate::log_writer::{LogWriter, Progress};
-use crate::pipeline::{Pipeline, SERVER};
+use crate::metrics::Registry;
+use crate::metrics::definitions as measured;
+use crate::not_serving::NotServing;
+use crate::operators::{Operators, why_not};
+use crate::pipeline::{Pipeline, SERVER, TRACE_MASK};
 use crate::session_end;
 use crate::snapshots::{self, Place};
+use crate::{audit, environment, line};
 
 /// Connections that the system keeps waiting when nothing is set, as in Java.
 const BACKLOG: u32 = 50;
@@ -68,6 +76,36 @@ pub enum ServerError {
         /// Who has it.
         advice: String,
     },
+    /// The admin server cannot listen.
+    #[error(
+        "org.apache.zookeeper.server.admin.AdminServer$AdminServerException: Problem starting AdminServer on address {host}, port {port} and command URL {command_url}\nCaused by: java.io.IOException: Failed to bind to {host}:{port}\nCaused by: java.net.BindException: {reason}\n\t{advice}"
+    )]
+    Admin {
+        /// Where it was to listen.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What the URLs of its commands begin with.
+        command_url: String,
+        /// What the system says, in Java's words.
+        reason: String,
+        /// What can be done.
+        advice: String,
+    },
+    /// The metrics cannot be offered.
+    #[error(
+        "java.io.IOException: Cannot boot MetricsProvider org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\nCaused by: java.io.IOException: Failed to bind to {host}:{port}\nCaused by: java.net.BindException: {reason}\n\t{advice}"
+    )]
+    Metrics {
+        /// Where they were to be offered.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What the system says, in Java's words.
+        reason: String,
+        /// What can be done.
+        advice: String,
+    },
     /// The files cannot be started from.
     #[error("java.io.IOException: {0}")]
     Recovery(#[from] RecoveryError),
@@ -87,6 +125,7 @@ pub struct Server {
     listener: Option<Listener>,
     place: Place,
     random: fn() -> u64,
+    operators: Operators,
     _locks: Vec<Box<dyn Lock>>,
 }
 
@@ -105,16 +144,23 @@ impl Server {
         let dirs = Dirs::new(&config.data_dir, config.data_log_dir.as_deref());
         let locks = take_directories(&config, &dirs, vfs.as_ref())?;
         announce(&config, &dirs);
-        let listener = bind(&config)?;
-        let began = clock.now().tick;
-        let recovered =
-            recover(vfs.as_ref(), &dirs, RecoveryOptions { trust_empty_snapshot: config.trust_empty_snapshot })?;
-        report(&recovered, clock.now().tick.since(began));
+        let config = Arc::new(config);
+        let trace_mask = Arc::new(AtomicI64::new(TRACE_MASK));
+        let operators = Operators::start(&config, &trace_mask)?;
+        let mut listener = bind(&config)?;
+        let waiting =
+            listener.as_ref().map(|listener| NotServing::start(listener, Arc::clone(&config), Arc::clone(&trace_mask)));
+        let waiting = waiting.transpose()?;
+        let mut times = StartTimes::begin(clock.now().tick);
+        let options = RecoveryOptions { trust_empty_snapshot: config.trust_empty_snapshot };
+        let recovered = recover_telling(vfs.as_ref(), &dirs, options, &mut || times.loaded = clock.now().tick)?;
+        times.ended = clock.now().tick;
+        let took_ms = times.ended.since(times.began);
+        self::report(&recovered, took_ms);
         let Recovered { mut state, report } = recovered;
         if config.extended_types && config.emulate_353_ttl {
             state.emulate_353_ttl();
         }
-        let config = Arc::new(config);
         let place = Place { vfs: Arc::clone(&vfs), dirs: dirs.clone(), config: Arc::clone(&config) };
         let is_new = report.snapshot.is_none();
         if is_new {
@@ -126,20 +172,37 @@ impl Server {
             );
         }
         let log = TxnLog::new(vfs, dirs.logs_dir().to_path_buf(), log_options(&config), state.last_zxid());
-        let (log, progress) = LogWriter::start(log, config.flush, config.sync_warning_ms, clock.clone())?;
+        let window = config.prometheus.is_some();
+        let (log, progress) = LogWriter::start(log, config.flush, config.sync_warning_ms, window, clock.clone())?;
         let mut trigger = SnapshotTrigger::new(config.snap_count, config.snap_bytes, random());
         // What was replayed would be replayed again: it counts towards the next snapshot.
         let due = (0..report.replayed).fold(false, |due, _| trigger.on_append(0) || due);
+        if let (Some(listener), Some(waiting)) = (&mut listener, waiting) {
+            listener.adopt(waiting.end())?;
+        }
         let local = listener.as_ref().map(Listener::local).transpose()?;
         let mut pipeline = Pipeline::new(config, clock, place.clone(), state, (log, trigger));
+        pipeline.trace_mask = trace_mask;
+        pipeline.last_snapshot = newest_snapshot(&place)?;
         pipeline.local_port = local.map(|local| local.port());
         pipeline.random = random;
-        pipeline.digest_mismatches = report.digest_mismatch.map_or(0, |(_, count)| count);
+        measure_start(&mut pipeline.registry, &report, times);
+        pipeline.digests = report.digests;
         if due {
             pipeline.snapshot_due.notify_one();
         }
         let pipeline = Rc::new(RefCell::new(pipeline));
-        Ok(Server { pipeline, progress, listener, place, random, _locks: locks })
+        Ok(Server { pipeline, progress, listener, place, random, operators, _locks: locks })
+    }
+
+    /// The port of the admin server, if there is one.
+    pub fn admin_port(&self) -> Option<u16> {
+        self.operators.admin_port
+    }
+
+    /// The port of the metrics for Prometheus, if they are offered.
+    pub fn metrics_port(&self) -> Option<u16> {
+        self.operators.metrics_port
     }
 
     /// The port that is listened on.
@@ -152,15 +215,24 @@ impl Server {
     /// # Errors
     /// [`ServerError::Log`] when the log fails.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), ServerError> {
-        let Server { pipeline, progress, listener, place, random, _locks } = self;
+        let Server { pipeline, progress, listener, place, random, operators, _locks } = self;
         // Timers end with everything; connections are waited for.
         let timers = tokio::task::LocalSet::new();
         timers.spawn_local(expire(Rc::clone(&pipeline)));
         timers.spawn_local(session_end::run(Rc::clone(&pipeline)));
         timers.spawn_local(reap(Rc::clone(&pipeline)));
+        timers.spawn_local(line::answer(Rc::clone(&pipeline), operators.line.open()));
         timers.spawn_local(snapshots::run(place.clone(), Rc::clone(&pipeline), random));
         if place.config.purge_interval_hours > 0 {
             timers.spawn_local(snapshots::purge_regularly(place));
+        }
+        let audits = pipeline.borrow().config.audit;
+        tracing::info!(
+            target: "org.apache.zookeeper.audit.ZKAuditProvider",
+            "ZooKeeper audit is {}.", if audits { "enabled" } else { "disabled" }
+        );
+        if audits {
+            audit::tell_of_server(&environment::user(), true);
         }
         let result = tokio::select! {
             result = commit(Rc::clone(&pipeline), progress) => result,
@@ -169,8 +241,12 @@ impl Server {
             () = shutdown.begun() => Ok(()),
         };
         if result.is_err() {
-            pipeline.borrow_mut().figures.unrecoverable += 1;
+            pipeline.borrow_mut().registry.count(measured::UNRECOVERABLE_ERRORS, 1);
         }
+        if audits {
+            audit::tell_of_server(&environment::user(), false);
+        }
+        drop(operators);
         shutdown.drain(DRAIN).await;
         pipeline.borrow_mut().log.stop();
         result
@@ -243,24 +319,7 @@ fn bind(config: &ServerConfig) -> Result<Option<Listener>, ServerError> {
     let backlog = u32::try_from(config.backlog).ok().filter(|backlog| *backlog > 0).unwrap_or(BACKLOG);
     Listener::bind(config.client_address, port, backlog, limits).map(Some).map_err(|error| {
         let address = SocketAddr::new(shown, port);
-        let (reason, advice) = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                let owner =
-                    port_owner(port).map_or_else(|| "a process of another user".into(), |owner| owner.to_string());
-                (
-                    "Address already in use".to_owned(),
-                    format!("{owner} listens there; stop it, or set another clientPort"),
-                )
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                ("Cannot assign requested address".to_owned(), "clientPortAddress is no address of this machine".into())
-            }
-            io::ErrorKind::PermissionDenied => (
-                "Permission denied".to_owned(),
-                "ports below 1024 are for the superuser; set another clientPort".into(),
-            ),
-            _ => (error.to_string(), "the port cannot be listened on".into()),
-        };
+        let (reason, advice) = why_not(&error, port, ["clientPort", "clientPortAddress"]);
         ServerError::Bind { address, reason, advice }
     })
 }
@@ -297,6 +356,39 @@ fn report(recovered: &Recovered, took_ms: u64) {
     );
 }
 
+/// The newest snapshot, and when it was written.
+fn newest_snapshot(place: &Place) -> io::Result<Option<(Zxid, WallMillis)>> {
+    let Some(newest) = place.dirs.snapshots(place.vfs.as_ref())?.into_iter().next() else { return Ok(None) };
+    let written = place.vfs.metadata(&newest.path)?.modified_ms;
+    Ok(Some((newest.zxid, WallMillis(written))))
+}
+
+/// When the reading of the state began, went on from the snapshot to the logs, and ended.
+#[derive(Debug, Clone, Copy)]
+struct StartTimes {
+    began: Tick,
+    loaded: Tick,
+    ended: Tick,
+}
+
+impl StartTimes {
+    fn begin(now: Tick) -> StartTimes {
+        StartTimes { began: now, loaded: now, ended: now }
+    }
+}
+
+/// What the start cost. As in Apache, an empty directory has no transactions to tell of.
+fn measure_start(registry: &mut Registry, report: &Report, times: StartTimes) {
+    let StartTimes { began, loaded, ended } = times;
+    registry.count(measured::DIGEST_MISMATCHES, report.digest_mismatch.map_or(0, |(_, count)| count));
+    registry.add(measured::DB_INIT_TIME, ended.since(began));
+    registry.add(measured::STARTUP_SNAP_LOAD_TIME, loaded.since(began));
+    if report.snapshot.is_some() {
+        registry.add(measured::STARTUP_TXNS_LOADED, report.replayed);
+        registry.add(measured::STARTUP_TXNS_LOAD_TIME, ended.since(loaded));
+    }
+}
+
 fn log_options(config: &ServerConfig) -> TxnLogOptions {
     TxnLogOptions { preallocate: config.preallocate, force_sync: config.force_sync, size_limit: config.log_size_limit }
 }
@@ -314,7 +406,7 @@ async fn accept(listener: Option<Listener>, pipeline: SharedPipeline, shutdown: 
                 shutdown.spawn_local(connection::serve(accepted, Rc::clone(&pipeline), shutdown.clone()));
             }
             Incoming::Refused { peer, refusal } => {
-                pipeline.borrow_mut().figures.connections_rejected += 1;
+                pipeline.borrow_mut().registry.count(measured::CONNECTIONS_REJECTED, 1);
                 tracing::warn!(
                     target: "org.apache.zookeeper.server.NIOServerCnxnFactory",
                     "Too many connections from {peer}: {refusal:?}"
@@ -358,7 +450,10 @@ async fn expire(pipeline: SharedPipeline) {
             // The whole process stood still. What clients sent meanwhile is in the sockets: read it first.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        pipeline.borrow_mut().expire_sessions();
+        let mut pipeline = pipeline.borrow_mut();
+        pipeline.expire_sessions();
+        pipeline.registry.turn(now);
+        pipeline.log.turn_measured(now);
     }
 }
 
@@ -378,6 +473,9 @@ async fn reap(pipeline: SharedPipeline) {
             );
             // What was done to it meanwhile is found out when the transaction is prepared.
             let request = Request::DeleteContainer(path.into());
+            if pipeline.borrow().is_restoring() {
+                break;
+            }
             pipeline.borrow_mut().write_own(zk_proto::SessionId::NONE, Write::Request(&request));
             tokio::time::sleep(config.pause()).await;
         }

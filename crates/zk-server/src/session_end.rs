@@ -8,6 +8,7 @@ use zk_proto::{OpCode, SessionId};
 use zk_state::{Asker, WatcherId, Write};
 
 use crate::client::Slot;
+use crate::metrics::definitions as measured;
 use crate::pipeline::{Pipeline, SERVER, Then};
 
 /// Znodes that are planned to be deleted in one turn, about a millisecond of it.
@@ -30,10 +31,12 @@ impl Pipeline {
     /// Ends the sessions whose time is over.
     pub(crate) fn expire_sessions(&mut self) {
         let now = self.clock.now().tick;
-        for session in self.expiry.expire(now) {
+        // What is about to be replaced needs no end of sessions.
+        let expired = if self.is_restoring() { Vec::new() } else { self.expiry.expire(now) };
+        for session in expired {
             let timeout_ms = self.state.sessions().timeout_ms(session).unwrap_or_default();
             tracing::info!(target: SERVER, "Expiring session {session}, timeout of {timeout_ms}ms exceeded");
-            self.figures.sessions_expired += 1;
+            self.registry.count(measured::SESSIONS_EXPIRED, 1);
             self.end_session(session);
         }
     }
@@ -83,9 +86,9 @@ impl Pipeline {
             }
             left = left.saturating_sub(1 + self.state.tree().ephemeral_count_of(session));
             let asker = Asker { session, cxid: ending.cxid, ids: &[] };
-            let now = self.clock.now().wall;
-            let txn = self.state.prepare(&mut self.pending, self.rules, asker, Write::CloseSession, now);
-            self.log(txn, ending.then, ending.bytes);
+            let now = self.clock.now();
+            let txn = self.state.prepare(&mut self.pending, self.rules, asker, Write::CloseSession, now.wall);
+            self.log(txn, ending.then, now.tick, ending.bytes);
         }
         !self.ending.is_empty()
     }

@@ -1,6 +1,7 @@
 //! Snapshots while the server serves: slices are taken from the state between events, a thread of its own writes them.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,10 +36,9 @@ pub(crate) async fn run(place: Place, pipeline: SharedPipeline, random: fn() -> 
         pipeline.borrow_mut().snapshot_begins(random());
         let clock: Clock = pipeline.borrow().clock.clone();
         let began = clock.now().tick;
-        match take(&place, &pipeline).await {
+        match take_now(&place, &pipeline).await {
             Ok(file) => {
                 let took = clock.now().tick.since(began);
-                pipeline.borrow_mut().figures.snapshot.add(took);
                 tracing::info!(
                     target: "org.apache.zookeeper.server.ZooKeeperServer",
                     "Snapshot taken in {took} ms: {}", file.path.display()
@@ -51,6 +51,19 @@ pub(crate) async fn run(place: Place, pipeline: SharedPipeline, random: fn() -> 
             ),
         }
     }
+}
+
+/// Takes a snapshot, when nobody else does.
+pub(crate) async fn take_now(place: &Place, pipeline: &SharedPipeline) -> io::Result<SnapshotFile> {
+    let (clock, snapshotting) = {
+        let pipeline = pipeline.borrow();
+        (pipeline.clock.clone(), Rc::clone(&pipeline.snapshotting))
+    };
+    let _alone = snapshotting.lock().await;
+    let began = clock.now().tick;
+    let file = take(place, pipeline).await?;
+    pipeline.borrow_mut().snapshot_taken(file.zxid, clock.now().tick.since(began));
+    Ok(file)
 }
 
 async fn take(place: &Place, pipeline: &SharedPipeline) -> io::Result<SnapshotFile> {

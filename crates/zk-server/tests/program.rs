@@ -41,6 +41,8 @@ fn program() -> Command {
     {
         command.env_remove(variable);
     }
+    // It listens on 8080 otherwise, and tests run side by side.
+    command.env("JVM_FLAGS", "-Dzookeeper.admin.enableServer=false");
     command
 }
 
@@ -273,4 +275,27 @@ fn java_system_properties_are_heard() {
     let (_, stdout) = server.end();
     assert!(stdout.contains("SERVER_JVMFLAGS: -Dzookeeper.netty.x=1: no meaning here"), "{stdout}");
     assert!(stdout.contains("Java properties without a meaning here: log4j.debug"), "{stdout}");
+}
+
+#[test]
+fn an_admin_port_that_is_taken_is_told_of_and_is_code_4() {
+    let scratch = Scratch::new("admin-port");
+    let taken = TcpListener::bind(("0.0.0.0", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let settings = format!("admin.enableServer=true\nadmin.serverPort={port}\n");
+    let config = scratch.config(&format!("dataDir=DIR/data\nclientPort={}\n{settings}", free_port()));
+    let (code, stdout, stderr) = run(&[config.to_str().unwrap()]);
+    assert_eq!(code, 4, "{stdout}");
+    assert_eq!(stderr, "Unable to start AdminServer, exiting abnormally\n");
+    let lines = without_times(&stdout);
+    let error = lines.iter().position(|line| line.starts_with("ERROR Unable to start AdminServer")).unwrap();
+    assert_eq!(
+        lines[error + 1],
+        format!(
+            "org.apache.zookeeper.server.admin.AdminServer$AdminServerException: Problem starting AdminServer on address 0.0.0.0, port {port} and command URL /commands"
+        )
+    );
+    assert!(
+        lines[error + 4].contains("set another admin.serverPort; without the admin server: admin.enableServer=false")
+    );
 }

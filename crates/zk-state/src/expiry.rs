@@ -74,6 +74,11 @@ impl Expiry {
         self.buckets.first_key_value().map(|(deadline, _)| *deadline)
     }
 
+    /// Each deadline with its sessions, the soonest first.
+    pub fn buckets(&self) -> impl Iterator<Item = (Tick, &HashSet<SessionId>)> {
+        self.buckets.iter().map(|(deadline, sessions)| (*deadline, sessions))
+    }
+
     /// Is the session tracked?
     pub fn contains(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)

@@ -13,6 +13,7 @@ mod arena;
 pub mod auth;
 mod children;
 pub mod digest;
+pub mod digest_history;
 pub mod node;
 mod nodes;
 pub mod tree;
@@ -31,6 +32,7 @@ pub mod watch;
 mod state;
 
 pub use apply::{Applied, NodeEvent, Outcome};
+pub use digest_history::DigestHistory;
 pub use expiry::Expiry;
 pub use node::NodeRef;
 pub use pending::Pending;

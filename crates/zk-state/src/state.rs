@@ -20,6 +20,12 @@ impl ZkState {
         ZkState::default()
     }
 
+    /// The same content behind the transaction `zxid`: for what comes from elsewhere.
+    pub fn at(mut self, zxid: Zxid) -> ZkState {
+        self.last_zxid = zxid;
+        self
+    }
+
     /// The znodes.
     pub fn tree(&self) -> &Tree {
         &self.tree

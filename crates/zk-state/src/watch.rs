@@ -31,6 +31,8 @@ impl WatchKinds {
     pub const PERSISTENT: WatchKinds = WatchKinds(4);
     /// Stays; fires for the data of the znode and of all below it.
     pub const RECURSIVE: WatchKinds = WatchKinds(8);
+    /// The kinds that fire when data changes, as Apache keeps them in one table.
+    pub const DATA_TABLE: WatchKinds = WatchKinds(1 | 4 | 8);
     /// All kinds.
     pub const ANY: WatchKinds = WatchKinds(15);
 
@@ -128,24 +130,10 @@ impl Watches {
         (self.data_count, self.child_count)
     }
 
-    /// Connections that watch data, and how many paths they watch.
-    pub fn data_watchers(&self) -> (usize, usize) {
-        let data = WatchKinds::DATA | WatchKinds::PERSISTENT | WatchKinds::RECURSIVE;
-        let mut watchers = HashSet::new();
-        let mut paths = 0;
-        for at_path in self.by_path.values() {
-            let before = watchers.len();
-            let mut any = false;
-            at_path.each(|watcher, kinds| {
-                if kinds.has_any(data) {
-                    any = true;
-                    watchers.insert(watcher);
-                }
-            });
-            debug_assert!(watchers.len() >= before);
-            paths += usize::from(any);
-        }
-        (watchers.len(), paths)
+    /// The paths at which a connection has a watch of one of these kinds; in no order.
+    pub fn paths_of(&self, watcher: WatcherId, kinds: WatchKinds) -> impl Iterator<Item = &Arc<str>> {
+        let paths = self.by_watcher.get(&watcher).into_iter().flatten();
+        paths.filter(move |path| self.kinds_at(path, watcher).has_any(kinds))
     }
 
     /// Fires what an event fires, in Apache's order: the znode's data watches, its child watches, then its parent's.

@@ -21,7 +21,7 @@ pub mod recovery;
 
 pub use file_names::{Compression, Dirs, LogFile, SnapshotFile};
 pub use purge::{RETAIN_MIN, obsolete, purge};
-pub use recovery::{Recovered, RecoveryError, RecoveryOptions, Report, recover};
+pub use recovery::{Recovered, RecoveryError, RecoveryOptions, Report, recover, recover_telling};
 pub use snapshot::{SnapshotDump, SnapshotError, SnapshotSink};
 pub use trigger::SnapshotTrigger;
 pub use txn_log::{LogError, TxnLog, TxnLogOptions};

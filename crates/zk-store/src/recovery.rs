@@ -12,7 +12,7 @@ use thiserror::Error;
 use vfs::{OpenMode, Vfs, durable};
 use zk_proto::Zxid;
 use zk_proto::txn::DIGEST_VERSION;
-use zk_state::ZkState;
+use zk_state::{DigestHistory, ZkState};
 
 use crate::file_names::{Dirs, LogFile, SnapshotFile};
 use crate::snapshot::{self, Loaded, SnapshotDigest, SnapshotError};
@@ -100,6 +100,8 @@ pub struct Report {
     pub digest_mismatch: Option<(Zxid, u64)>,
     /// Transactions that are not there although later ones are: behind the first, before the second.
     pub gap: Option<(Zxid, Zxid)>,
+    /// Digests of the tree on the way.
+    pub digests: DigestHistory,
 }
 
 /// A state and how it was found.
@@ -114,6 +116,16 @@ pub struct Recovered {
 /// Finds the state. The directories must be there. The caller writes a snapshot before it serves anybody, as Apache
 /// does; what was replayed is durable either way.
 pub fn recover(vfs: &dyn Vfs, dirs: &Dirs, options: RecoveryOptions) -> Result<Recovered, RecoveryError> {
+    recover_telling(vfs, dirs, options, &mut || {})
+}
+
+/// The same; `loaded` is called between the snapshot and the logs, for whoever measures.
+pub fn recover_telling(
+    vfs: &dyn Vfs,
+    dirs: &Dirs,
+    options: RecoveryOptions,
+    loaded: &mut dyn FnMut(),
+) -> Result<Recovered, RecoveryError> {
     if let Some(path) = dirs.misplaced(vfs)? {
         return Err(RecoveryError::Misplaced { path });
     }
@@ -131,6 +143,7 @@ pub fn recover(vfs: &dyn Vfs, dirs: &Dirs, options: RecoveryOptions) -> Result<R
         }
         None => (ZkState::new(), None),
     };
+    loaded();
     let mut replay = Replay { state: &mut state, report: &mut report, digest };
     let mut reader = TxnReader::new(vfs, &logs, replay.state.last_zxid().next());
     while let Some(entry) = reader.next()? {
@@ -182,6 +195,9 @@ impl Replay<'_> {
         }
         self.state.apply(header, &entry.logged.txn);
         self.report.replayed += 1;
+        if self.digest.is_none_or(|digest| header.zxid >= digest.zxid) {
+            self.report.digests.note(header.zxid, self.state.digest());
+        }
         let expected = match self.digest {
             // The snapshot holds parts of transactions up to this one: the digests in between mean nothing.
             Some(digest) if header.zxid < digest.zxid => None,

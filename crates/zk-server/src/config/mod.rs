@@ -4,6 +4,7 @@
 //! no meaning here is told of once, one that nobody knows is a warning: nothing is ignored silently.
 
 mod classes;
+mod operating;
 mod read;
 mod settings;
 mod without_meaning;
@@ -11,6 +12,7 @@ mod without_meaning;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+pub use operating::{AdminConfig, PrometheusConfig};
 use properties::Properties;
 use thiserror::Error;
 use vfs::Vfs;
@@ -21,6 +23,7 @@ use crate::connection_throttle::ConnectionThrottleConfig;
 use crate::reaper::ReaperConfig;
 use crate::request_throttle::RequestThrottleConfig;
 
+pub(crate) use settings::is_property;
 pub use settings::{Settings, bad, place};
 
 /// `jute.maxbuffer`: the largest request, in bytes.
@@ -165,6 +168,14 @@ pub struct ServerConfig {
     pub large_request_bytes: usize,
     /// May the data directory be made if it is missing?
     pub create_data_dir: bool,
+    /// The admin server, if there is to be one.
+    pub admin: Option<AdminConfig>,
+    /// The metrics for Prometheus, if somebody is to fetch them.
+    pub prometheus: Option<PrometheusConfig>,
+    /// Is every change told of in the audit log?
+    pub audit: bool,
+    /// The file as it was read.
+    pub text: String,
     /// Name and value of every setting as it was written, the Java system properties among them, by name.
     pub properties: Vec<(String, String)>,
     /// What is to be told of: settings without a meaning here.
@@ -222,6 +233,10 @@ impl ServerConfig {
             large_request: None,
             large_request_bytes: 100 << 20,
             create_data_dir: true,
+            admin: None,
+            prometheus: None,
+            audit: false,
+            text: String::new(),
             properties: Vec::new(),
             notices: Vec::new(),
             warnings: Vec::new(),
@@ -265,7 +280,14 @@ pub fn read(vfs: &dyn Vfs, name: &str, overrides: &[String], system: &Properties
     for setting in overrides {
         properties.override_with("--override", setting);
     }
-    parse(&properties, system)
+    let mut config = parse(&properties, system)?;
+    config.text = lines_of(&bytes);
+    Ok(config)
+}
+
+/// A file as Apache keeps it: lines that end with a line feed.
+fn lines_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).lines().fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// Turns text into settings: a `zoo.cfg`, over Java system properties.

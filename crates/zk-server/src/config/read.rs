@@ -8,7 +8,7 @@ use zk_state::auth::DigestAlgorithm;
 use zk_store::{Compression, RETAIN_MIN};
 
 use super::settings::{Settings, bad, place};
-use super::{AuthProvider, ConfigError, ServerConfig, Whitelist, without_meaning};
+use super::{AuthProvider, ConfigError, ServerConfig, Whitelist, operating, without_meaning};
 
 /// Takes all settings into `config`.
 pub(super) fn all(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
@@ -20,6 +20,9 @@ pub(super) fn all(config: &mut ServerConfig, settings: &mut Settings) -> Result<
     authentication(config, settings)?;
     super::classes::read(config, settings)?;
     required_schemes_are_served(config)?;
+    config.admin = operating::admin(settings, &mut config.warnings)?;
+    config.prometheus = operating::prometheus(settings)?;
+    config.audit = operating::audit(settings)?;
     membership(config, settings)
 }
 
@@ -276,8 +279,6 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("zookeeper.allowSaslFailedClients", "SASL"),
     ("zookeeper.letAnySaslUserDoX", "SASL"),
     ("java.security.*", "SASL"),
-    ("zookeeper.audit.*", "the audit log"),
-    ("metricsProvider.*", "a metrics provider"),
 ];
 
 /// Tells of what nobody took: no meaning here, not served, or unknown.
@@ -286,10 +287,6 @@ pub(super) fn tell_of_the_rest(config: &mut ServerConfig, settings: &Settings) {
         let place = place(entry);
         if let Some(reason) = without_meaning::reason(name) {
             config.notices.push(format!("{place}: {reason}"));
-        } else if name.starts_with("zookeeper.admin.") {
-            if name == "zookeeper.admin.enableServer" && entry.value.eq_ignore_ascii_case("true") {
-                config.warnings.push(format!("{place}: the admin server (HTTP) is not served, the setting is ignored"));
-            }
         } else if let Some((_, what)) = NOT_SERVED.iter().find(|(pattern, _)| without_meaning::matches(pattern, name)) {
             config.warnings.push(format!("{place}: {what} is not served, the setting is ignored"));
         } else {

@@ -80,6 +80,11 @@ const FILE_KEYS: &[&str] = &[
 /// Prefixes of such keys.
 const FILE_PREFIXES: &[&str] = &["group.", "metricsProvider.", "server.", "weight."];
 
+/// Is this the name of a Java system property of Apache's server?
+pub(crate) fn is_property(name: &str) -> bool {
+    name.starts_with(PREFIX) || BARE.contains(&name)
+}
+
 /// Is this key read from the file only?
 fn is_file_key(key: &str) -> bool {
     FILE_KEYS.contains(&key) || FILE_PREFIXES.iter().any(|prefix| key.starts_with(prefix))

@@ -47,6 +47,10 @@ const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("zookeeper.tcpKeepAlive", ALONE),
     // Threads, buffers and caches of a Java server.
     ("jvm.pause.*", JAVA),
+    ("metricsProvider.maxQueueSize", JAVA),
+    ("metricsProvider.numWorkerThreads", JAVA),
+    ("metricsProvider.workerShutdownTimeoutMs", JAVA),
+    ("metricsProvider.*", PROVIDER),
     ("zookeeper.admin.jetty.*", JAVA),
     ("zookeeper.bitHashCacheSize", JAVA),
     ("zookeeper.intBufferStartingSizeBytes", JAVA),
@@ -74,6 +78,7 @@ const WITHOUT_MEANING: &[(&str, &str)] = &[
 
 const ALONE: &str = "no meaning for a server that is alone";
 const ALWAYS: &str = "no meaning here: a request that waits goes with its connection, always";
+const PROVIDER: &str = "no meaning for the metrics provider that is set";
 const JAVA: &str = "no meaning here: it tunes the Java server's threads, buffers and caches";
 
 /// Why the setting has no meaning here; `None` if it is none of these.

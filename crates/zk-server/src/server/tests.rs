@@ -28,12 +28,15 @@ use crate::config::Whitelist;
 
 mod crashes;
 mod limits;
+mod operators;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden");
 
 /// A server in a thread.
 struct Running {
     port: u16,
+    /// Of the admin server and of the metrics.
+    http: [u16; 2],
     shutdown: Shutdown,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
@@ -68,7 +71,8 @@ impl Running {
             LocalSet::new().block_on(&runtime, async move {
                 match Server::start(config, vfs, test_clock(), || 7) {
                     Ok(server) => {
-                        started.send(Ok(server.port().unwrap_or_default())).unwrap();
+                        let ports = [server.port(), server.admin_port(), server.metrics_port()];
+                        started.send(Ok(ports.map(Option::unwrap_or_default))).unwrap();
                         server.run(end).await.map_err(|error| error.to_string())
                     }
                     Err(error) => {
@@ -78,8 +82,8 @@ impl Running {
                 }
             })
         });
-        let port = port.recv().unwrap()?;
-        Ok(Running { port, shutdown, thread: Some(thread) })
+        let [port, admin, metrics] = port.recv().unwrap()?;
+        Ok(Running { port, http: [admin, metrics], shutdown, thread: Some(thread) })
     }
 
     fn stop(mut self) -> Result<(), String> {

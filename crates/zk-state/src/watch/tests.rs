@@ -96,7 +96,10 @@ fn a_connection_takes_its_watches_along() {
         watches.add(path, B, WatchKinds::CHILD | WatchKinds::RECURSIVE);
     }
     assert_eq!(watches.counts(), (6, 3));
-    assert_eq!(watches.data_watchers(), (2, 3));
+    for watcher in [A, B] {
+        assert_eq!(watches.paths_of(watcher, WatchKinds::DATA_TABLE).count(), 3);
+    }
+    assert_eq!(watches.paths_of(A, WatchKinds::CHILD).count(), 0);
     watches.forget(B);
     assert_eq!(watches.counts(), (3, 0));
     watches.forget(A);

@@ -1,0 +1,92 @@
+//! What the pipeline counts beside its work.
+
+use zk_proto::ops::event;
+use zk_proto::{LoggedTxn, OpCode, Txn};
+
+use crate::metrics::Registry;
+use crate::metrics::definitions as measured;
+use crate::pipeline::Pipeline;
+use crate::request_throttle::Verdict;
+
+impl Pipeline {
+    /// Counts a transaction that is handed to the log.
+    pub(crate) fn count_prepared(&mut self, txn: &LoggedTxn, took: u64) {
+        let registry = &mut self.registry;
+        registry.count(measured::SYNC_QUEUED, 1);
+        registry.count(measured::CHANGES_QUEUED, changes_of(&txn.txn));
+        registry.add(measured::PREP_TIME, took);
+        if txn.header.op == OpCode::CloseSession.code() {
+            registry.add(measured::CLOSE_SESSION_PREP_TIME, took);
+        }
+    }
+
+    /// Counts a request that comes to its turn: nothing waits in front of that here.
+    pub(crate) fn count_request(&mut self) {
+        self.registry.count(measured::PREP_QUEUED, 1);
+        self.registry.add(measured::PREP_QUEUE_SIZE, 0);
+        self.registry.add(measured::PREP_QUEUE_TIME, 0);
+    }
+}
+
+/// Counts a request that the throttle has held back.
+pub(crate) fn count_waited(registry: &mut Registry, waited_ms: u64, verdict: Verdict) {
+    registry.add(measured::THROTTLE_QUEUE_TIME, waited_ms);
+    match verdict {
+        Verdict::Run => {}
+        Verdict::Refuse => registry.count(measured::THROTTLED_OPS, 1),
+        Verdict::Drop => {
+            registry.count(measured::STALE_REQUESTS, 1);
+            registry.count(measured::STALE_REQUESTS_DROPPED, 1);
+        }
+    }
+}
+
+/// Watchers told of one event, by what they were told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    created: u64,
+    deleted: u64,
+    changed: u64,
+    children: u64,
+}
+
+impl Told {
+    pub(crate) fn count(&mut self, kind: i32) {
+        match kind {
+            event::NODE_CREATED => self.created += 1,
+            event::NODE_DELETED => self.deleted += 1,
+            event::NODE_DATA_CHANGED => self.changed += 1,
+            _ => self.children += 1,
+        }
+    }
+
+    /// As in Apache, an event that nobody waited for is not counted.
+    pub(crate) fn into_metrics(self, registry: &mut Registry) {
+        for (summary, told) in [
+            (measured::CREATED_WATCHES, self.created),
+            (measured::DELETED_WATCHES, self.deleted),
+            (measured::CHANGED_WATCHES, self.changed),
+            (measured::CHILDREN_WATCHES, self.children),
+        ] {
+            if told > 0 {
+                registry.add(summary, told);
+            }
+        }
+    }
+}
+
+/// Records that Apache's server keeps until a transaction is applied: of the znode, and of a parent that changes.
+pub(crate) fn changes_of(txn: &Txn) -> u64 {
+    match txn {
+        Txn::Create(_)
+        | Txn::Create2(_)
+        | Txn::CreateContainer(_)
+        | Txn::CreateTtl(_)
+        | Txn::Delete(_)
+        | Txn::DeleteContainer(_) => 2,
+        Txn::SetData(_) | Txn::SetAcl(_) | Txn::Reconfig(_) => 1,
+        Txn::CloseSession(paths) => paths.as_ref().map_or(0, |paths| paths.len() as u64),
+        Txn::Multi(txns) => txns.iter().map(changes_of).sum(),
+        Txn::Check(_) | Txn::CreateSession(_) | Txn::Error(_) => 0,
+    }
+}
