@@ -69,6 +69,25 @@ impl Vfs for OsVfs {
         OsVfs::open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600)
     }
 
+    /// To the end that is found by reading: the kernel's own files say that their length is 0.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        const MORE: usize = 4096;
+        let file = self.open(path, OpenMode::Read)?;
+        let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
+        let mut end = 0;
+        loop {
+            if end == bytes.len() {
+                bytes.resize(end + MORE, 0);
+            }
+            match file.read_at(&mut bytes[end..], end as u64)? {
+                0 => break,
+                more => end += more,
+            }
+        }
+        bytes.truncate(end);
+        Ok(bytes)
+    }
+
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let stat = sys::stat(path).map_err(|error| at(path, error))?;
         let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;

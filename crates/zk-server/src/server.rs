@@ -183,7 +183,7 @@ impl Server {
         let local = listener.as_ref().map(Listener::local).transpose()?;
         let mut pipeline = Pipeline::new(config, clock, place.clone(), state, (log, trigger));
         pipeline.trace_mask = trace_mask;
-        pipeline.last_snapshot = newest_snapshot(&place)?;
+        pipeline.last_snapshot = newest_snapshot(&place);
         pipeline.local_port = local.map(|local| local.port());
         pipeline.random = random;
         measure_start(&mut pipeline.registry, &report, times);
@@ -356,11 +356,11 @@ fn report(recovered: &Recovered, took_ms: u64) {
     );
 }
 
-/// The newest snapshot, and when it was written.
-fn newest_snapshot(place: &Place) -> io::Result<Option<(Zxid, WallMillis)>> {
-    let Some(newest) = place.dirs.snapshots(place.vfs.as_ref())?.into_iter().next() else { return Ok(None) };
-    let written = place.vfs.metadata(&newest.path)?.modified_ms;
-    Ok(Some((newest.zxid, WallMillis(written))))
+/// The newest snapshot, and when it was written; `None` if that cannot be found out, which nobody has to wait for.
+fn newest_snapshot(place: &Place) -> Option<(Zxid, WallMillis)> {
+    let newest = place.dirs.snapshots(place.vfs.as_ref()).ok()?.into_iter().next()?;
+    let written = place.vfs.metadata(&newest.path).ok()?.modified_ms;
+    Some((newest.zxid, WallMillis(written)))
 }
 
 /// When the reading of the state began, went on from the snapshot to the logs, and ended.

@@ -80,3 +80,9 @@ fn two_pieces_are_written_as_one() {
     file.read_exact_at(&mut bytes, 0).unwrap();
     assert_eq!(&bytes, b"..headbody!");
 }
+
+#[test]
+fn files_of_the_kernel_are_read_although_they_have_no_length() {
+    let status = OsVfs.read(Path::new("/proc/self/status")).unwrap();
+    assert!(status.starts_with(b"Name:") && status.ends_with(b"\n"));
+}
