@@ -7,4 +7,5 @@ mod differential;
 mod frames;
 mod groups;
 mod operators;
+mod security;
 mod tutorial;

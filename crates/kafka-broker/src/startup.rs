@@ -158,8 +158,7 @@ async fn create_chroot(options: &Options, chroot: &str, patience: Duration) -> R
 
 fn zookeeper_options(config: &Config) -> Result<Options> {
     let broker = config.broker();
-    let mut options = Options::new(&broker.zookeeper_connect)
-        .map_err(|error| anyhow!("java.lang.IllegalArgumentException: {error}"))?;
+    let mut options = zookeeper::options(broker)?;
     options.session_timeout_ms = broker.zookeeper_session_timeout_ms.max(1) as u32;
     options.seed = u64::from_be_bytes(random_bytes()[..8].try_into().expect("eight of sixteen bytes"));
     Ok(options)

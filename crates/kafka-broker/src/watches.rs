@@ -38,7 +38,7 @@ pub(crate) async fn run(
     loop {
         match events.recv().await {
             Some(Session::Watch(event)) => changed(&broker, event.path).await,
-            Some(Session::Connected) => {}
+            Some(Session::Connected | Session::SaslAuthenticated) => {}
             Some(Session::Disconnected) => {
                 info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connection lost; looking for a server");
             }
@@ -133,7 +133,7 @@ async fn new_session(
     session_dir: &std::path::Path,
     timeout: Duration,
 ) -> Result<EventReceiver> {
-    let mut options = zk_client::Options::new(&broker.config.broker().zookeeper_connect)?;
+    let mut options = zookeeper::options(broker.config.broker())?;
     options.session_timeout_ms = timeout.as_millis() as u32;
     let (client, events) = zookeeper::connect(options, timeout).await?;
     broker.zookeeper.replace(client);

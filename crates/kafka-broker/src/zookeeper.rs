@@ -8,16 +8,38 @@ use std::future::Future;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
+use kafka_metadata::broker_config::BrokerConfig;
 use kafka_metadata::znodes::{self, admin, brokers, cluster, config, topics};
+use kafka_metadata::zookeeper_client::client_property;
 use kafka_types::{BrokerEpoch, BrokerId};
+use properties::{Origin, Properties};
 use tracing::{info, warn};
-use zk_client::{Client, Error, EventReceiver, Op, OpResult, Options, SessionKey};
+use vfs::OsVfs;
+use zk_client::{Client, Error, EventReceiver, Op, OpResult, Options, Security, SessionKey};
 use zk_proto::{Acl, CreateMode, ErrorCode, Stat};
 
 /// Between two looks at a registration that somebody else still holds.
 const REGISTRATION_POLL: Duration = Duration::from_millis(100);
+
+/// How to reach the coordination server: hosts, TLS and SASL. The stores and the JAAS file are read anew each time.
+pub(crate) fn options(config: &BrokerConfig) -> Result<Options> {
+    let mut options = Options::new(&config.zookeeper_connect)
+        .map_err(|error| anyhow!("java.lang.IllegalArgumentException: {error}"))?;
+    let mut system = Properties::new();
+    system.define(&Origin::Variable("KAFKA_OPTS"), &std::env::var("KAFKA_OPTS").unwrap_or_default());
+    let mut lookup = |name: &str| client_property(name, |name| config.text(name), |name| system.get(name));
+    options.security = Security::load(&mut lookup, &OsVfs)
+        .map_err(|error| anyhow!("org.apache.kafka.common.KafkaException: {error}"))?;
+    if let Some(tls) = &options.security.tls
+        && !tls.unknown_suites.is_empty()
+    {
+        let names = tls.unknown_suites.join(", ");
+        warn!(target: "kafka.zookeeper.ZooKeeperClient", "zookeeper.ssl.cipher.suites: not there and left out: {names}");
+    }
+    Ok(options)
+}
 
 /// A shared handle on the session of this broker.
 pub(crate) struct ZooKeeper {

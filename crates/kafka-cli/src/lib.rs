@@ -12,6 +12,7 @@ pub mod pattern;
 pub mod settings;
 pub mod start;
 pub mod zk_files;
+pub mod zookeeper_security;
 
 use output::Console;
 

@@ -14,6 +14,7 @@ pub mod placement;
 pub mod topic_config;
 pub mod topic_name;
 pub mod znodes;
+pub mod zookeeper_client;
 
 pub use broker_config::{BrokerConfig, ConfigError};
 pub use endpoint::{Endpoint, SecurityProtocol};

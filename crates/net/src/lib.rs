@@ -11,6 +11,7 @@ pub mod port_owner;
 pub mod send;
 pub mod shutdown;
 pub mod stream;
+pub mod tls;
 
 pub use backoff::Backoff;
 pub use frame::{FrameError, FrameReader};

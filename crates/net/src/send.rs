@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use thiserror::Error;
-use tokio::io::Interest;
+use tokio::io::{AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
 /// Bytes that one `sendfile` moves at most, and after which other tasks of the thread get their turn.
@@ -166,6 +166,34 @@ async fn copy_file(socket: &TcpStream, file: &dyn vfs::File, mut offset: u64, mu
         len -= read as u64;
         tokio::task::yield_now().await;
     }
+    Ok(())
+}
+
+/// Sends all pieces in order over what is no socket of the system: everything is copied. Not cancel safe, as
+/// [`send_all`].
+pub(crate) async fn copy_all<W: AsyncWrite + Unpin>(to: &mut W, pieces: &[Piece]) -> Result<(), SendError> {
+    let mut buffer = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => to.write_all(bytes).await?,
+            Piece::File { file, offset, len } => {
+                let (mut offset, mut len) = (*offset, *len);
+                buffer.resize(COPY, 0);
+                while len > 0 {
+                    let part = len.min(COPY as u64) as usize;
+                    let read = file.read_at(&mut buffer[..part], offset)?;
+                    if read == 0 {
+                        return Err(SendError::FileCut { missing: len });
+                    }
+                    to.write_all(&buffer[..read]).await?;
+                    offset += read as u64;
+                    len -= read as u64;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+    to.flush().await?;
     Ok(())
 }
 

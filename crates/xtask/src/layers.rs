@@ -24,6 +24,8 @@ pub(crate) const LAYERS: &[(&str, u8, Kind)] = &[
     ("time-types", 0, Kind::Pure),
     ("zk-proto", 0, Kind::Pure),
     ("kafka-types", 0, Kind::Pure),
+    ("sasl", 0, Kind::Pure),
+    ("key-store", 0, Kind::Pure),
     ("vfs", 0, Kind::Io),
     ("logging", 1, Kind::Io),
     ("net", 1, Kind::Async),

@@ -21,6 +21,7 @@ use crate::connection::{self, Command};
 use crate::hosts::Hosts;
 use crate::multi::{Op, OpResult};
 use crate::path::{self, Chroot};
+use crate::security::Security;
 use crate::session::{Session, Start};
 use crate::watcher::{EventReceiver, WatcherType};
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub seed: u64,
     /// The longest reply that is read, in bytes.
     pub max_frame_bytes: usize,
+    /// TLS and SASL.
+    pub security: Security,
 }
 
 impl Options {
@@ -54,6 +57,7 @@ impl Options {
             read_only: false,
             seed: 0,
             max_frame_bytes: 64 << 20,
+            security: Security::default(),
         })
     }
 }
@@ -107,8 +111,10 @@ impl Client {
             timeout_ms: options.session_timeout_ms,
             existing: options.existing,
             read_only: options.read_only,
+            login: options.security.login,
         });
-        let shell = connection::Shell::new(session, options.max_frame_bytes, events_out, state_out);
+        let shell =
+            connection::Shell::new(session, options.max_frame_bytes, options.security.tls, events_out, state_out);
         tokio::spawn(shell.run(commands_in));
         (Client { commands, state, chroot: Arc::new(chroot) }, EventReceiver(events))
     }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use net::Stream;
+use net::tls::ClientTls;
 use properties::grammar::HostPort;
 use time_types::Tick;
 use tokio::net::{TcpStream, lookup_host};
@@ -38,8 +40,15 @@ pub(crate) enum Command {
 #[derive(Debug)]
 enum Link {
     Down,
-    Opening(JoinHandle<Result<(TcpStream, SocketAddr), Failure>>, HostPort),
-    Up(TcpStream, String),
+    Opening(JoinHandle<Result<(Wire, SocketAddr), Failure>>, HostPort),
+    Up(Wire, String),
+}
+
+/// A socket: the plain one can be tried without waiting.
+#[derive(Debug)]
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<Stream>),
 }
 
 /// Why a connection could not be opened, and to which address.
@@ -53,6 +62,7 @@ struct Failure {
 pub(crate) struct Shell {
     session: Session<Waiting>,
     max_frame_bytes: usize,
+    tls: Option<ClientTls>,
     /// `None` once the session is over, so that the receiver sees the end.
     events: Option<mpsc::UnboundedSender<Event>>,
     state: watch::Sender<State>,
@@ -69,12 +79,14 @@ impl Shell {
     pub(crate) fn new(
         session: Session<Waiting>,
         max_frame_bytes: usize,
+        tls: Option<ClientTls>,
         events: mpsc::UnboundedSender<Event>,
         state: watch::Sender<State>,
     ) -> Shell {
         Shell {
             session,
             max_frame_bytes,
+            tls,
             events: Some(events),
             state,
             link: Link::Down,
@@ -132,7 +144,7 @@ impl Shell {
             }
         }
         // Most sockets take it at once, which saves a round through the poller. Failures show when it is polled.
-        if let Link::Up(stream, _) = &self.link {
+        if let Link::Up(Wire::Plain(stream), _) = &self.link {
             write_some(stream, self.session.output());
         }
     }
@@ -206,7 +218,7 @@ impl Shell {
             match effect {
                 Effect::Connect { host, after_ms } => {
                     self.link.close();
-                    let opening = tokio::spawn(open(host.clone(), after_ms));
+                    let opening = tokio::spawn(open(host.clone(), after_ms, self.tls.clone()));
                     self.link = Link::Opening(opening, host);
                 }
                 Effect::Disconnect => {
@@ -232,7 +244,7 @@ impl Shell {
 enum Progress {
     /// Bytes were read or written.
     Some,
-    Opened(TcpStream, String),
+    Opened(Wire, String),
     /// The server's name, and the reason.
     Lost(String, String),
     /// The same, for a name without an address.
@@ -261,10 +273,16 @@ impl Link {
                 }
                 Err(error) => Progress::Lost(format!("{}:{}", host.host, host.port), error.to_string()),
             },
-            Link::Up(stream, server) => match transfer(stream, inbox, output).await {
-                Ok(()) => Progress::Some,
-                Err(error) => Progress::Lost(server.clone(), error.to_string()),
-            },
+            Link::Up(wire, server) => {
+                let moved = match wire {
+                    Wire::Plain(stream) => transfer(stream, inbox, output).await,
+                    Wire::Tls(stream) => stream.transfer(inbox, output).await,
+                };
+                match moved {
+                    Ok(()) => Progress::Some,
+                    Err(error) => Progress::Lost(server.clone(), error.to_string()),
+                }
+            }
         }
     }
 }
@@ -304,7 +322,7 @@ fn write_some(stream: &TcpStream, output: &mut BytesMut) {
 }
 
 /// Tries the addresses of a host one after the other.
-async fn open(host: HostPort, after_ms: u64) -> Result<(TcpStream, SocketAddr), Failure> {
+async fn open(host: HostPort, after_ms: u64, tls: Option<ClientTls>) -> Result<(Wire, SocketAddr), Failure> {
     if after_ms > 0 {
         sleep(Duration::from_millis(after_ms)).await;
     }
@@ -317,7 +335,12 @@ async fn open(host: HostPort, after_ms: u64) -> Result<(TcpStream, SocketAddr), 
             Ok(stream) => {
                 // Requests are small and somebody waits for each; a failure only makes them slower.
                 let _ = stream.set_nodelay(true);
-                return Ok((stream, address));
+                let Some(tls) = &tls else { return Ok((Wire::Plain(stream), address)) };
+                let secured = async { Stream::plain(stream)?.into_tls(tls, &host.host).await };
+                match secured.await {
+                    Ok(stream) => return Ok((Wire::Tls(Box::new(stream)), address)),
+                    Err(error) => failure = Failure { address: Some(address), error },
+                }
             }
             Err(error) => failure = Failure { address: Some(address), error },
         }

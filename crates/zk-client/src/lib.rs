@@ -16,6 +16,7 @@ mod error;
 mod hosts;
 mod multi;
 mod path;
+mod security;
 mod session;
 mod watcher;
 
@@ -24,4 +25,5 @@ pub use client::{Call, Client, Options, SessionKey, State};
 pub use error::Error;
 pub use multi::{Op, OpResult};
 pub use path::check as check_path;
+pub use security::{Login, Security, SecurityError};
 pub use watcher::{Event, EventKind, EventReceiver, WatchedEvent, WatcherType};

@@ -3,8 +3,9 @@
 //! ```text
 //!                opened               accepted
 //!  Connecting ----------> Handshaking --------> Connected --- close answered ---> Over
-//!      ^                       |                    |
-//!      +---- connection lost --+--------------------+        refused: Over (session expired, or not authenticated)
+//!      ^                       |     \            ^   |
+//!      |                       |      LoggingIn --+   |       (SASL, where there is a login)
+//!      +---- connection lost --+-------------------+--+      refused: Over (session expired, or not authenticated)
 //! ```
 //!
 //! Time comes in as [`Tick`]s, frames come in whole and without their length; what is to be sent stands in
@@ -12,12 +13,14 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use properties::grammar::HostPort;
+use sasl::DigestMd5Client;
 use time_types::Tick;
 use zk_proto::header::xid;
-use zk_proto::ops::{SetWatches, SetWatches2, WatcherEvent};
+use zk_proto::ops::{SaslRequest, SetWatches, SetWatches2, WatcherEvent};
 use zk_proto::{
     ConnectRequest, ConnectResponse, ErrorCode, Jute, OpCode, Reader, ReplyHeader, Request, RequestHeader, Response,
     SessionId, Writer, Zxid,
@@ -28,8 +31,10 @@ use crate::auth::Identity;
 use crate::client::{SessionKey, State};
 use crate::hosts::Hosts;
 use crate::path::Chroot;
+use crate::security::Login;
 use crate::watcher::{Event, EventKind, Interest, WatchedEvent, WatcherType, Watches};
 
+mod login;
 #[cfg(test)]
 mod tests;
 
@@ -59,12 +64,15 @@ pub(crate) struct Start {
     pub(crate) timeout_ms: u32,
     pub(crate) existing: Option<SessionKey>,
     pub(crate) read_only: bool,
+    pub(crate) login: Option<Arc<Login>>,
 }
 
 #[derive(Debug, PartialEq)]
 enum Phase {
     Connecting,
     Handshaking,
+    /// The session is there; SASL comes first.
+    LoggingIn,
     Connected,
     Over(Error),
 }
@@ -99,6 +107,9 @@ pub(crate) struct Session<T> {
     /// Requests that wait for a connection.
     queued: VecDeque<(Request, T)>,
     identities: Vec<Identity<T>>,
+    login: Option<Arc<Login>>,
+    /// The exchange with this server.
+    exchange: Option<DigestMd5Client>,
     /// Which identities the next replies to authentications are about.
     authenticating: VecDeque<usize>,
     watches: Watches,
@@ -123,6 +134,8 @@ impl<T> Session<T> {
             in_flight: VecDeque::new(),
             queued: VecDeque::new(),
             identities: Vec::new(),
+            login: start.login,
+            exchange: None,
             authenticating: VecDeque::new(),
             watches: Watches::default(),
             heard: Tick(0),
@@ -172,7 +185,7 @@ impl<T> Session<T> {
         if self.is_over() {
             return;
         }
-        if self.phase == Phase::Connected {
+        if matches!(self.phase, Phase::Connected | Phase::LoggingIn) {
             effects.push(Effect::Tell(Event::Disconnected));
             effects.push(Effect::Became(State::Connecting));
         }
@@ -259,7 +272,7 @@ impl<T> Session<T> {
                 self.authenticated(ErrorCode::from(header.err), effects);
                 Ok(())
             }
-            _ => self.replied(&header, &mut reader, effects),
+            _ => self.replied(now, &header, &mut reader, effects),
         }
     }
 
@@ -267,7 +280,9 @@ impl<T> Session<T> {
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
         match self.phase {
             Phase::Over(_) => None,
-            Phase::Connecting | Phase::Handshaking => Some(self.heard.after(self.connect_timeout_ms())),
+            Phase::Connecting | Phase::Handshaking | Phase::LoggingIn => {
+                Some(self.heard.after(self.connect_timeout_ms()))
+            }
             Phase::Connected => {
                 let silent = self.heard.after(self.read_timeout_ms());
                 Some(silent.min(self.sent.after(self.idle_ms())))
@@ -278,7 +293,9 @@ impl<T> Session<T> {
     /// A deadline has passed: the server is given up, or gets a ping.
     pub(crate) fn tick(&mut self, now: Tick, effects: &mut Vec<Effect<T>>) {
         match self.phase {
-            Phase::Connecting | Phase::Handshaking if now.since(self.heard) >= self.connect_timeout_ms() => {
+            Phase::Connecting | Phase::Handshaking | Phase::LoggingIn
+                if now.since(self.heard) >= self.connect_timeout_ms() =>
+            {
                 effects.push(Effect::Disconnect);
                 self.lost(now, effects);
             }
@@ -290,7 +307,7 @@ impl<T> Session<T> {
                 let ping = RequestHeader { xid: xid::PING, op: OpCode::Ping.code() };
                 self.write(now, |out| ping.write(out));
             }
-            Phase::Connecting | Phase::Handshaking | Phase::Connected | Phase::Over(_) => {}
+            Phase::Connecting | Phase::Handshaking | Phase::LoggingIn | Phase::Connected | Phase::Over(_) => {}
         }
     }
 
@@ -370,9 +387,22 @@ impl<T> Session<T> {
         let key = SessionKey { id: response.session_id, password, timeout_ms: response.timeout_ms.unsigned_abs() };
         self.key = Some(key);
         self.hosts.connected();
+        if let Some(login) = &self.login {
+            effects.push(Effect::Tell(Event::Connected));
+            self.exchange = login.begin();
+            self.phase = Phase::LoggingIn;
+            self.send(now, Request::Sasl(SaslRequest { token: Some(Bytes::new()) }), None);
+        } else {
+            effects.push(Effect::Became(State::Connected(key)));
+            effects.push(Effect::Tell(Event::Connected));
+            self.connected(now);
+        }
+        Ok(())
+    }
+
+    /// Everything that waited for the session goes out.
+    fn connected(&mut self, now: Tick) {
         self.phase = Phase::Connected;
-        effects.push(Effect::Became(State::Connected(key)));
-        effects.push(Effect::Tell(Event::Connected));
         for index in 0..self.identities.len() {
             self.show_identity(now, index);
         }
@@ -382,7 +412,6 @@ impl<T> Session<T> {
         for (request, waiting) in mem::take(&mut self.queued) {
             self.send(now, request, Some(waiting));
         }
-        Ok(())
     }
 
     fn notified(&mut self, reader: &mut Reader, effects: &mut Vec<Effect<T>>) -> Result<(), Error> {
@@ -401,17 +430,15 @@ impl<T> Session<T> {
             }
             return;
         }
-        let error = Error::AuthFailed { path: String::new() };
         if let Some(waiting) = waiting {
-            effects.push(Effect::Reply { waiting, result: Err(error.clone()) });
+            effects.push(Effect::Reply { waiting, result: Err(Error::AuthFailed { path: String::new() }) });
         }
-        effects.push(Effect::Disconnect);
-        effects.push(Effect::Tell(Event::AuthFailed));
-        self.end(error, State::AuthFailed, effects);
+        self.not_authenticated(effects);
     }
 
     fn replied(
         &mut self,
+        now: Tick,
         header: &ReplyHeader,
         reader: &mut Reader,
         effects: &mut Vec<Effect<T>>,
@@ -429,6 +456,10 @@ impl<T> Session<T> {
         } else {
             Err(Error::Refused { code, path: self.chroot.strip(call.path) })
         };
+        if call.op == OpCode::Sasl {
+            self.logging_in(now, result, effects);
+            return Ok(());
+        }
         if let Some(waiting) = call.waiting {
             effects.push(Effect::Reply { waiting, result });
         }

@@ -12,6 +12,8 @@ pub enum Event {
     /// A server serves the session (for the first time, or again: then all watches are in place, and those that
     /// fired meanwhile follow).
     Connected,
+    /// The server has accepted the SASL login.
+    SaslAuthenticated,
     /// The connection is lost; the client looks for another server.
     Disconnected,
     /// The session is over, its ephemeral znodes are gone. The last event.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use bytes::BytesMut;
+use sasl::DigestMd5Server;
 use time_types::{Now, Tick};
 use tokio::sync::Notify;
 use zk_proto::{Acl, ErrorCode, Id, Permissions, Request, SessionId, Zxid};
@@ -82,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
     pub(crate) ids: Vec<Id>,
     pub(crate) stage: Stage,
+    /// Its SASL exchange, where there is SASL.
+    pub(crate) sasl: Option<Box<DigestMd5Server>>,
     pub(crate) session: SessionId,
     pub(crate) timeout_ms: i32,
     /// Does the client know the read-only byte of the handshake?
@@ -108,6 +111,7 @@ impl Client {
             ids: vec![Id::new("ip", &java_host(peer.ip()))],
             peer,
             stage: Stage::New,
+            sasl: None,
             session: SessionId::NONE,
             timeout_ms: 0,
             read_only: None,

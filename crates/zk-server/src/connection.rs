@@ -19,22 +19,34 @@ use crate::client::java_address;
 use crate::four_letter::{self, Word};
 use crate::metrics::definitions as measured;
 use crate::pipeline::Pipeline;
+use crate::secure::Entrance;
 
 /// How long, and how much, is read from a client that is being closed. Without, the system would throw away the last
 /// reply when there is unread input.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1 << 20;
+const FACTORY: &str = "org.apache.zookeeper.server.NettyServerCnxnFactory";
 const CONNECTION: &str = "org.apache.zookeeper.server.NIOServerCnxn";
 
 /// The pipeline, shared by all connections of its thread. Borrowed for one call at a time, never across an await.
 pub(crate) type SharedPipeline = Rc<RefCell<Pipeline>>;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(accepted: Accepted, pipeline: SharedPipeline, shutdown: Shutdown) {
+pub(crate) async fn serve(accepted: Accepted, entrance: Rc<Entrance>, pipeline: SharedPipeline, shutdown: Shutdown) {
     let Accepted { stream, admission } = accepted;
     let peer = stream.peer();
+    let stream = tokio::select! {
+        entered = entrance.enter(stream) => match entered {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::error!(target: FACTORY, "Unsuccessful handshake with {}: {error}", java_address(peer));
+                return;
+            }
+        },
+        () = shutdown.begun() => return,
+    };
     let wake = Rc::new(Notify::new());
-    let id = pipeline.borrow_mut().connect(peer, Rc::clone(&wake));
+    let id = pipeline.borrow_mut().connect(peer, entrance.ids(&stream), Rc::clone(&wake));
     let max_packet = pipeline.borrow().config.max_packet;
     let (read, write) = stream.into_split();
     let mut connection = Connection { id, read, write, frames: FrameReader::new(max_packet), pipeline, wake };
@@ -56,6 +68,15 @@ pub(crate) async fn serve(accepted: Accepted, pipeline: SharedPipeline, shutdown
         Err(error) => tracing::info!(target: CONNECTION, "Closing connection of {}: {error}", java_address(peer)),
     }
     drop(admission);
+}
+
+/// Writes some of the bytes, or what is kept when there are none; `false` when nothing is taken any more. Cancel safe.
+async fn send_some(write: &mut WriteHalf, sending: &mut BytesMut) -> io::Result<bool> {
+    if sending.is_empty() {
+        write.flush().await?;
+        return Ok(true);
+    }
+    Ok(write.write_buf(sending).await? > 0)
 }
 
 struct Connection {
@@ -92,6 +113,7 @@ impl Connection {
             let mask = if word.brings_mask() { self.mask().await? } else { None };
             let answer = four_letter::answer(&self.pipeline, self.id, word, mask).await;
             self.write.write_all(answer.as_bytes()).await?;
+            self.write.flush().await?;
             return Ok(false);
         }
         match self.frames.next(&mut self.read).await? {
@@ -117,21 +139,25 @@ impl Connection {
 
     async fn exchange(&mut self) -> Result<(), FrameError> {
         let mut sending = BytesMut::new();
+        // TLS keeps what the socket does not take at once.
+        let mut kept = false;
         loop {
             let may_ask = self.take_frames(sending.len())?;
             if sending.is_empty() {
                 sending = self.pipeline.borrow_mut().take_output(self.id);
             }
             let (dead, closing) = self.pipeline.borrow().is_ending(self.id);
-            if dead || (closing && sending.is_empty()) {
+            if dead || (closing && sending.is_empty() && !kept) {
                 return Ok(());
             }
+            let written = !sending.is_empty();
             tokio::select! {
                 biased;
-                written = self.write.write_buf(&mut sending), if !sending.is_empty() => {
-                    if written? == 0 {
+                open = send_some(&mut self.write, &mut sending), if written || kept => {
+                    if !open? {
                         return Ok(());
                     }
+                    kept = written && self.write.needs_flush();
                 }
                 frame = self.frames.next(&mut self.read), if may_ask => match frame? {
                     Some(frame) => self.pipeline.borrow_mut().on_frame(self.id, frame),

@@ -220,8 +220,9 @@ async fn configuration(pipeline: &SharedPipeline) -> String {
     let pipeline = pipeline.borrow();
     let config = &pipeline.config;
     format!(
-        "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={data_size}\ndataLogDir={}\ndataLogSize={log_size}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\nclientPortListenBacklog={}\nserverId=0\n",
+        "clientPort={}\nsecureClientPort={}\ndataDir={}\ndataDirSize={data_size}\ndataLogDir={}\ndataLogSize={log_size}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\nclientPortListenBacklog={}\nserverId=0\n",
         pipeline.local_port.map_or(-1, i32::from),
+        pipeline.secure_port.map_or(-1, i32::from),
         pipeline.dirs.snapshots_dir().display(),
         pipeline.dirs.logs_dir().display(),
         config.tick_ms,

@@ -17,6 +17,8 @@ mod log_writer;
 mod pipeline;
 mod reply;
 mod requests;
+mod sasl;
+mod secure;
 mod session_end;
 mod snapshots;
 

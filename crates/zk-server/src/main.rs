@@ -106,7 +106,12 @@ fn read_file(vfs: &dyn Vfs, file: &str, overrides: &[String], system: &Propertie
         (Some(port), None) => tracing::info!(target: CONFIG, "clientPortAddress is 0.0.0.0:{port}"),
         (None, _) => tracing::info!(target: CONFIG, "clientPort is not set"),
     }
-    tracing::info!(target: CONFIG, "secureClientPort is not set");
+    let security = &config.security;
+    match (security.secure_port, security.secure_address) {
+        (Some(port), Some(address)) => tracing::info!(target: CONFIG, "secureClientPortAddress is {address}:{port}"),
+        (Some(port), None) => tracing::info!(target: CONFIG, "secureClientPortAddress is 0.0.0.0:{port}"),
+        (None, _) => tracing::info!(target: CONFIG, "secureClientPort is not set"),
+    }
     for notice in &config.notices {
         tracing::info!(target: CONFIG, "{notice}");
     }

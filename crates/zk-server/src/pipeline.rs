@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use time_types::{Tick, WallMillis};
 use tokio::sync::{Mutex, Notify};
 use vfs::Vfs;
-use zk_proto::{DecodeError, ErrorCode, LoggedTxn, OpCode, SessionId, Zxid};
+use zk_proto::{DecodeError, ErrorCode, Id, LoggedTxn, OpCode, SessionId, Zxid};
 use zk_state::auth::{Authenticator, Ensemble, Schemes};
 use zk_state::prepare::AROUND_RECORD;
 use zk_state::session::{SessionIds, password};
@@ -35,6 +35,7 @@ use crate::metrics::definitions as measured;
 use crate::metrics::{Registry, ServerFigures};
 use crate::reply::Replies;
 use crate::request_throttle::{RequestThrottle, Verdict, Waiting};
+use crate::sasl::{self, Users};
 use crate::session_end::Ending;
 use crate::snapshots::Place;
 
@@ -118,6 +119,10 @@ pub(crate) struct Pipeline {
     pub(crate) snapshot_due: Rc<Notify>,
     /// Port that is listened on, for `conf`.
     pub(crate) local_port: Option<u16>,
+    /// Port of TLS.
+    pub(crate) secure_port: Option<u16>,
+    /// Who may log in by SASL; `None`: nobody is asked to.
+    pub(crate) sasl_users: Option<Users>,
     /// Held by who takes a snapshot or restores one.
     pub(crate) snapshotting: Rc<Mutex<()>>,
     /// Limits of snapshots that go out, and of those that come in.
@@ -173,6 +178,8 @@ impl Pipeline {
             trigger,
             snapshot_due: Rc::new(Notify::new()),
             local_port: None,
+            secure_port: None,
+            sasl_users: None,
             vfs: place.vfs,
             dirs: place.dirs,
             config,
@@ -255,11 +262,14 @@ impl Pipeline {
     }
 
     /// A connection was accepted. `wake` is told whenever its client's state changes.
-    pub(crate) fn connect(&mut self, peer: SocketAddr, wake: Rc<Notify>) -> WatcherId {
+    /// `ids` are what its certificate makes of it.
+    pub(crate) fn connect(&mut self, peer: SocketAddr, ids: Vec<Id>, wake: Rc<Notify>) -> WatcherId {
         let id = WatcherId(self.next_client);
         self.next_client += 1;
         let mut client = Client::new(peer, self.clock.now(), wake);
         client.dead = self.restoring;
+        client.ids.extend(ids);
+        client.sasl = self.sasl_users.as_ref().and_then(|_| sasl::begin().map(Box::new));
         self.clients.insert(id, client);
         id
     }

@@ -33,6 +33,14 @@ impl Replies<'_> {
         self.frame(|out| ReplyHeader { xid, zxid, err: code.code() }.write(out))
     }
 
+    /// An error with a body behind it, as that of a failed SASL exchange.
+    pub(crate) fn error_with(&mut self, xid: i32, code: ErrorCode, response: &Response) -> usize {
+        self.frame(|out| {
+            ReplyHeader { xid, zxid: Zxid(0), err: code.code() }.write(out);
+            response.write(out);
+        })
+    }
+
     pub(crate) fn response(&mut self, xid: i32, zxid: Zxid, response: &Response) -> usize {
         self.success(xid, zxid, |out| response.write(out))
     }

