@@ -11,7 +11,6 @@ const LEFT_OUT: &[LeftOut] = &[
     ("tutorial", "zookeeper-server-log", "a whole log; the lines that people look for are in the server's own cases"),
     ("zookeeper-shell", ON_ITS_OWN_TREE, "replayed by itself: it was recorded on a tree of its own"),
     ("zookeeper-shell", "no-port", "needs port 2181 itself"),
-    ("zookeeper-shell", "listquota", "the server does not count what is used"),
     ("zookeeper-shell", "get-base64", "ours has the option, as ZooKeeper 3.9 has"),
     ("zookeeper-shell", "get-hex", "ours has the option, as ZooKeeper 3.9 has"),
     ("kafka-console-consumer", "offsets-formatter", INTERNAL),

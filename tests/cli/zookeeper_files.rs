@@ -37,7 +37,7 @@ fn expected(suffix: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(found.len() > 2, "no files with {suffix}");
+    assert!(!found.is_empty(), "no files with {suffix}");
     found
 }
 
@@ -88,6 +88,21 @@ fn snapshots_become_the_same_json() {
         };
         assert_eq!(tree(&output.stdout), tree(&expected), "{}", snapshot.display());
     }
+}
+
+/// The expectation is of ZooKeeper 3.9.3, which has the tool.
+#[test]
+fn figures_are_summed_up_as_apache_sums_them_up() {
+    let [(snapshot, expected)] = &expected(".SnapshotRecursiveSummary.txt")[..] else { panic!("one") };
+    let output = run("zk-snapshot-recursive-summary-toolkit", &[text(snapshot), "/", "0"]);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    // Apache's order of children is that of a hash map.
+    let lines = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&output.stdout), lines(expected));
 }
 
 /// Sorts children, and takes the numbers out that count them.
@@ -199,6 +214,44 @@ fn a_znode_has_a_history() {
     assert!(nobody.stderr.contains("touched /nobody"), "{}", nobody.stderr);
     let torn = run("zookeeper-shell", &["--history", "/", "--data-dir", text(&golden("torn"))]);
     assert!(torn.stderr.contains("log.a3, with a transaction that was not written to its end"), "{}", torn.stderr);
+}
+
+/// The scripts know where the data is: their server's settings lie beside them.
+#[test]
+fn scripts_find_the_data_of_their_server() {
+    let dir = TempDir::new("scripts-find-the-data");
+    for (from, to) in [(repository().join("bin"), "bin"), (golden("clean").join("version-2"), "data/version-2")] {
+        fs::create_dir_all(dir.join(to)).expect("the test's directory can be written");
+        for entry in fs::read_dir(from).expect("it is there").flatten() {
+            fs::copy(entry.path(), dir.join(to).join(entry.file_name())).expect("the test's directory can be written");
+        }
+    }
+    fs::create_dir(dir.join("config")).expect("the test's directory can be written");
+    let settings = format!("dataDir={}\nclientPort=2181\n", dir.join("data").display());
+    fs::write(dir.join("config/zookeeper.properties"), settings).expect("the test's directory can be written");
+    let script = |line: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-c", line]).current_dir(dir.join("bin")).env("KAFKA_PROGRAM_DIR", programs());
+        run_command(command, "")
+    };
+    let got = script("./zookeeper-shell.sh --at-zxid 0x12 get /r1/create2");
+    assert_eq!((got.code, got.stdout.lines().nth(1)), (0, Some("new")), "{}", got.stderr);
+    let got = script("cd /; \"$OLDPWD\"/zkCli.sh --history /r1/create2");
+    assert!(got.code == 0 && got.stdout.contains("data set"), "{}", got.stderr);
+    let purged = script("./zkCleanup.sh -n 3");
+    assert_eq!((purged.code, purged.stdout.lines().count()), (0, 1), "{}{}", purged.stdout, purged.stderr);
+    for (shown, text) in [
+        ("./zkTxnLogToolkit.sh ../data/version-2/log.53", "EOF reached after "),
+        ("./zkSnapShotToolkit.sh ../data/version-2/snapshot.83", "Last zxid: 0x83"),
+        ("./zkSnapshotRecursiveSummaryToolkit.sh ../data/version-2/snapshot.83 / 1", "-- /r1"),
+        (
+            "./zkSnapshotComparer.sh -l ../data/version-2/snapshot.51 -r ../data/version-2/snapshot.83 -b 0 -n 0",
+            "All layers compared.",
+        ),
+    ] {
+        let output = script(shown);
+        assert!(output.code == 0 && output.stdout.contains(text), "{shown}: {}{}", output.stdout, output.stderr);
+    }
 }
 
 /// A running server's files are read while it goes on, and lines may be many.

@@ -9,3 +9,4 @@ mod groups;
 mod operators;
 mod security;
 mod tutorial;
+mod zk_tools;

@@ -59,6 +59,31 @@ pub fn java_time(millis: i64, format: &str, zone: &TimeZone) -> String {
     }
 }
 
+/// Bytes as text, as Java decodes UTF-8: what is malformed becomes U+FFFD, an encoded surrogate *one* of them (Rust makes
+/// three).
+pub fn java_text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    loop {
+        let error = match std::str::from_utf8(rest) {
+            Ok(valid) => {
+                text.push_str(valid);
+                return text;
+            }
+            Err(error) => error,
+        };
+        let (valid, malformed) = rest.split_at(error.valid_up_to());
+        text.push_str(&String::from_utf8_lossy(valid));
+        text.push(char::REPLACEMENT_CHARACTER);
+        let skipped = match malformed {
+            [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
+            [0xed, 0xa0..=0xbf, ..] => 2,
+            _ => error.error_len().unwrap_or(malformed.len()),
+        };
+        rest = &malformed[skipped..];
+    }
+}
+
 /// Words of a stream, as Java's `Scanner` gives them.
 #[derive(Debug)]
 pub struct Words<R> {
@@ -107,6 +132,21 @@ mod tests {
         let time = 1_795_334_010_000;
         assert_eq!(java_time(time, "%-m/%-d/%y, %-I:%M:%S %p %Z", &TimeZone::UTC), "11/22/26, 7:53:30 AM UTC");
         assert_eq!(java_time(i64::MIN, "%Y", &TimeZone::UTC), format!("{} ms", i64::MIN));
+    }
+
+    #[test]
+    fn malformed_text_is_javas() {
+        for (bytes, expected) in [
+            (b"caf\xc3\xa9".as_slice(), "caf\u{e9}"),
+            (b"a\xed\xa0\x80b", "a\u{fffd}b"),
+            (b"\xed\xa0b", "\u{fffd}b"),
+            (b"\xed\xa0", "\u{fffd}"),
+            (b"\xe4\xb8", "\u{fffd}"),
+            (b"\xff\xc0\x80", "\u{fffd}\u{fffd}\u{fffd}"),
+            (b"", ""),
+        ] {
+            assert_eq!(java_text(bytes), expected, "{bytes:x?}");
+        }
     }
 
     #[test]

@@ -176,6 +176,20 @@ mod tests {
         assert_eq!(raw.next().unwrap(), None);
     }
 
+    proptest::proptest! {
+        /// Whatever stands in a file, reading it comes to an end and takes no more than the file has.
+        #[test]
+        fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300), zeros in 0..20_usize) {
+            let (vfs, path) = log(&[&vec![0; zeros], &bytes]);
+            let (mut raw, _) = RawLog::open(&vfs, path).unwrap();
+            let mut read = 0;
+            while let Ok(Some(record)) = raw.next() {
+                read += record.body.len();
+            }
+            proptest::prop_assert!(read <= bytes.len() + zeros);
+        }
+    }
+
     #[test]
     fn ends_are_ends_and_lengths_are_checked() {
         let one = record(b"one").to_bytes(1);

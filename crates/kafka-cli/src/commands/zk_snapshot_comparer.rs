@@ -58,10 +58,9 @@ pub fn run(invocation: Invocation) -> u8 {
         console.line(&right.to_string());
         let comparison = Comparison { left, right, bytes, nodes, debug, interactive };
         if interactive {
-            ask(&comparison, io::stdin().lock(), &mut console);
-        } else {
-            all(&comparison, &mut console);
+            return ask(&comparison, io::stdin().lock(), &mut console);
         }
+        all(&comparison, &mut console);
         Ok(())
     });
     match compared {
@@ -94,8 +93,8 @@ fn all(comparison: &Comparison, console: &mut Console) {
     console.line("All layers compared.");
 }
 
-/// Depth after depth, or what the user wants to see.
-fn ask(comparison: &Comparison, mut input: impl BufRead, console: &mut Console) {
+/// Depth after depth, or what the user wants to see. Input that ends before the last depth is an error, as Apache's.
+fn ask(comparison: &Comparison, mut input: impl BufRead, console: &mut Console) -> Result<(), String> {
     let deepest = comparison.max_depth().saturating_sub(1);
     let mut depth = 0;
     while depth < comparison.max_depth() {
@@ -107,7 +106,7 @@ fn ask(comparison: &Comparison, mut input: impl BufRead, console: &mut Console) 
         console.flush();
         let mut line = String::new();
         if !input.read_line(&mut line).is_ok_and(|read| read > 0) {
-            return;
+            return Err("Exception in thread \"main\" java.util.NoSuchElementException: No line found".to_owned());
         }
         let wanted = line.trim_end_matches(['\n', '\r']);
         console.line(&comparison.threshold());
@@ -135,4 +134,5 @@ fn ask(comparison: &Comparison, mut input: impl BufRead, console: &mut Console) 
         console.line("");
     }
     console.line("All layers compared.");
+    Ok(())
 }

@@ -17,9 +17,7 @@ const USAGE: &str = "\
 USAGE:
 
 
-
 SnapshotRecursiveSummary  <snapshot_file>  <starting_node>  <max_depth>
-
 
 
 snapshot_file:    path to the zookeeper snapshot

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use zk_proto::{Acl, LoggedTxn, OpCode, Txn, Writer};
 use zk_store::raw_log::Head;
 
-use crate::zk_files::java_time;
+use crate::zk_files::{java_text, java_time};
 
 /// The first line.
 pub(super) fn head(head: &Head) -> String {
@@ -37,7 +37,7 @@ fn op_name(op: i32) -> String {
         Some(OpCode::Create) => "create",
         Some(OpCode::Create2) => "create2",
         Some(OpCode::CreateContainer) => "createContainer",
-        Some(OpCode::CreateTtl) => "createTTL",
+        Some(OpCode::CreateTtl) => "createTtl",
         Some(OpCode::Delete) => "delete",
         Some(OpCode::DeleteContainer) => "deleteContainer",
         Some(OpCode::SetData) => "setData",
@@ -106,7 +106,7 @@ fn part(txn: &Txn) -> String {
 }
 
 fn data(data: Option<&[u8]>) -> String {
-    String::from_utf8_lossy(data.unwrap_or_default()).into_owned()
+    java_text(data.unwrap_or_default())
 }
 
 /// A Java list of records, each of which ends its line.
