@@ -30,7 +30,7 @@ impl Secure {
             "Server {{ {MODULE} required user_super=\"root\" user_bob=\"b\\\"ob\"; }};\n\
              Client {{ {MODULE} required username=\"bob\" password=\"b\\\"ob\"; }};\n"
         );
-        fs::write(&jaas, text).unwrap();
+        fs::write(&jaas, text).expect("the test's directory can be written");
         let port = free_port();
         let settings = format!(
             "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\nsecureClientPort={port}\n\
@@ -51,7 +51,7 @@ impl Secure {
     /// A file for `-zk-tls-config-file`.
     fn client_file(&self, key_store: &str, trust_store: &str) -> PathBuf {
         let path = self.dir.join(&format!("{key_store}-{trust_store}.properties"));
-        fs::write(&path, client_settings(key_store, trust_store)).unwrap();
+        fs::write(&path, client_settings(key_store, trust_store)).expect("the test's directory can be written");
         path
     }
 

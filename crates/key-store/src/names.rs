@@ -1,7 +1,7 @@
 //! The names inside a certificate, as Java writes them: they become ids in ACLs, so every character counts.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag, ToDer};

@@ -1,3 +1,5 @@
+//! Golden stores in every form, damaged ones, and the names inside.
+
 use proptest::prelude::*;
 
 use super::*;

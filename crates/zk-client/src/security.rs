@@ -58,7 +58,7 @@ impl Login {
     pub(crate) fn begin(&self) -> Option<DigestMd5Client> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).ok()?;
-        let nonce = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let nonce = format!("{:032x}", u128::from_be_bytes(bytes));
         Some(DigestMd5Client::new(Mechanism::ZOOKEEPER, &self.user, &self.password, nonce))
     }
 }

@@ -473,7 +473,7 @@ async fn accept_all(entrances: Vec<(Listener, Rc<Entrance>)>, pipeline: SharedPi
             }
         });
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn accept(mut listener: Listener, entrance: Rc<Entrance>, pipeline: SharedPipeline, shutdown: Shutdown) {

@@ -1,3 +1,5 @@
+//! Both ends of TLS over sockets, with the golden stores.
+
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
