@@ -128,7 +128,7 @@ impl LogReader {
         if is_torn_head(&head) {
             reader.at = 0;
             reader.tail = Some(reader.judge_tail()?);
-        } else if head[..8] != HEAD[..8] {
+        } else if head.get(..8) != Some(&HEAD[..8]) {
             // The last eight bytes are a number that nobody uses.
             return Err(ReadError::NotALog { path: reader.path, found: head });
         }
@@ -285,7 +285,9 @@ impl LogReader {
 fn is_torn_head(head: &[u8]) -> bool {
     let written = head.iter().zip(HEAD).take_while(|(found, expected)| **found == *expected).count();
     let rest_is_zero = head[written..].iter().all(|byte| *byte == 0);
-    rest_is_zero && (written < 8 || head.len() < HEAD.len())
+    let is_short = head.len() < HEAD.len();
+    // The last eight bytes are a number that nobody uses, so what is in a part of it means nothing.
+    if written < 8 { rest_is_zero } else { is_short }
 }
 
 fn is_zero_sector(bytes: &[u8]) -> bool {

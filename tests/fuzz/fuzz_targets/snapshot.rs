@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
     let path = dirs.snapshots_dir().join("snapshot.1");
     let file = vfs.open(&path, OpenMode::Create).expect("memory");
     file.write_at(bytes, 0).expect("memory");
-    let given = SnapshotFile { zxid: Zxid(1), compression, path };
+    // All that is in it was there when it was begun: what is younger would be left out when it is written.
+    let given = SnapshotFile { zxid: Zxid(i64::MAX), compression, path };
     let _ = snapshot::looks_valid(&memory, &given);
     let Ok(first) = snapshot::load(&memory, &given) else { return };
     let written = snapshot::write(&vfs, &dirs, &first.state, Compression::None).expect("memory");

@@ -209,6 +209,23 @@ fn another_file_is_not_a_log() {
     assert!(matches!(error, RecoveryError::Log(ReadError::NotALog { .. })), "{error}");
 }
 
+/// Found by the fuzzer.
+#[test]
+fn a_file_that_ends_within_its_head_is_torn_or_another_file() {
+    let written = written(1, false);
+    let path = dirs().logs_dir().join("log.2");
+    for torn in [&b"ZKLG\0\0\0\x02\0\0\xfa"[..], b"ZKLG\0\0\0\x02\0", b"ZKLG\0\0", b"ZK\0\0\0\0\0\0\0", b""] {
+        put(&written.vfs, &path, torn);
+        assert_eq!(recovered(&written.vfs).0.last_zxid(), Zxid(1), "{torn:?}");
+        assert!(!written.vfs.exists(&path), "{torn:?} is removed");
+    }
+    for other in [&b"hello"[..], b"ZKLG\0\0\0\x03", b"ZKLGhello", b"x"] {
+        put(&written.vfs, &path, other);
+        let error = recover(&written.vfs, &dirs(), RecoveryOptions::default()).unwrap_err();
+        assert!(matches!(error, RecoveryError::Log(ReadError::NotALog { .. })), "{other:?}: {error}");
+    }
+}
+
 #[test]
 fn an_undamaged_record_that_is_no_transaction_is_refused() {
     let written = written(1, false);
