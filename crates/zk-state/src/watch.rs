@@ -18,6 +18,10 @@ use crate::state::ZkState;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatcherId(pub u64);
 
+/// Kinds that Apache keeps in its table of data watches, and in that of child watches.
+const DATA_TABLE: WatchKinds = WatchKinds(WatchKinds::DATA.0 | WatchKinds::PERSISTENT.0 | WatchKinds::RECURSIVE.0);
+const CHILD_TABLE: WatchKinds = WatchKinds(WatchKinds::CHILD.0 | WatchKinds::PERSISTENT.0);
+
 /// A set of kinds of watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WatchKinds(u8);
@@ -250,12 +254,35 @@ impl Watches {
             }
         });
         let once = WatchKinds(kinds.0 & (WatchKinds::DATA | WatchKinds::CHILD).0);
-        for (watcher, has) in &taken {
-            if has.has_any(once) {
-                self.store(&path, *watcher, has.without(once));
+        self.drop_kinds(&path, &taken, once);
+        taken.into_iter().map(|(watcher, _)| watcher).collect()
+    }
+
+    /// Takes kinds from watchers of one path, given with all kinds they have: as [`Watches::store`] for each, with one
+    /// look-up of the path for perhaps very many.
+    fn drop_kinds(&mut self, path: &Arc<str>, watchers: &[(WatcherId, WatchKinds)], kinds: WatchKinds) {
+        let Some(at_path) = self.by_path.get_mut(path) else { return };
+        let mut is_empty = false;
+        for (watcher, has) in watchers.iter().filter(|(_, has)| has.has_any(kinds)) {
+            let left = has.without(kinds);
+            // Both are kinds that fire once; the recursive ones stay.
+            self.data_count -= usize::from(has.has_any(DATA_TABLE) && !left.has_any(DATA_TABLE));
+            self.child_count -= usize::from(has.has_any(CHILD_TABLE) && !left.has_any(CHILD_TABLE));
+            if left != WatchKinds::default() {
+                at_path.set(*watcher, left);
+                continue;
+            }
+            is_empty = at_path.remove(*watcher);
+            if let Some(paths) = self.by_watcher.get_mut(watcher) {
+                paths.remove(path);
+                if paths.is_empty() {
+                    self.by_watcher.remove(watcher);
+                }
             }
         }
-        taken.into_iter().map(|(watcher, _)| watcher).collect()
+        if is_empty {
+            self.by_path.remove(path);
+        }
     }
 
     fn kinds_at(&self, path: &str, watcher: WatcherId) -> WatchKinds {
@@ -265,13 +292,11 @@ impl Watches {
     /// Sets the kinds of one watcher at one path, in both tables and the counts.
     fn store(&mut self, path: &Arc<str>, watcher: WatcherId, kinds: WatchKinds) {
         let before = self.kinds_at(path, watcher);
-        let data = WatchKinds::DATA | WatchKinds::PERSISTENT | WatchKinds::RECURSIVE;
-        let child = WatchKinds::CHILD | WatchKinds::PERSISTENT;
         let recount = |count: &mut usize, table| {
             *count = *count + usize::from(kinds.has_any(table)) - usize::from(before.has_any(table));
         };
-        recount(&mut self.data_count, data);
-        recount(&mut self.child_count, child);
+        recount(&mut self.data_count, DATA_TABLE);
+        recount(&mut self.child_count, CHILD_TABLE);
         recount(&mut self.recursive, WatchKinds::RECURSIVE);
         if kinds == WatchKinds::default() {
             if let Some(watchers) = self.by_path.get_mut(path)

@@ -110,7 +110,7 @@ fn what_is_no_state() {
     loader.node("", None, -1, stat).unwrap();
     assert_eq!(loader.node("", None, -1, stat), Err(LoadError::Twice { path: "/".into() }));
     assert_eq!(loader.node("/a/b", None, -1, stat), Err(LoadError::NoParent { path: "/a/b".into() }));
-    // Found by the fuzzer: its parent would be the root, and its path another one when it is dumped.
+    // Its parent would be the root, and its path another one when it is dumped.
     assert_eq!(loader.node("//a", None, -1, stat), Err(LoadError::NoParent { path: "//a".into() }));
     assert_eq!(loader.node("b", None, -1, stat), Err(LoadError::NoParent { path: "b".into() }));
     loader.node("/a", None, 5, stat).unwrap();
