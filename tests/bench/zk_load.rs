@@ -36,12 +36,14 @@ pub(crate) struct Shape {
     pub(crate) payload: usize,
     /// Requests per second of all together, if that is to be kept; as many as the server answers otherwise.
     pub(crate) rate: Option<f64>,
+    /// With a rate: is a latency counted from when the request was due, or from when a client was free to send it?
+    pub(crate) from_due: bool,
 }
 
 impl Shape {
     /// As fast as it goes, with 100 bytes of data.
     pub(crate) const fn new(clients: usize, window: usize) -> Shape {
-        Shape { clients, window, payload: PAYLOAD, rate: None }
+        Shape { clients, window, payload: PAYLOAD, rate: None, from_due: true }
     }
 }
 
@@ -147,8 +149,7 @@ impl Load {
         }
     }
 
-    /// Waits for answers and goes on; the latencies of those that came are put into `latencies`. With a rate they count
-    /// from when the request was due, whether or not somebody was free to send it.
+    /// Waits for answers and goes on; the latencies of those that came are put into `latencies`.
     pub(crate) fn turn(&mut self, latencies: &mut Vec<f64>) -> Instant {
         let mut patience = Duration::from_secs(10);
         if let Some(rate) = self.shape.rate {
@@ -156,7 +157,7 @@ impl Load {
             while self.due <= now
                 && let Some(index) = self.idle.pop_front()
             {
-                self.clients[index].ask(self.due);
+                self.clients[index].ask(if self.shape.from_due { self.due } else { now });
                 self.clients[index].flush();
                 self.due += Duration::from_secs_f64(1.0 / rate);
             }

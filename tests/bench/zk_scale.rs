@@ -212,7 +212,8 @@ pub(crate) fn paced(options: &Options, tables: &mut Tables) {
             let dir = TempDir::new("bench-paced");
             settle();
             let server = Server::zookeeper_with(kind, dir.path(), "");
-            let shape = Shape { rate, ..Shape::new(64, 1) };
+            // Apache's clients were as synchronous as these, and waited for nothing but their own answers.
+            let shape = Shape { rate, from_due: false, ..Shape::new(64, 1) };
             let outcome = zk_load::run(server.port, server.pid(), operation, shape, times);
             let label = format!("{name}, 64 clients at Apache's most: p99 ms");
             tables.large.add(Who::from(kind), &label, Goal::AtMost(1.0), outcome.p99_ms);
