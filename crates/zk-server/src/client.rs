@@ -101,6 +101,8 @@ pub(crate) struct Client {
     pub(crate) closing: bool,
     /// To be closed at once.
     pub(crate) dead: bool,
+    /// Does it speak TLS?
+    pub(crate) secure: bool,
     pub(crate) figures: ConnectionFigures,
     wake: Rc<Notify>,
 }
@@ -123,6 +125,7 @@ impl Client {
             deaf: false,
             closing: false,
             dead: false,
+            secure: false,
             figures: ConnectionFigures::new(now.wall.0),
             wake,
         }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use net::tls::HandshakeError;
 use net::{Accepted, FrameError, FrameReader, ReadHalf, Shutdown, WriteHalf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -39,6 +40,10 @@ pub(crate) async fn serve(accepted: Accepted, entrance: Rc<Entrance>, pipeline: 
         entered = entrance.enter(stream) => match entered {
             Ok(stream) => stream,
             Err(error) => {
+                let mut pipeline = pipeline.borrow_mut();
+                let is_above_limit = matches!(error, HandshakeError::TooMany(_));
+                let counter = if is_above_limit { measured::HANDSHAKES_EXCEEDED } else { measured::UNSUCCESSFUL_HANDSHAKES };
+                pipeline.registry.count(counter, 1);
                 tracing::error!(target: FACTORY, "Unsuccessful handshake with {}: {error}", java_address(peer));
                 return;
             }
@@ -46,7 +51,7 @@ pub(crate) async fn serve(accepted: Accepted, entrance: Rc<Entrance>, pipeline: 
         () = shutdown.begun() => return,
     };
     let wake = Rc::new(Notify::new());
-    let id = pipeline.borrow_mut().connect(peer, entrance.ids(&stream), Rc::clone(&wake));
+    let id = pipeline.borrow_mut().connect(peer, stream.is_secure(), entrance.ids(&stream), Rc::clone(&wake));
     let max_packet = pipeline.borrow().config.max_packet;
     let (read, write) = stream.into_split();
     let mut connection = Connection { id, read, write, frames: FrameReader::new(max_packet), pipeline, wake };

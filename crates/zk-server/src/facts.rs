@@ -29,6 +29,8 @@ const CONNECTION_TICK: u64 = 10_000;
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionFacts {
     pub(crate) peer: SocketAddr,
+    /// Does it speak TLS?
+    pub(crate) secure: bool,
     /// Does the server listen to it? Not while it answers a word.
     pub(crate) listens: bool,
     /// Requests that wait for their answers.
@@ -43,6 +45,7 @@ impl ConnectionFacts {
         let is_open = client.stage != Stage::New;
         ConnectionFacts {
             peer: client.peer,
+            secure: client.secure,
             listens: is_open,
             queued: client.queue.len(),
             figures: client.figures.clone(),

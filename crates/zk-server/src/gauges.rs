@@ -1,5 +1,7 @@
 //! What is as it is when somebody asks: the gauges of `mntr`, `monitor` and Prometheus, in Apache's order.
 
+use net::tls::Handshakes;
+
 use crate::environment;
 use crate::metrics::{Gauges, Registry, Value};
 use crate::pipeline::Pipeline;
@@ -38,7 +40,7 @@ impl Pipeline {
             ("local_sessions", zero.clone()),
             ("uptime", int(self.clock.now().tick.since(figures.started))),
             ("max_latency", int(figures.latency.max)),
-            ("outstanding_tls_handshake", zero.clone()),
+            ("outstanding_tls_handshake", size(self.handshakes.as_ref().map_or(0, Handshakes::outstanding))),
             ("min_client_response_size", response(figures.response.min())),
             ("non_mtls_local_conn_count", zero),
         ]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use bytes::{Bytes, BytesMut};
+use net::tls::Handshakes;
 use time_types::{Tick, WallMillis};
 use tokio::sync::{Mutex, Notify};
 use vfs::Vfs;
@@ -119,6 +120,8 @@ pub(crate) struct Pipeline {
     pub(crate) snapshot_due: Rc<Notify>,
     /// Port that is listened on, for `conf`.
     pub(crate) local_port: Option<u16>,
+    /// Where the handshakes of TLS happen.
+    pub(crate) handshakes: Option<Handshakes>,
     /// Port of TLS.
     pub(crate) secure_port: Option<u16>,
     /// Who may log in by SASL; `None`: nobody is asked to.
@@ -178,6 +181,7 @@ impl Pipeline {
             trigger,
             snapshot_due: Rc::new(Notify::new()),
             local_port: None,
+            handshakes: None,
             secure_port: None,
             sasl_users: None,
             vfs: place.vfs,
@@ -263,11 +267,12 @@ impl Pipeline {
 
     /// A connection was accepted. `wake` is told whenever its client's state changes.
     /// `ids` are what its certificate makes of it.
-    pub(crate) fn connect(&mut self, peer: SocketAddr, ids: Vec<Id>, wake: Rc<Notify>) -> WatcherId {
+    pub(crate) fn connect(&mut self, peer: SocketAddr, secure: bool, ids: Vec<Id>, wake: Rc<Notify>) -> WatcherId {
         let id = WatcherId(self.next_client);
         self.next_client += 1;
         let mut client = Client::new(peer, self.clock.now(), wake);
         client.dead = self.restoring;
+        client.secure = secure;
         client.ids.extend(ids);
         client.sasl = self.sasl_users.as_ref().and_then(|_| sasl::begin().map(Box::new));
         self.clients.insert(id, client);

@@ -163,7 +163,7 @@ impl Server {
         })?;
         let trace_mask = Arc::new(AtomicI64::new(TRACE_MASK));
         let operators = Operators::start(&config, &trace_mask)?;
-        let mut entrances = entrances(&config, handshakes)?;
+        let mut entrances = entrances(&config, handshakes.clone())?;
         let plain = entrances.iter().find(|(_, entrance)| !matches!(entrance.door, Door::Tls(_)));
         let waiting =
             plain.map(|(listener, _)| NotServing::start(listener, Arc::clone(&config), Arc::clone(&trace_mask)));
@@ -198,6 +198,7 @@ impl Server {
         pipeline.trace_mask = trace_mask;
         pipeline.last_snapshot = newest_snapshot(&place);
         pipeline.sasl_users = users;
+        pipeline.handshakes = handshakes;
         let mut held = waiting.map(NotServing::end);
         for (listener, entrance) in &mut entrances {
             let port = Some(listener.local()?.port());

@@ -30,10 +30,7 @@ pub(crate) async fn of_state(pipeline: &SharedPipeline, action: Action) -> Answe
             pipeline.borrow_mut().reset_connections();
             Value::Null
         }
-        Action::Connections => {
-            let connections: Vec<Value> = facts::connections(pipeline).await.iter().map(full).collect();
-            json!({ "connections": connections, "secure_connections": [] })
-        }
+        Action::Connections => connections(pipeline, full).await,
         Action::Dirs => {
             let (data, log) = facts::dir_sizes(pipeline).await;
             json!({ "datadir_size": data, "logdir_size": log })
@@ -87,11 +84,19 @@ pub(crate) async fn of_state(pipeline: &SharedPipeline, action: Action) -> Answe
     answer
 }
 
+/// Plain ones and those of TLS, each told of by `tell`.
+async fn connections(pipeline: &SharedPipeline, tell: fn(&ConnectionFacts) -> Value) -> Value {
+    let (secure, plain): (Vec<_>, Vec<_>) =
+        facts::connections(pipeline).await.into_iter().partition(|connection| connection.secure);
+    let told = |connections: Vec<ConnectionFacts>| connections.iter().map(tell).collect::<Vec<Value>>();
+    json!({ "connections": told(plain), "secure_connections": told(secure) })
+}
+
 async fn stats(pipeline: &SharedPipeline) -> Value {
     let mut stats = server_stats(pipeline).await;
-    let connections: Vec<Value> = facts::connections(pipeline).await.iter().map(brief).collect();
-    stats["connections"] = connections.into();
-    stats["secure_connections"] = json!([]);
+    if let (Value::Object(stats), Value::Object(connections)) = (&mut stats, connections(pipeline, brief).await) {
+        stats.extend(connections);
+    }
     stats
 }
 

@@ -226,6 +226,10 @@ pub(crate) const THROTTLED_OPS: Counter = Counter::named("throttled_ops");
 pub(crate) const STALE_REQUESTS: Counter = Counter::named("stale_requests");
 /// Those of them that were dropped.
 pub(crate) const STALE_REQUESTS_DROPPED: Counter = Counter::named("stale_requests_dropped");
+/// Handshakes of TLS that failed.
+pub(crate) const UNSUCCESSFUL_HANDSHAKES: Counter = Counter::named("unsuccessful_handshake");
+/// Handshakes of TLS above the limit.
+pub(crate) const HANDSHAKES_EXCEEDED: Counter = Counter::named("tls_handshake_exceeded");
 /// Requests that were taken in.
 pub(crate) const PREP_QUEUED: Counter = Counter::named("prep_processor_request_queued");
 /// Transactions that were handed to the log.
