@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::error_code::ErrorCode;
 use crate::jute::{DecodeError, Jute, Reader, Writer, records};
 use crate::ops::{
-    CheckVersionRequest, CreateRequest, CreateTtlRequest, DeleteRequest, ErrorResponse, GetChildrenRequest,
+    CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, ErrorResponse, GetChildrenRequest,
     GetChildrenResponse, GetDataRequest, GetDataResponse, OpCode, SetDataRequest,
 };
 use crate::stat::Stat;
@@ -99,10 +99,10 @@ pub fn read_ops(reader: &mut Reader, reads: bool) -> Result<Vec<MultiOp>, Decode
             return Ok(ops);
         }
         let op = match OpCode::from_code(header.op) {
-            Some(OpCode::Create) => MultiOp::Create(Jute::read(reader)?),
-            Some(OpCode::Create2) => MultiOp::Create2(Jute::read(reader)?),
-            Some(OpCode::CreateContainer) => MultiOp::CreateContainer(Jute::read(reader)?),
-            Some(OpCode::CreateTtl) => MultiOp::CreateTtl(Jute::read(reader)?),
+            Some(op @ (OpCode::Create | OpCode::Create2 | OpCode::CreateContainer)) => {
+                create(op, at, Jute::read(reader)?)?
+            }
+            Some(OpCode::CreateTtl) => create_ttl(Jute::read(reader)?),
             Some(OpCode::Delete) => MultiOp::Delete(Jute::read(reader)?),
             Some(OpCode::SetData) => MultiOp::SetData(Jute::read(reader)?),
             Some(OpCode::Check) => MultiOp::Check(Jute::read(reader)?),
@@ -115,6 +115,25 @@ pub fn read_ops(reader: &mut Reader, reads: bool) -> Result<Vec<MultiOp>, Decode
         }
         ops.push(op);
     }
+}
+
+/// A create by the kind that its flags say. Flags that say none, or a time to live that is not there, make the whole
+/// request unreadable.
+fn create(op: OpCode, at: usize, request: CreateRequest) -> Result<MultiOp, DecodeError> {
+    let mode = CreateMode::from_flags(request.flags).filter(|mode| !mode.is_ttl());
+    let mode = mode.ok_or(DecodeError::BadValue { at, value: request.flags, what: "kind of znode in a multi" })?;
+    Ok(match op {
+        _ if mode.is_container() => MultiOp::CreateContainer(request),
+        OpCode::Create => MultiOp::Create(request),
+        OpCode::Create2 => MultiOp::Create2(request),
+        _ => MultiOp::CreateContainer(request),
+    })
+}
+
+/// With flags of another kind it is a plain create, and its time to live is forgotten.
+fn create_ttl(request: CreateTtlRequest) -> MultiOp {
+    let lives = CreateMode::from_flags(request.flags).is_some_and(CreateMode::is_ttl);
+    if lives { MultiOp::CreateTtl(request) } else { MultiOp::Create(request.into()) }
 }
 
 /// Writes the operations of a multi or multiRead.
@@ -237,6 +256,25 @@ mod tests {
         let bytes = out.into_bytes();
         for reads in [false, true] {
             assert!(matches!(read_ops(&mut Reader::new(bytes.clone()), reads), Err(DecodeError::BadValue { .. })));
+        }
+    }
+
+    #[test]
+    fn flags_choose_the_kind() {
+        let create = |flags| CreateRequest { flags, ..CreateRequest::default() };
+        let ttl = |flags| MultiOp::CreateTtl(CreateTtlRequest { flags, ttl: 7, ..CreateTtlRequest::default() });
+        let read = |op: MultiOp| {
+            let mut out = Writer::new();
+            write_ops(&[op], &mut out);
+            read_ops(&mut Reader::new(out.into_bytes()), false).map(|mut ops| ops.remove(0))
+        };
+        assert_eq!(read(MultiOp::Create(create(4))), Ok(MultiOp::CreateContainer(create(4))));
+        assert_eq!(read(MultiOp::CreateContainer(create(0))), Ok(MultiOp::CreateContainer(create(0))));
+        assert_eq!(read(MultiOp::Create2(create(3))), Ok(MultiOp::Create2(create(3))));
+        assert_eq!(read(ttl(5)), Ok(ttl(5)));
+        assert_eq!(read(ttl(2)), Ok(MultiOp::Create(create(2))));
+        for flags in [-1, 5, 6, 7] {
+            assert!(matches!(read(MultiOp::Create(create(flags))), Err(DecodeError::BadValue { .. })));
         }
     }
 

@@ -5,7 +5,9 @@
 //! and of a session's ephemerals and ids, which Apache takes from hash tables. What is not asked beside 3.8.4, because 3.9
 //! changed it on purpose and ours is as 3.9: two kinds of watches of one connection at one path, the removal of half of
 //! a persistent watch, `checkWatches` (3.8 says yes when anybody watches), and `check` alone, which 3.8.4 writes to its
-//! log and can never read again. Beside 3.9 only the zxid of notifications differs, which ours leaves out as 3.8 does.
+//! log and can never read again. Beside 3.9 differ, as ours follows 3.8: the zxid of notifications, which ours leaves
+//! out; the zxid that a write takes which cannot be read; the form of the reaper's request. Beside neither a create of a
+//! multi is asked for that needs a time to live and has none.
 
 mod history;
 mod wire;
