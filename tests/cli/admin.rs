@@ -53,7 +53,7 @@ pub(crate) fn judge(case: &Case, answer: &str) -> Option<String> {
             let page = |text: &str| !text.contains("Jetty") && !text.contains("<th>SERVLET:");
             let lines = case.answer.lines.iter().filter(|line| matches!(line, Line::Text(text) if page(text)));
             let expected = Section { lines: lines.cloned().collect(), open: false };
-            let answer = answer.lines().filter(|line| page(line)).map(|line| format!("{line}\n")).collect::<String>();
+            let answer = answer.lines().filter(|line| page(line)).flat_map(|line| [line, "\n"]).collect::<String>();
             compare::section("the page", &expected, &answer, Order::Fixed)
         }
         // The list has two commands of 3.9 besides.

@@ -82,7 +82,7 @@ fn said(kind: Kind, dir: &std::path::Path) -> Said {
     client.create_ephemeral("/e").expect("it serves");
     let fields = COMMANDS.map(|command| {
         let mut fields = BTreeSet::new();
-        collect(&fetch(admin, command), String::new(), &mut fields);
+        collect(&fetch(admin, command), "", &mut fields);
         fields.retain(|name| !name.ends_with("_per_namespace"));
         (command.to_owned(), fields)
     });
@@ -109,18 +109,20 @@ fn fetch(port: u16, command: &str) -> Value {
 }
 
 /// The names of all fields with the kinds of their values; keys that are ids, times or paths are one.
-fn collect(value: &Value, at: String, fields: &mut BTreeSet<String>) {
+fn collect(value: &Value, at: &str, fields: &mut BTreeSet<String>) {
     let kind = match value {
         Value::Object(object) => {
             for (name, value) in object {
                 let is_key = name.starts_with('/') || name.bytes().all(|byte| byte.is_ascii_digit());
                 let name = if is_key { "*" } else { name };
-                collect(value, format!("{at}.{name}"), fields);
+                collect(value, &format!("{at}.{name}"), fields);
             }
             return;
         }
         Value::Array(values) => {
-            values.iter().for_each(|value| collect(value, format!("{at}[]"), fields));
+            for value in values {
+                collect(value, &format!("{at}[]"), fields);
+            }
             "list"
         }
         Value::Number(number) if number.is_f64() => "double",

@@ -363,7 +363,9 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_not_served_is_said() {
-        let config = parsed("dataDir=/d\nno.such.key=1\nkerberos.removeRealmFromPrincipal=true\ninitLimit=5\nserver.1=a:1:2\n").unwrap();
+        let config =
+            parsed("dataDir=/d\nno.such.key=1\nkerberos.removeRealmFromPrincipal=true\ninitLimit=5\nserver.1=a:1:2\n")
+                .unwrap();
         assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
         assert!(config.warnings.iter().any(|warning| warning.contains("line 2: no.such.key=1: unknown setting")));
         assert_eq!(config.notices, ["zoo.cfg, line 4: initLimit=5: no meaning for a server that is alone"]);
