@@ -1,4 +1,4 @@
-//! Every tool behind `bin/*.sh`, over one library. A program is one line: `kafka_cli::run(NAME)`.
+//! Every tool behind `bin/*.sh`, in one program, `kafka-tools`; the programs of their names become it (`launch.rs`).
 
 use std::env;
 use std::process::ExitCode;
@@ -27,22 +27,16 @@ pub struct Invocation {
     pub console: Console,
 }
 
-/// Runs the named tool with this process's arguments. `kafka-tools` takes the tool's name as its first argument.
-pub fn run(name: &str) -> ExitCode {
+/// Runs the tool that the first argument names, with what follows it.
+pub fn run() -> ExitCode {
     let mut words = env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let program = words.next().unwrap_or_else(|| name.to_owned());
-    let mut args: Vec<String> = words.collect();
+    let program = words.next().unwrap_or_else(|| "kafka-tools".to_owned());
     let mut console = Console::of_process();
-    let name = if name == "kafka-tools" {
-        if args.is_empty() {
-            console.error(&format!("USAGE: {program} COMMAND [ARGS]; the commands are {}", commands::NAMES.join(", ")));
-            return ExitCode::FAILURE;
-        }
-        args.remove(0)
-    } else {
-        name.to_owned()
+    let Some(name) = words.next() else {
+        console.error(&format!("USAGE: {program} COMMAND [ARGS]; the commands are {}", commands::NAMES.join(", ")));
+        return ExitCode::FAILURE;
     };
     logging::init(logging::Options::tool());
-    let code = commands::run(&name, Invocation { program, args, console });
+    let code = commands::run(&name, Invocation { program, args: words.collect(), console });
     ExitCode::from(code)
 }

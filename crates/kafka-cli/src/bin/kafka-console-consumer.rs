@@ -1,5 +1,8 @@
 //! `kafka-console-consumer`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("kafka-console-consumer")
+    launch::launch("kafka-console-consumer")
 }

@@ -1,5 +1,8 @@
 //! `kafka-console-producer`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("kafka-console-producer")
+    launch::launch("kafka-console-producer")
 }

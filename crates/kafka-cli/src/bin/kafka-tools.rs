@@ -1,5 +1,5 @@
-//! `kafka-tools`: see `kafka_cli::commands`.
+//! `kafka-tools`: all tools in one program.
 
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("kafka-tools")
+    kafka_cli::run()
 }

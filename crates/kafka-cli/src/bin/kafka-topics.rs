@@ -1,5 +1,8 @@
 //! `kafka-topics`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("kafka-topics")
+    launch::launch("kafka-topics")
 }

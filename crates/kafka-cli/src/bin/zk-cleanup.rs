@@ -1,5 +1,8 @@
 //! `zk-cleanup`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("zk-cleanup")
+    launch::launch("zk-cleanup")
 }

@@ -1,5 +1,8 @@
 //! `zk-cli`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("zk-cli")
+    launch::launch("zk-cli")
 }

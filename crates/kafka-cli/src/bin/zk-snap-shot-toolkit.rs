@@ -1,5 +1,8 @@
 //! `zk-snap-shot-toolkit`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("zk-snap-shot-toolkit")
+    launch::launch("zk-snap-shot-toolkit")
 }

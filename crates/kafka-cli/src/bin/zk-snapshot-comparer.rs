@@ -1,5 +1,8 @@
 //! `zk-snapshot-comparer`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("zk-snapshot-comparer")
+    launch::launch("zk-snapshot-comparer")
 }

@@ -1,5 +1,8 @@
 //! `zk-snapshot-recursive-summary-toolkit`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("zk-snapshot-recursive-summary-toolkit")
+    launch::launch("zk-snapshot-recursive-summary-toolkit")
 }

@@ -1,5 +1,8 @@
 //! `zk-txn-log-toolkit`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("zk-txn-log-toolkit")
+    launch::launch("zk-txn-log-toolkit")
 }

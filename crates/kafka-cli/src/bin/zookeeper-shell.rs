@@ -1,5 +1,8 @@
 //! `zookeeper-shell`: see `kafka_cli::commands`.
 
+#[path = "../launch.rs"]
+mod launch;
+
 fn main() -> std::process::ExitCode {
-    kafka_cli::run("zookeeper-shell")
+    launch::launch("zookeeper-shell")
 }
