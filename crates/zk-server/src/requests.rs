@@ -324,9 +324,7 @@ impl Pipeline {
                 Response::GetAcl(GetAclResponse { acl, stat: node.stat() })
             }
             Request::Sync(request) => Response::Sync(SyncResponse { path: request.path }),
-            Request::MultiRead(ops) => {
-                Response::Multi(ops.into_iter().map(|op| read_op(view, &op, &mut watch)).collect())
-            }
+            Request::MultiRead(ops) => Response::Multi(ops.into_iter().map(|op| read_op(view, &op)).collect()),
             Request::GetEphemerals(request) => {
                 let ephemerals = view.ephemerals(session, request.prefix_path.trim());
                 Response::GetEphemerals(GetEphemeralsResponse { ephemerals })
@@ -390,17 +388,15 @@ fn names_in(reply: usize, node: NodeRef<'_>) -> usize {
     reply.saturating_sub(4 + 16 + 4 + 4 * node.child_count())
 }
 
-/// One operation of a multiRead; each fails alone.
-fn read_op(view: View<'_>, op: &MultiOp, watch: &mut impl FnMut(&str, bool, WatchKinds)) -> MultiResult {
+/// One operation of a multiRead; each fails alone. Apache drops the wish for a watch when it takes the request apart.
+fn read_op(view: View<'_>, op: &MultiOp) -> MultiResult {
     let result = match op {
-        MultiOp::GetData(request) => view.get(&request.path).map(|node| {
-            watch(&request.path, request.watch, WatchKinds::DATA);
-            MultiResult::GetData { data: node.data().map(Bytes::copy_from_slice), stat: node.stat() }
-        }),
-        MultiOp::GetChildren(request) => view.get(&request.path).map(|node| {
-            watch(&request.path, request.watch, WatchKinds::CHILD);
-            MultiResult::GetChildren(node.children().map(str::to_owned).collect())
-        }),
+        MultiOp::GetData(request) => view
+            .get(&request.path)
+            .map(|node| MultiResult::GetData { data: node.data().map(Bytes::copy_from_slice), stat: node.stat() }),
+        MultiOp::GetChildren(request) => {
+            view.get(&request.path).map(|node| MultiResult::GetChildren(node.children().map(str::to_owned).collect()))
+        }
         _ => Err(ErrorCode::MarshallingError),
     };
     result.unwrap_or_else(MultiResult::Error)
