@@ -183,7 +183,8 @@ impl Student<'_> {
     /// Task 6.
     fn looks_at_znodes(&self) {
         let ids = self.runs("./zookeeper-shell.sh localhost:2181 ls /brokers/ids", 0).0;
-        assert_eq!(ids.lines().last(), Some("[0]"), "{ids}");
+        // In Apache's shell the news of the connection comes from a thread of its own, before the answer or after it.
+        assert!(ids.lines().any(|line| line == "[0]"), "{ids}");
         let missing = self.runs("./zookeeper-shell.sh localhost:2181 get /lesson", 1).1;
         assert!(missing.contains("Node does not exist: /lesson"), "{missing}");
         let mut shell = self.at_terminal("./zookeeper-shell.sh localhost:2181");
