@@ -61,7 +61,7 @@ const PRODUCER: &[Setting] = &[
         "partitioner.availability.timeout.ms",
         Kind::Long,
         "0",
-        "How long a leader may leave batches waiting before records without a key avoid it; 0: for ever.",
+        "Slow leaders are not left out here: must be 0.",
     )
     .check(Check::at_least(0))
     .low(),
@@ -171,8 +171,6 @@ pub struct ProducerConfig {
     pub partitioner: Partitioner,
     /// `partitioner.adaptive.partitioning.enable`.
     pub adaptive_partitioning: bool,
-    /// `partitioner.availability.timeout.ms`; 0 is for ever.
-    pub availability_timeout_ms: u64,
     /// `metadata.max.idle.ms`.
     pub metadata_max_idle_ms: u64,
 }
@@ -192,6 +190,10 @@ impl ProducerConfig {
         if values.optional_string("transactional.id").is_some() {
             return Err(unavailable("transactional.id", "transactions are not available in this client"));
         }
+        if values.long("partitioner.availability.timeout.ms") != 0 {
+            let reason = "the partitioner of this client does not leave slow brokers out";
+            return Err(unavailable("partitioner.availability.timeout.ms", reason));
+        }
         let client_id = client_id(&values, |number| format!("producer-{number}"), &COUNTER);
         let common = CommonConfig::of(&values, client_id)?;
         let linger_ms = values.long("linger.ms") as u64;
@@ -209,7 +211,6 @@ impl ProducerConfig {
             max_block_ms: values.long("max.block.ms") as u64,
             partitioner: partitioner(&values)?,
             adaptive_partitioning: values.boolean("partitioner.adaptive.partitioning.enable"),
-            availability_timeout_ms: values.long("partitioner.availability.timeout.ms") as u64,
             metadata_max_idle_ms: values.long("metadata.max.idle.ms") as u64,
             common,
         })

@@ -37,6 +37,7 @@ fn wrong_values_have_apaches_texts() {
     );
     assert!(text(("security.protocol", "SSL")).contains("security.protocol"));
     assert!(text(("transactional.id", "t")).contains("transactional.id"));
+    assert!(text(("partitioner.availability.timeout.ms", "5")).contains("does not leave slow brokers out"));
     assert!(text(("partitioner.class", "a.B")).contains("Class a.B could not be found."));
 }
 
