@@ -262,7 +262,8 @@ impl Server {
             timers.spawn_local(secure::reload(tls.clone(), handshakes, Arc::clone(&place.vfs)));
         }
         if place.config.purge_interval_hours > 0 {
-            timers.spawn_local(snapshots::purge_regularly(place));
+            // Behind the task of the snapshots, which takes the turn for the one of the start.
+            timers.spawn_local(snapshots::purge_regularly(place, Rc::clone(&pipeline)));
         }
         let audits = pipeline.borrow().config.audit;
         tracing::info!(

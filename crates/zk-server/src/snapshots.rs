@@ -116,13 +116,19 @@ fn writer(place: &Place, zxid: Zxid) -> io::Result<(Slices, oneshot::Receiver<io
     Ok((slices, done))
 }
 
-/// Removes old snapshots and logs every so many hours (`autopurge.purgeInterval`).
-pub(crate) async fn purge_regularly(place: Place) {
+/// Removes old snapshots and logs every so many hours (`autopurge.purgeInterval`), beginning with the start.
+///
+/// Never beside a snapshot that is being written: a start's own snapshot comes first and counts, so that no more are left
+/// than were asked for.
+pub(crate) async fn purge_regularly(place: Place, pipeline: SharedPipeline) {
     const CLEANUP: &str = "org.apache.zookeeper.server.DatadirCleanupManager";
     let hours = place.config.purge_interval_hours;
+    let snapshotting = Rc::clone(&pipeline.borrow().snapshotting);
     loop {
         let Place { vfs, dirs, config } = place.clone();
+        let alone = snapshotting.lock().await;
         let purged = tokio::task::spawn_blocking(move || purge(vfs.as_ref(), &dirs, config.purge_retain)).await;
+        drop(alone);
         match purged {
             Ok(Ok(removed)) => {
                 for path in removed {
