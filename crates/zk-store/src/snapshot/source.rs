@@ -32,6 +32,8 @@ impl Read for Sequential {
 /// The unpacked bytes of a snapshot.
 pub(super) struct Source {
     from: Box<dyn Read>,
+    /// What is read next comes here first.
+    chunk: Vec<u8>,
     buffer: Vec<u8>,
     /// How much of the buffer has been taken, and how much of that the checksum has seen.
     at: usize,
@@ -49,7 +51,8 @@ impl Source {
             Compression::Gzip => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(CHUNK, raw))),
             Compression::Snappy => Box::new(SnappyReader::new(io::BufReader::with_capacity(CHUNK, raw))),
         };
-        Source { from, buffer: Vec::new(), at: 0, summed: 0, checksum: Checksum::new(), before: 0 }
+        let (chunk, buffer) = (vec![0; CHUNK], Vec::new());
+        Source { from, chunk, buffer, at: 0, summed: 0, checksum: Checksum::new(), before: 0 }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -141,10 +144,8 @@ impl Source {
         self.before += self.at as u64;
         self.buffer.drain(..self.at);
         (self.at, self.summed) = (0, 0);
-        let here = self.buffer.len();
-        self.buffer.resize(here + CHUNK, 0);
-        let read = self.from.read(&mut self.buffer[here..]);
-        self.buffer.truncate(here + read.as_ref().map_or(0, |read| *read));
-        Ok(read? > 0)
+        let read = self.from.read(&mut self.chunk)?;
+        self.buffer.extend_from_slice(&self.chunk[..read]);
+        Ok(read > 0)
     }
 }
