@@ -50,13 +50,13 @@ fn recorded_requests_are_answered() {
 }
 
 #[derive(Debug)]
-enum Answer {
+pub(crate) enum Answer {
     Frame(Vec<u8>),
     Nothing,
     Closed,
 }
 
-fn ask(port: u16, request: &[u8]) -> Answer {
+pub(crate) fn ask(port: u16, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
     stream.set_read_timeout(Some(Duration::from_secs(3))).expect("a timeout can be set");
     stream.write_all(&(request.len() as u32).to_be_bytes()).expect("sent");
@@ -111,7 +111,7 @@ fn recordings() -> Vec<Recorded> {
     found
 }
 
-fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digit = |byte: u8| (byte as char).to_digit(16).expect("hexadecimal") as u8;
     text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }

@@ -7,6 +7,7 @@ mod differential;
 mod frames;
 mod groups;
 mod operators;
+mod refusals;
 mod security;
 mod tutorial;
 mod zk_tools;
