@@ -1,7 +1,9 @@
 //! What the pipeline counts beside its work.
 
+use time_types::Tick;
 use zk_proto::ops::event;
-use zk_proto::{LoggedTxn, OpCode, Txn};
+use zk_proto::{LoggedTxn, OpCode, Txn, Zxid};
+use zk_state::WatcherId;
 
 use crate::metrics::Registry;
 use crate::metrics::definitions as measured;
@@ -25,6 +27,39 @@ impl Pipeline {
         self.registry.count(measured::PREP_QUEUED, 1);
         self.registry.add(measured::PREP_QUEUE_SIZE, 0);
         self.registry.add(measured::PREP_QUEUE_TIME, 0);
+    }
+
+    /// Counts a reply that was appended just now; its latency in milliseconds.
+    pub(crate) fn count_reply(&mut self, id: WatcherId, xid: i32, zxid: Zxid, received: Tick, bytes: usize) -> u64 {
+        self.count_reply_between((received, self.clock.now().tick), id, xid, zxid, bytes)
+    }
+
+    /// [`Pipeline::count_reply`] for who has looked at the clock.
+    pub(crate) fn count_reply_between(
+        &mut self,
+        (received, now): (Tick, Tick),
+        id: WatcherId,
+        xid: i32,
+        zxid: Zxid,
+        bytes: usize,
+    ) -> u64 {
+        let latency = now.since(received);
+        self.figures.sent += 1;
+        self.registry.count(measured::RESPONSE_BYTES, bytes as u64);
+        self.figures.latency.add(latency);
+        self.figures.response.add(bytes as u64 - 4);
+        self.figures.response_last = bytes as u64 - 4;
+        if let Some(client) = self.clients.get_mut(&id) {
+            let figures = &mut client.figures;
+            figures.sent += 1;
+            figures.latency.add(latency);
+            figures.last_latency = latency;
+            figures.last_response = now.0;
+            figures.last_xid = i64::from(xid);
+            figures.last_zxid = zxid.0;
+            client.wake();
+        }
+        latency
     }
 }
 

@@ -5,7 +5,7 @@
 //! one client keep the order of its requests: a read waits for its own client's earlier writes only. Pings and
 //! authentication are answered at once, out of that order, as clients expect.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicI64;
 
 use bytes::{Bytes, BytesMut};
 use net::tls::Handshakes;
-use time_types::{Tick, WallMillis};
+use rustc_hash::FxHashMap;
+use time_types::{Now, Tick, WallMillis};
 use tokio::sync::{Mutex, Notify};
 use vfs::Vfs;
 use zk_proto::{DecodeError, ErrorCode, Id, LoggedTxn, OpCode, SessionId, Zxid};
@@ -97,8 +98,8 @@ pub(crate) struct Pipeline {
     pub(crate) random: fn() -> u64,
     pub(crate) watches: Watches,
     pub(crate) expiry: Expiry,
-    pub(crate) clients: HashMap<WatcherId, Client>,
-    by_session: HashMap<SessionId, WatcherId>,
+    pub(crate) clients: FxHashMap<WatcherId, Client>,
+    by_session: FxHashMap<SessionId, WatcherId>,
     session_ids: SessionIds,
     next_client: u64,
     logging: VecDeque<Logging>,
@@ -161,8 +162,8 @@ impl Pipeline {
             random: || 0,
             watches: Watches::default(),
             expiry,
-            clients: HashMap::new(),
-            by_session: HashMap::new(),
+            clients: FxHashMap::default(),
+            by_session: FxHashMap::default(),
             session_ids: SessionIds::new(1, now.wall),
             next_client: 1,
             logging: VecDeque::new(),
@@ -526,10 +527,11 @@ impl Pipeline {
     /// Everything up to `zxid` is durable: applies it and answers, as far as one turn goes. False if there is more.
     pub(crate) fn on_synced(&mut self, zxid: Zxid) -> bool {
         let mut left = APPLIED_PER_TURN;
+        let mut now = self.clock.now();
         while left > 0
             && let Some(logging) = self.logging.pop_front_if(|logging| logging.txn.header.zxid <= zxid)
         {
-            left = left.saturating_sub(1 + self.apply(&logging));
+            left = left.saturating_sub(1 + self.apply(&logging, &mut now));
         }
         let applied = self.state.last_zxid();
         while let Some((_, id)) = self.syncs.pop_front_if(|(until, _)| *until <= applied) {
@@ -542,15 +544,16 @@ impl Pipeline {
         self.logging.front().is_none_or(|logging| logging.txn.header.zxid > zxid)
     }
 
-    /// How many changes and notifications it brought.
-    fn apply(&mut self, logging: &Logging) -> usize {
+    /// How many changes and notifications it brought. `now` goes on to the time when it is applied.
+    fn apply(&mut self, logging: &Logging, now: &mut Now) -> usize {
         let header = &logging.txn.header;
-        let began = self.clock.now();
+        let began = *now;
         let applied = self.state.apply(header, &logging.txn.txn);
         self.pending.applied(header.zxid);
         let age = began.wall.0.saturating_sub(header.time);
         self.registry.add(measured::PROPAGATION_LATENCY, age.max(0).unsigned_abs());
-        self.registry.add(measured::PROPOSAL_PROCESS_TIME, self.clock.now().tick.since(began.tick));
+        *now = self.clock.now();
+        self.registry.add(measured::PROPOSAL_PROCESS_TIME, now.tick.since(began.tick));
         self.registry.count(measured::CHANGES_REMOVED, changes_of(&logging.txn.txn));
         self.registry.written(&logging.txn.txn);
         self.digests.note(header.zxid, self.state.digest());
@@ -575,7 +578,9 @@ impl Pipeline {
         match logging.then {
             Then::Nothing => {}
             Then::Connect(id) => self.connected(id, true),
-            Then::Reply { client, xid, op, received } => self.reply(client, xid, op, received, applied.outcome),
+            Then::Reply { client, xid, op, received } => {
+                self.reply((client, xid, op), (received, now.tick), applied.outcome);
+            }
         }
         if header.op == OpCode::CloseSession.code() {
             self.expiry.forget(header.client_id);
@@ -602,14 +607,14 @@ impl Pipeline {
         self.count_reply(id, -1, zxid, now, bytes);
     }
 
-    fn reply(&mut self, id: WatcherId, xid: i32, op: OpCode, received: Tick, outcome: Outcome) {
+    fn reply(&mut self, (id, xid, op): (WatcherId, i32, OpCode), times: (Tick, Tick), outcome: Outcome) {
         let zxid = self.state.last_zxid();
         let Some(client) = self.clients.get_mut(&id) else { return };
         let taken = client.queue.pop_front();
         debug_assert!(matches!(taken, Some(Slot::Write { .. })), "replies keep the order of requests");
         let bytes = Replies(&mut client.out).outcome(xid, zxid, op, outcome);
         client.figures.last_op = op_name(op);
-        let latency = self.count_reply(id, xid, zxid, received, bytes);
+        let latency = self.count_reply_between(times, id, xid, zxid, bytes);
         self.registry.add(measured::UPDATE_LATENCY, latency);
         self.large_done(taken.map_or(0, |slot| slot.bytes()));
         self.answer_ready(id);
@@ -631,28 +636,6 @@ impl Pipeline {
             self.syncs.push_back((until, id));
         }
         until
-    }
-
-    /// Counts a reply that was appended; its latency in milliseconds.
-    pub(crate) fn count_reply(&mut self, id: WatcherId, xid: i32, zxid: Zxid, received: Tick, bytes: usize) -> u64 {
-        let now = self.clock.now().tick;
-        let latency = now.since(received);
-        self.figures.sent += 1;
-        self.registry.count(measured::RESPONSE_BYTES, bytes as u64);
-        self.figures.latency.add(latency);
-        self.figures.response.add(bytes as u64 - 4);
-        self.figures.response_last = bytes as u64 - 4;
-        if let Some(client) = self.clients.get_mut(&id) {
-            let figures = &mut client.figures;
-            figures.sent += 1;
-            figures.latency.add(latency);
-            figures.last_latency = latency;
-            figures.last_response = now.0;
-            figures.last_xid = i64::from(xid);
-            figures.last_zxid = zxid.0;
-            client.wake();
-        }
-        latency
     }
 
     /// Answers without a place in the order: errors that close the connection, pings, authentication.

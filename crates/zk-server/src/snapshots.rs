@@ -19,6 +19,10 @@ use crate::connection::SharedPipeline;
 const SLICE: usize = 256 << 10;
 /// Slices that may wait for the disk.
 const WAITING: usize = 4;
+/// No snapshot is begun before so many times what the last one took have passed. A tree that is changed all the time is
+/// then not written all the time: a fifth of the work goes into snapshots at most, and as reading the log back costs no
+/// more per transaction than a snapshot per znode, a start is hardly longer for it.
+const REST: u64 = 4;
 
 /// Where snapshots go.
 #[derive(Debug, Clone)]
@@ -36,9 +40,10 @@ pub(crate) async fn run(place: Place, pipeline: SharedPipeline, random: fn() -> 
         pipeline.borrow_mut().snapshot_begins(random());
         let clock: Clock = pipeline.borrow().clock.clone();
         let began = clock.now().tick;
-        match take_now(&place, &pipeline).await {
+        let taken = take_now(&place, &pipeline).await;
+        let took = clock.now().tick.since(began);
+        match taken {
             Ok(file) => {
-                let took = clock.now().tick.since(began);
                 tracing::info!(
                     target: "org.apache.zookeeper.server.ZooKeeperServer",
                     "Snapshot taken in {took} ms: {}", file.path.display()
@@ -50,6 +55,7 @@ pub(crate) async fn run(place: Place, pipeline: SharedPipeline, random: fn() -> 
                 "Cannot write a snapshot, the log is kept: {error}"
             ),
         }
+        tokio::time::sleep(Duration::from_millis(took * REST)).await;
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A deadline is rounded up to the next tick, so a session ends 0 to 1 tick late and never early.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
+use rustc_hash::FxHashMap;
 use time_types::Tick;
 use zk_proto::SessionId;
 
@@ -17,14 +18,14 @@ struct Entry {
 #[derive(Debug)]
 pub struct Expiry {
     tick_ms: u64,
-    sessions: HashMap<SessionId, Entry>,
+    sessions: FxHashMap<SessionId, Entry>,
     buckets: BTreeMap<Tick, HashSet<SessionId>>,
 }
 
 impl Expiry {
     /// No session yet; `tick_ms` (at least 1) is the width of a bucket.
     pub fn new(tick_ms: u64) -> Expiry {
-        Expiry { tick_ms: tick_ms.max(1), sessions: HashMap::new(), buckets: BTreeMap::new() }
+        Expiry { tick_ms: tick_ms.max(1), sessions: FxHashMap::default(), buckets: BTreeMap::new() }
     }
 
     /// Begins to watch over a session, or gives it a new timeout.

@@ -23,6 +23,13 @@ pub(crate) struct Planned {
     pub(crate) data_len: usize,
 }
 
+impl Planned {
+    /// What it adds to the digest of the tree.
+    pub(crate) fn digest(&self) -> u32 {
+        digest::node(self.content, &self.stat)
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Change {
     zxid: Zxid,
@@ -190,23 +197,25 @@ impl Pending {
         paths
     }
 
-    /// Plans a change of one znode, and what it does to the digest.
+    /// Plans a change of one znode, and what it does to the digest. `before`: [`Planned::digest`] of the znode as it was
+    /// planned so far, which whoever checks the change has looked up; `None` if it was not there.
     pub(crate) fn plan(
         &mut self,
         state: &ZkState,
         zxid: Zxid,
         path: &str,
-        node: Option<Planned>,
+        (before, node): (Option<u32>, Option<Planned>),
         mark: Option<&mut Mark>,
     ) {
         let path = path::stored(path);
+        debug_assert_eq!(before, self.planned(state, path).map(|node| node.digest()), "{path} is what was checked");
         if !path::is_outside_digest(path) {
             let mut sum = self.digest(state);
-            if let Some(before) = self.planned(state, path) {
-                sum = sum.minus(digest::node(before.content, &before.stat));
+            if let Some(before) = before {
+                sum = sum.minus(before);
             }
             if let Some(after) = &node {
-                sum = sum.plus(digest::node(after.content, &after.stat));
+                sum = sum.plus(after.digest());
             }
             self.digest = Some(sum);
         }

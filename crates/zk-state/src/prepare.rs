@@ -292,11 +292,12 @@ impl Preparer<'_> {
         let data_len = create.data.as_ref().map_or(0, Bytes::len);
         self.check_quota(&path, 1, data_len as i64)?;
         self.spend(path.len() + data_len + acl_len(&acl) + 21)?;
+        let parent_was = parent.digest();
         parent.stat.cversion = parent.stat.cversion.wrapping_add(1);
         parent.stat.pzxid = self.zxid;
         parent.children += 1;
         let parent_cversion = parent.stat.cversion;
-        self.plan(parent_path, Some(parent));
+        self.plan(parent_path, Some(parent_was), Some(parent));
         let data = create.data.clone();
         // What the transaction's type says, apply will make; the flags only chose the name and whose it is.
         let (txn, kind) = match create.op {
@@ -326,7 +327,7 @@ impl Preparer<'_> {
             ..StatPersisted::default()
         };
         let content = digest::content(&path, create.data.as_deref());
-        self.plan(&path, Some(Planned { stat, children: 0, acl: acl.into(), content, data_len }));
+        self.plan(&path, None, Some(Planned { stat, children: 0, acl: acl.into(), content, data_len }));
         Ok(txn)
     }
 
@@ -350,7 +351,7 @@ impl Preparer<'_> {
             return Err(ErrorCode::NotEmpty);
         }
         self.spend(request.path.len() + 4)?;
-        self.plan_delete(parent_path, parent, &request.path);
+        self.plan_delete(parent_path, parent, &request.path, Some(node.digest()));
         Ok(Txn::Delete(DeleteTxn { path: request.path.clone() }))
     }
 
@@ -363,7 +364,7 @@ impl Preparer<'_> {
         if matches!(self.state.tree().kind_of(node.stat.ephemeral_owner), NodeKind::Ephemeral(_)) {
             return Err(ErrorCode::BadVersion);
         }
-        self.plan_delete(parent_path, parent, path);
+        self.plan_delete(parent_path, parent, path, Some(node.digest()));
         Ok(Txn::DeleteContainer(DeleteTxn { path: path.to_owned() }))
     }
 
@@ -374,7 +375,7 @@ impl Preparer<'_> {
         if node.stat.ephemeral_owner != self.asker.session.0 {
             return Err(ErrorCode::NoNode);
         }
-        self.plan_delete(parent_path, parent, path);
+        self.plan_delete(parent_path, parent, path, Some(node.digest()));
         Ok(Txn::Delete(DeleteTxn { path: path.to_owned() }))
     }
 
@@ -386,11 +387,12 @@ impl Preparer<'_> {
         Ok((parent_path, self.existing(parent_path)?))
     }
 
-    fn plan_delete(&mut self, parent_path: &str, mut parent: Planned, path: &str) {
+    fn plan_delete(&mut self, parent_path: &str, mut parent: Planned, path: &str, was: Option<u32>) {
+        let parent_was = parent.digest();
         parent.children = parent.children.saturating_sub(1);
         parent.stat.pzxid = self.zxid;
-        self.plan(parent_path, Some(parent));
-        self.plan(path, None);
+        self.plan(parent_path, Some(parent_was), Some(parent));
+        self.plan(path, was, None);
     }
 
     fn set_data(&mut self, request: &SetDataRequest) -> Result<Txn, ErrorCode> {
@@ -401,12 +403,13 @@ impl Preparer<'_> {
         self.check_quota(path::stored(&request.path), 0, data_len as i64 - node.data_len as i64)?;
         let version = next_version(node.stat.version, request.version)?;
         self.spend(request.path.len() + data_len + 12)?;
+        let was = node.digest();
         node.data_len = data_len;
         node.stat.version = version;
         node.stat.mtime = self.time;
         node.stat.mzxid = self.zxid;
         node.content = digest::content(path::stored(&request.path), request.data.as_deref());
-        self.plan(&request.path, Some(node));
+        self.plan(&request.path, Some(was), Some(node));
         Ok(Txn::SetData(SetDataTxn { path: request.path.clone(), data: request.data.clone(), version }))
     }
 
@@ -418,9 +421,10 @@ impl Preparer<'_> {
         self.check_acl(&node.acl, Permissions::ADMIN)?;
         let version = next_version(node.stat.aversion, request.version)?;
         self.spend(request.path.len() + acl_len(&acl) + 8)?;
+        let was = node.digest();
         node.stat.aversion = version;
         node.acl = Arc::from(acl.as_slice());
-        self.plan(&request.path, Some(node));
+        self.plan(&request.path, Some(was), Some(node));
         Ok(Txn::SetAcl(SetAclTxn { path: request.path.clone(), acl, version }))
     }
 
@@ -446,7 +450,8 @@ impl Preparer<'_> {
     fn plan_end(&mut self, path: &str) {
         let parent = path::split(path).and_then(|(parent, _)| Some((parent, self.existing(parent).ok()?)));
         if let Some((parent_path, parent)) = parent {
-            self.plan_delete(parent_path, parent, path);
+            let was = self.existing(path).ok().map(|node| node.digest());
+            self.plan_delete(parent_path, parent, path, was);
         }
     }
 
@@ -487,8 +492,9 @@ impl Preparer<'_> {
         if allowed { Ok(()) } else { Err(ErrorCode::NoAuth) }
     }
 
-    fn plan(&mut self, path: &str, node: Option<Planned>) {
-        self.pending.plan(self.state, self.zxid, path, node, self.mark.as_mut());
+    /// `before`: [`Planned::digest`] of what was found at `path`.
+    fn plan(&mut self, path: &str, before: Option<u32>, node: Option<Planned>) {
+        self.pending.plan(self.state, self.zxid, path, (before, node), self.mark.as_mut());
     }
 }
 

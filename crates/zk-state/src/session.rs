@@ -3,8 +3,7 @@
 //! When a session's time is over is not decided here, see [`crate::expiry`]; what ends with it is in
 //! [`crate::apply`].
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
 use time_types::WallMillis;
 use zk_proto::SessionId;
 use zk_proto::connect::PASSWORD_LEN;
@@ -12,7 +11,7 @@ use zk_proto::connect::PASSWORD_LEN;
 /// Known sessions with their timeout in milliseconds.
 #[derive(Debug, Default)]
 pub struct SessionTable {
-    timeouts: HashMap<SessionId, i32>,
+    timeouts: FxHashMap<SessionId, i32>,
 }
 
 impl SessionTable {
