@@ -1,11 +1,11 @@
 //! The floor: what is left of a server when only the system calls stay that nobody can do without.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::bare_kafka::{self, BareClient, FETCH_BYTES};
 use crate::proc::thread_cpu_seconds;
@@ -94,49 +94,11 @@ fn read_request(stream: &mut TcpStream) -> io::Result<()> {
     stream.read_exact(&mut request)
 }
 
-fn listen() -> (TcpListener, u16) {
+/// A socket that listens, and its port.
+pub(crate) fn listen() -> (TcpListener, u16) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
     (listener, port)
-}
-
-/// What the log alone allows: operations per second, and per second of the processor, and the 99th percentile in ms.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Synced {
-    /// Operations per second.
-    pub(crate) rate: f64,
-    /// Operations per processor second.
-    pub(crate) per_cpu: f64,
-    /// 99 of 100 batches were durable after so many milliseconds.
-    pub(crate) p99_ms: f64,
-}
-
-/// A create of 100 bytes with its transaction header, path and ACL, as ZooKeeper logs it.
-const TRANSACTION: usize = 230;
-
-/// Append and fdatasync, `batch` transactions at a time.
-pub(crate) fn append_and_sync(dir: &Path, batch: usize, during: Duration) -> Synced {
-    let path = dir.join("floor.txn");
-    let mut file =
-        OpenOptions::new().create(true).write(true).truncate(true).open(path).expect("the directory can be written");
-    // ZooKeeper reserves its log in steps of 64 MiB, so that a sync need not write the length each time.
-    let reserved = 256 << 20;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, reserved).expect("there is space");
-    let bytes = vec![0x5a; batch * TRANSACTION];
-    let mut times = Vec::new();
-    let begin = Instant::now();
-    let cpu = thread_cpu_seconds();
-    let mut written = 0;
-    while begin.elapsed() < during && written + bytes.len() as u64 <= reserved {
-        let at = Instant::now();
-        file.write_all(&bytes).expect("there is space");
-        file.sync_data().expect("the disk works");
-        written += bytes.len() as u64;
-        times.push(at.elapsed().as_secs_f64() * 1e3);
-    }
-    let operations = (times.len() * batch) as f64;
-    let (rate, per_cpu) = (operations / begin.elapsed().as_secs_f64(), operations / (thread_cpu_seconds() - cpu));
-    Synced { rate, per_cpu, p99_ms: percentile_99(&mut times) }
 }
 
 /// The 99th percentile.

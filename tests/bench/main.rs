@@ -7,6 +7,7 @@
 mod bare_kafka;
 mod broker;
 mod floor;
+mod floor_zk;
 mod kafka_load;
 mod proc;
 mod servers;

@@ -2,11 +2,33 @@
 
 use std::fs;
 
+/// Whose processor time is taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Worker {
+    /// All threads of a process.
+    Process(u32),
+    /// One thread of this process.
+    Thread(u32),
+}
+
+impl Worker {
+    /// Processor time used so far, in seconds.
+    pub(crate) fn cpu_seconds(self) -> f64 {
+        match self {
+            Worker::Process(pid) => cpu_seconds(pid),
+            Worker::Thread(id) => cpu_of(&format!("/proc/self/task/{id}/stat")),
+        }
+    }
+}
+
 /// Processor time that a process has used so far, all its threads together, in seconds.
-///
-/// The kernel counts in hundredths: measure what lasts a second or more.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    cpu_of(&format!("/proc/{pid}/stat"))
+}
+
+/// The kernel counts in hundredths: measure what lasts a second or more.
+fn cpu_of(path: &str) -> f64 {
+    let stat = fs::read_to_string(path).expect("the process runs");
     // The name stands in brackets and may hold anything; the fields behind it begin with the third, the state.
     let fields: Vec<&str> = stat[stat.rfind(')').expect("a name in brackets") + 1..].split_whitespace().collect();
     let ticks = |field: usize| fields[field - 3].parse::<u64>().expect("a number");

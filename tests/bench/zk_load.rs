@@ -12,7 +12,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use tests::RawZk;
 
 use crate::floor::percentile_99;
-use crate::proc::cpu_seconds;
+use crate::proc::Worker;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +63,17 @@ pub(crate) struct Outcome {
 /// Bytes of data where nothing else is said.
 pub(crate) const PAYLOAD: usize = 100;
 /// Bytes of a stat.
-const STAT: usize = 68;
+pub(crate) const STAT: usize = 68;
 
-/// Keeps the server busy for the first time, then for the second; only the latter counts. `pid` is the
-/// process whose processor time is taken.
-pub(crate) fn run(port: u16, pid: u32, operation: Operation, shape: Shape, times: (Duration, Duration)) -> Outcome {
+/// Keeps the server busy for the first time, then for the second; only the latter counts.
+/// `server` is whose processor time is taken.
+pub(crate) fn run(
+    port: u16,
+    server: Worker,
+    operation: Operation,
+    shape: Shape,
+    times: (Duration, Duration),
+) -> Outcome {
     let mut load = Load::connect(port, operation, shape);
     let begin = Instant::now();
     let (from, end) = (begin + times.0, begin + times.0 + times.1);
@@ -78,12 +84,12 @@ pub(crate) fn run(port: u16, pid: u32, operation: Operation, shape: Shape, times
     while now < end {
         now = load.turn(&mut latencies);
         if now >= from && cpu.is_none() {
-            cpu = Some((cpu_seconds(pid), now));
+            cpu = Some((server.cpu_seconds(), now));
             latencies.clear();
         }
     }
     let (cpu, from) = cpu.expect("the load lasted beyond its warm-up");
-    let (cpu, seconds) = (cpu_seconds(pid) - cpu, from.elapsed().as_secs_f64());
+    let (cpu, seconds) = (server.cpu_seconds() - cpu, from.elapsed().as_secs_f64());
     let operations = latencies.len() as f64;
     let max_ms = latencies.iter().copied().fold(0.0, f64::max);
     // Hundredths of a second are the kernel's unit: below one nothing can be said.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tests::{Kind, RawZk, TempDir};
 
 use crate::floor::percentile_99;
-use crate::proc::resident_mb;
+use crate::proc::{Worker, resident_mb};
 use crate::servers::Server;
 use crate::table::{Goal, Who};
 use crate::zk_crowd;
@@ -60,7 +60,7 @@ fn million(kind: Kind, options: &Options, tables: &mut Tables) {
     let shape = Shape { rate: Some(2_000.0), ..Shape::new(16, 1) };
     let paced = |server: &Server, seconds| {
         let times = (Duration::from_secs(3), Duration::from_secs(seconds));
-        zk_load::run(server.port, server.pid(), Operation::Set, shape, times)
+        zk_load::run(server.port, Worker::Process(server.pid()), Operation::Set, shape, times)
     };
     let server = Server::zookeeper_with(kind, dir.path(), "snapCount=1000000");
     let ready = server.ready.as_secs_f64() * 1e3;
@@ -174,7 +174,7 @@ fn growth(kind: Kind, options: &Options, tables: &mut Tables) {
     settle();
     let server = Server::zookeeper_with(kind, dir.path(), "");
     let mut row = |operation, name: &str, what: &str, shape| {
-        let outcome = zk_load::run(server.port, server.pid(), operation, shape, times);
+        let outcome = zk_load::run(server.port, Worker::Process(server.pid()), operation, shape, times);
         tables.growth.add(who, &format!("{name}, {what}: per s"), Goal::None, outcome.rate);
         tables.growth.add(who, &format!("{name}, {what}: per CPU s"), Goal::None, outcome.per_cpu);
     };
@@ -214,7 +214,7 @@ pub(crate) fn paced(options: &Options, tables: &mut Tables) {
             let server = Server::zookeeper_with(kind, dir.path(), "");
             // Apache's clients were as synchronous as these, and waited for nothing but their own answers.
             let shape = Shape { rate, from_due: false, ..Shape::new(64, 1) };
-            let outcome = zk_load::run(server.port, server.pid(), operation, shape, times);
+            let outcome = zk_load::run(server.port, Worker::Process(server.pid()), operation, shape, times);
             let label = format!("{name}, 64 clients at Apache's most: p99 ms");
             tables.large.add(Who::from(kind), &label, Goal::AtMost(1.0), outcome.p99_ms);
             tables.large.add(

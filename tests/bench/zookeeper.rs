@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tests::{Kind, TempDir};
 
-use crate::floor::append_and_sync;
-use crate::proc::resident_mb;
+use crate::floor_zk::Bare;
+use crate::proc::{Worker, resident_mb};
 use crate::servers::Server;
 use crate::table::{Goal, Who};
 use crate::zk_load::{self, Operation, Shape};
@@ -20,7 +20,7 @@ const SHAPES: [(Shape, &str); 3] = [
 const OPERATIONS: [(Operation, &str); 3] =
     [(Operation::Create, "create"), (Operation::Set, "set"), (Operation::Get, "get")];
 
-/// Append and fdatasync of as many transactions at a time as there can be requests under way.
+/// The same load on a loop that reads, appends and syncs what came together, and answers.
 pub(crate) fn floor(options: &Options, tables: &mut Tables) {
     if !options.wants(Part::ZooKeeper) {
         return;
@@ -28,9 +28,11 @@ pub(crate) fn floor(options: &Options, tables: &mut Tables) {
     let dir = TempDir::new("bench-floor");
     settle();
     for (shape, who) in SHAPES {
-        let synced = append_and_sync(dir.path(), shape.clients * shape.window, times(options).1);
-        for what in ["create", "set"] {
-            add(tables, Who::Floor, &format!("{what}, {who}"), (synced.rate, synced.per_cpu, synced.p99_ms));
+        for (operation, what) in OPERATIONS {
+            let bare = Bare::start(dir.path());
+            let outcome = zk_load::run(bare.port, Worker::Thread(bare.thread), operation, shape, times(options));
+            let figures = (outcome.rate, outcome.per_cpu, outcome.p99_ms);
+            add(tables, Who::Floor, &format!("{what}, {who}"), figures);
         }
     }
 }
@@ -53,7 +55,8 @@ pub(crate) fn measure(kind: Kind, options: &Options, tables: &mut Tables) {
     if options.wants(Part::ZooKeeper) {
         for (operation, what) in OPERATIONS {
             for (shape, clients) in SHAPES {
-                let outcome = zk_load::run(server.port, server.pid(), operation, shape, times(options));
+                let outcome =
+                    zk_load::run(server.port, Worker::Process(server.pid()), operation, shape, times(options));
                 let figures = (outcome.rate, outcome.per_cpu, outcome.p99_ms);
                 add(tables, who, &format!("{what}, {clients}"), figures);
             }
