@@ -8,7 +8,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use net::tls::HandshakeError;
 use net::{Accepted, FrameError, FrameReader, ReadHalf, Shutdown, WriteHalf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,7 +81,10 @@ async fn send_some(write: &mut WriteHalf, sending: &mut BytesMut) -> io::Result<
         write.flush().await?;
         return Ok(true);
     }
-    Ok(write.write_buf(sending).await? > 0)
+    // One buffer in one piece: `write_buf` would make a list of it, which costs the kernel more.
+    let written = write.write(sending).await?;
+    sending.advance(written);
+    Ok(written > 0)
 }
 
 struct Connection {
