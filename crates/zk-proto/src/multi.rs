@@ -73,8 +73,17 @@ impl MultiOp {
         matches!(self, MultiOp::GetData(_) | MultiOp::GetChildren(_))
     }
 
-    fn write_body(&self, out: &mut Writer) {
+    /// Writes it under the op code that makes the same of it when it is read: a create whose flags are not those of a
+    /// plain one came with a time to live, which was forgotten, and goes so.
+    fn write(&self, out: &mut Writer) {
+        let forgotten = matches!(self, MultiOp::Create(request) if !is_plain(request.flags));
+        let op = if forgotten { OpCode::CreateTtl } else { self.op() };
+        MultiHeader { op: op.code(), done: false, err: -1 }.write(out);
         match self {
+            MultiOp::Create(body) if forgotten => {
+                body.write(out);
+                0i64.write(out);
+            }
             MultiOp::Create(body) | MultiOp::Create2(body) | MultiOp::CreateContainer(body) => body.write(out),
             MultiOp::CreateTtl(body) => body.write(out),
             MultiOp::Delete(body) => body.write(out),
@@ -130,6 +139,11 @@ fn create(op: OpCode, at: usize, request: CreateRequest) -> Result<MultiOp, Deco
     })
 }
 
+/// Do these flags make a plain create readable, and keep it one?
+fn is_plain(flags: i32) -> bool {
+    CreateMode::from_flags(flags).is_some_and(|mode| !mode.is_ttl() && !mode.is_container())
+}
+
 /// With flags of another kind it is a plain create, and its time to live is forgotten.
 fn create_ttl(request: CreateTtlRequest) -> MultiOp {
     let lives = CreateMode::from_flags(request.flags).is_some_and(CreateMode::is_ttl);
@@ -139,8 +153,7 @@ fn create_ttl(request: CreateTtlRequest) -> MultiOp {
 /// Writes the operations of a multi or multiRead.
 pub fn write_ops(ops: &[MultiOp], out: &mut Writer) {
     for op in ops {
-        MultiHeader { op: op.op().code(), done: false, err: -1 }.write(out);
-        op.write_body(out);
+        op.write(out);
     }
     MultiHeader::END.write(out);
 }
@@ -262,19 +275,36 @@ mod tests {
     #[test]
     fn flags_choose_the_kind() {
         let create = |flags| CreateRequest { flags, ..CreateRequest::default() };
-        let ttl = |flags| MultiOp::CreateTtl(CreateTtlRequest { flags, ttl: 7, ..CreateTtlRequest::default() });
-        let read = |op: MultiOp| {
+        let ttl = |flags| CreateTtlRequest { flags, ttl: 7, ..CreateTtlRequest::default() };
+        let read = |op: OpCode, body: &dyn Fn(&mut Writer)| {
             let mut out = Writer::new();
-            write_ops(&[op], &mut out);
+            MultiHeader { op: op.code(), done: false, err: -1 }.write(&mut out);
+            body(&mut out);
+            MultiHeader::END.write(&mut out);
             read_ops(&mut Reader::new(out.into_bytes()), false).map(|mut ops| ops.remove(0))
         };
-        assert_eq!(read(MultiOp::Create(create(4))), Ok(MultiOp::CreateContainer(create(4))));
-        assert_eq!(read(MultiOp::CreateContainer(create(0))), Ok(MultiOp::CreateContainer(create(0))));
-        assert_eq!(read(MultiOp::Create2(create(3))), Ok(MultiOp::Create2(create(3))));
-        assert_eq!(read(ttl(5)), Ok(ttl(5)));
-        assert_eq!(read(ttl(2)), Ok(MultiOp::Create(create(2))));
+        let read_create = |op, flags| read(op, &|out| create(flags).write(out));
+        let read_ttl = |flags| read(OpCode::CreateTtl, &|out| ttl(flags).write(out));
+        assert_eq!(read_create(OpCode::Create, 4), Ok(MultiOp::CreateContainer(create(4))));
+        assert_eq!(read_create(OpCode::CreateContainer, 0), Ok(MultiOp::CreateContainer(create(0))));
+        assert_eq!(read_create(OpCode::Create2, 3), Ok(MultiOp::Create2(create(3))));
+        assert_eq!(read_ttl(5), Ok(MultiOp::CreateTtl(ttl(5))));
+        for flags in [-240, -1, 0, 2, 4, 7] {
+            assert_eq!(read_ttl(flags), Ok(MultiOp::Create(create(flags))));
+        }
         for flags in [-1, 5, 6, 7] {
-            assert!(matches!(read(MultiOp::Create(create(flags))), Err(DecodeError::BadValue { .. })));
+            let read = read_create(OpCode::Create, flags);
+            assert!(matches!(read, Err(DecodeError::BadValue { .. })), "{flags}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_written_so_that_it_reads_the_same() {
+        for flags in [-240, 0, 1, 3, 4, 7] {
+            let op = MultiOp::Create(CreateRequest { flags, ..CreateRequest::default() });
+            let mut out = Writer::new();
+            write_ops(std::slice::from_ref(&op), &mut out);
+            assert_eq!(read_ops(&mut Reader::new(out.into_bytes()), false), Ok(vec![op]), "{flags}");
         }
     }
 

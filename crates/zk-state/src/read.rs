@@ -60,13 +60,14 @@ impl<'a> Reader<'a> {
         Ok((node, acls))
     }
 
-    /// How many znodes are below one, at any depth.
+    /// How many znodes are below one, at any depth. Asked by its empty path, the root counts itself as well: Apache's
+    /// server has it under both names.
     ///
     /// # Errors
     /// `NoNode`, `NoAuth` without READ.
     pub fn all_children_number(self, path: &str) -> Result<i32, ErrorCode> {
         self.get(path)?;
-        let below = self.state.tree().descendants(path);
+        let below = self.state.tree().descendants(path) + usize::from(path.is_empty());
         Ok(i32::try_from(below).unwrap_or(i32::MAX))
     }
 
@@ -139,6 +140,7 @@ mod tests {
         let state = state();
         let reader = Reader { state: &state, rules: Rules::default(), ids: &[] };
         assert_eq!(reader.all_children_number("/"), Ok(5));
+        assert_eq!(reader.all_children_number(""), Ok(6));
         assert_eq!(reader.all_children_number("/zookeeper"), Ok(2));
         assert_eq!(reader.ephemerals(SessionId(7), "/"), ["/open"]);
         assert_eq!(reader.ephemerals(SessionId(7), "/x"), [""; 0]);

@@ -271,6 +271,9 @@ impl Loader {
             return Ok(());
         }
         let no_parent = || LoadError::NoParent { path: path.to_owned() };
+        if !self.has_root {
+            return Err(no_parent());
+        }
         let (parent_path, _) = path::split_stored(path).ok_or_else(no_parent)?;
         let known = self.parent.take().filter(|(path, _)| path == parent_path);
         let (parent_path, parent) = match known {

@@ -93,9 +93,8 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Adds watches of some kinds.
+    /// Adds watches of some kinds. The root's are at `/`: at the empty path, which reads as the root, nothing ever fires.
     pub fn add(&mut self, path: &str, watcher: WatcherId, kinds: WatchKinds) {
-        let path = path::shown(path);
         let path: Arc<str> = match self.by_path.get_key_value(path) {
             Some((path, _)) => Arc::clone(path),
             None => path.into(),
@@ -166,6 +165,7 @@ impl Watches {
     }
 
     /// What a client missed while it was not connected, and the watches it had before. `tell` comes before the reply.
+    /// As Apache's server does, it tells without a look at ACLs.
     pub fn set_again(
         &mut self,
         state: &ZkState,
@@ -175,32 +175,24 @@ impl Watches {
     ) {
         let since = old.relative_zxid;
         let tree = state.tree();
+        let mut tell = |kind, path| tell(Notice { watcher, kind, path, acl: None });
         for path in &old.data_watches {
             match tree.get(path) {
-                None => tell(Notice { watcher, kind: event::NODE_DELETED, path, acl: None }),
-                Some(node) if node.stored_stat().mzxid > since => {
-                    let acl = tree.acl_of(node);
-                    tell(Notice { watcher, kind: event::NODE_DATA_CHANGED, path, acl: Some(&acl) });
-                }
+                None => tell(event::NODE_DELETED, path),
+                Some(node) if node.stored_stat().mzxid > since => tell(event::NODE_DATA_CHANGED, path),
                 Some(_) => self.add(path, watcher, WatchKinds::DATA),
             }
         }
         for path in &old.exist_watches {
             match tree.get(path) {
-                Some(node) => {
-                    let acl = tree.acl_of(node);
-                    tell(Notice { watcher, kind: event::NODE_CREATED, path, acl: Some(&acl) });
-                }
+                Some(_) => tell(event::NODE_CREATED, path),
                 None => self.add(path, watcher, WatchKinds::DATA),
             }
         }
         for path in &old.child_watches {
             match tree.get(path) {
-                None => tell(Notice { watcher, kind: event::NODE_DELETED, path, acl: None }),
-                Some(node) if node.stored_stat().pzxid > since => {
-                    let acl = tree.acl_of(node);
-                    tell(Notice { watcher, kind: event::NODE_CHILDREN_CHANGED, path, acl: Some(&acl) });
-                }
+                None => tell(event::NODE_DELETED, path),
+                Some(node) if node.stored_stat().pzxid > since => tell(event::NODE_CHILDREN_CHANGED, path),
                 Some(_) => self.add(path, watcher, WatchKinds::CHILD),
             }
         }

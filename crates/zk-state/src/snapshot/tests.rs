@@ -107,6 +107,8 @@ fn what_is_no_state() {
     let stat = StatPersisted::default();
     assert_eq!(Loader::new().finish(Zxid(0)).unwrap_err(), LoadError::NoRoot);
     let mut loader = Loader::new();
+    let early = loader.node("/early", None, -1, stat);
+    assert_eq!(early, Err(LoadError::NoParent { path: "/early".into() }), "the root comes first");
     loader.node("", None, -1, stat).unwrap();
     assert_eq!(loader.node("", None, -1, stat), Err(LoadError::Twice { path: "/".into() }));
     assert_eq!(loader.node("/a/b", None, -1, stat), Err(LoadError::NoParent { path: "/a/b".into() }));

@@ -107,6 +107,16 @@ fn a_connection_takes_its_watches_along() {
 }
 
 #[test]
+fn at_the_empty_path_nothing_fires() {
+    let mut watches = Watches::default();
+    watches.add("", A, WatchKinds::ANY);
+    watches.add("/", B, WatchKinds::DATA | WatchKinds::CHILD);
+    assert_eq!(fire(&mut watches, &created("/a")), [(2, 4, "/".into())]);
+    assert_eq!(fire(&mut watches, &changed("")), [(2, 3, "/".into())]);
+    assert!(watches.has("", A, WatchKinds::ANY) && !watches.has("/", B, WatchKinds::ANY));
+}
+
+#[test]
 fn what_was_missed_is_told_and_the_rest_is_watched_again() {
     let mut state = ZkState::new();
     for (zxid, path) in [(1, "/old"), (2, "/set"), (3, "/parent"), (6, "/parent/child"), (7, "/new")] {
@@ -126,7 +136,10 @@ fn what_was_missed_is_told_and_the_rest_is_watched_again() {
     };
     let mut watches = Watches::default();
     let mut told = Vec::new();
-    watches.set_again(&state, A, &old, |notice| told.push((notice.kind, notice.path.to_owned())));
+    watches.set_again(&state, A, &old, |notice| {
+        assert!(notice.acl.is_none(), "it is told whoever may read");
+        told.push((notice.kind, notice.path.to_owned()));
+    });
     let expected = [(3, "/set"), (2, "/gone"), (1, "/new"), (4, "/parent"), (2, "/gone")];
     assert_eq!(told, expected.map(|(kind, path)| (kind, path.to_owned())));
     assert!(watches.has("/old", A, WatchKinds::DATA) && watches.has("/never", A, WatchKinds::DATA));
