@@ -1,19 +1,19 @@
 //! Crowds of sessions on a coordination server: many connections that each do little, opened and asked in groups.
 
 use std::collections::VecDeque;
-use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Read as _;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tests::{Body, Frames};
 
 /// Connections that are opened at a time: fewer than a listener keeps waiting.
 const AT_ONCE: usize = 40;
 
 /// One session of the crowd.
 pub(crate) struct Member {
-    stream: TcpStream,
+    frames: Frames,
     xid: i32,
 }
 
@@ -22,11 +22,9 @@ pub(crate) fn gather(port: u16, count: usize, timeout_ms: i32) -> Vec<Member> {
     let mut crowd = Vec::with_capacity(count);
     while crowd.len() < count {
         let now = AT_ONCE.min(count - crowd.len());
-        let mut opened: Vec<Member> =
-            (0..now).map(|_| Member::connect(port, timeout_ms).expect("it accepts")).collect();
+        let mut opened: Vec<Member> = (0..now).map(|_| Member::connect(port, timeout_ms)).collect();
         for member in &mut opened {
-            let answer = member.receive().expect("an answer");
-            assert!(i32::from_be_bytes(answer[4..8].try_into().expect("four bytes")) > 0, "the session was refused");
+            assert!(member.frames.granted().expect("an answer").timeout_ms > 0, "the session was refused");
         }
         crowd.append(&mut opened);
     }
@@ -34,45 +32,23 @@ pub(crate) fn gather(port: u16, count: usize, timeout_ms: i32) -> Vec<Member> {
 }
 
 impl Member {
-    fn connect(port: u16, timeout_ms: i32) -> io::Result<Member> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut member = Member { stream, xid: 0 };
-        let mut request = vec![0; 12];
-        request.extend(timeout_ms.to_be_bytes());
-        request.extend([0; 8]);
-        request.extend(16i32.to_be_bytes());
-        request.extend([0; 17]);
-        member.send(&request)?;
-        Ok(member)
+    fn connect(port: u16, timeout_ms: i32) -> Member {
+        let mut frames = Frames::connect(port, Duration::from_secs(30)).expect("it accepts");
+        frames.ask_session(timeout_ms, 0, &[]).expect("it takes requests");
+        Member { frames, xid: 0 }
     }
 
     /// Sends a request without waiting for its answer.
-    pub(crate) fn ask(&mut self, op: i32, body: &[u8]) {
+    pub(crate) fn ask(&mut self, op: i32, body: &Body) {
         self.xid += 1;
-        let request = [&self.xid.to_be_bytes()[..], &op.to_be_bytes(), body].concat();
-        self.send(&request).expect("the server takes requests");
+        self.frames.ask(self.xid, op, &body.0).expect("the server takes requests");
     }
 
     /// The next answer, which must be a success.
     pub(crate) fn answer(&mut self) -> Vec<u8> {
-        let answer = self.receive().expect("an answer");
+        let answer = self.frames.receive().expect("an answer");
         assert_eq!(answer[12..16], [0; 4], "an error");
         answer
-    }
-
-    fn send(&mut self, payload: &[u8]) -> io::Result<()> {
-        let frame = [&(payload.len() as u32).to_be_bytes()[..], payload].concat();
-        self.stream.write_all(&frame)
-    }
-
-    fn receive(&mut self) -> io::Result<Vec<u8>> {
-        let mut len = [0; 4];
-        self.stream.read_exact(&mut len)?;
-        let mut payload = vec![0; u32::from_be_bytes(len) as usize];
-        self.stream.read_exact(&mut payload)?;
-        Ok(payload)
     }
 }
 
@@ -80,13 +56,8 @@ impl Member {
 pub(crate) fn make_ephemerals(crowd: &mut [Member], parent: &str, each: usize) {
     for (number, member) in crowd.iter_mut().enumerate() {
         for index in 0..each {
-            let mut body = text(format!("{parent}/e{number}-{index}").as_bytes());
-            body.extend(text(b""));
-            body.extend(1i32.to_be_bytes());
-            body.extend(31i32.to_be_bytes());
-            body.extend(text(b"world"));
-            body.extend(text(b"anyone"));
-            body.extend(1i32.to_be_bytes());
+            let path = format!("{parent}/e{number}-{index}");
+            let body = Body::default().text(&path).data(Some(b"")).open().int(1);
             member.ask(1, &body);
         }
         for _ in 0..each {
@@ -99,9 +70,7 @@ pub(crate) fn make_ephemerals(crowd: &mut [Member], parent: &str, each: usize) {
 pub(crate) fn watch(crowd: &mut [Member], nodes: &[String]) {
     for member in crowd {
         for node in nodes {
-            let mut body = text(node.as_bytes());
-            body.push(1);
-            member.ask(4, &body);
+            member.ask(4, &Body::default().text(node).flag(true));
         }
         for _ in nodes {
             member.answer();
@@ -111,18 +80,8 @@ pub(crate) fn watch(crowd: &mut [Member], nodes: &[String]) {
 
 /// Sets all of these nodes in one transaction.
 pub(crate) fn set_together(member: &mut Member, nodes: &[String]) {
-    let mut body = Vec::new();
-    for node in nodes {
-        body.extend(5i32.to_be_bytes());
-        body.push(0);
-        body.extend((-1i32).to_be_bytes());
-        body.extend(text(node.as_bytes()));
-        body.extend(text(b"changed"));
-        body.extend((-1i32).to_be_bytes());
-    }
-    body.extend((-1i32).to_be_bytes());
-    body.push(1);
-    body.extend((-1i32).to_be_bytes());
+    let set = |node| Body::default().text(node).data(Some(b"changed")).int(-1);
+    let body = nodes.iter().fold(Body::default(), |body, node| body.operation(5, &set(node))).end();
     member.ask(14, &body);
 }
 
@@ -134,7 +93,7 @@ pub(crate) fn drain(crowd: &mut [Member], bytes: usize, at_most: Duration) -> us
     while !waiting.is_empty() && Instant::now() < end {
         let mut fds: Vec<PollFd<'_>> = waiting
             .iter()
-            .map(|(index, _)| PollFd::from_borrowed_fd(crowd[*index].stream.as_fd(), PollFlags::IN))
+            .map(|(index, _)| PollFd::from_borrowed_fd(crowd[*index].frames.stream().as_fd(), PollFlags::IN))
             .collect();
         let patience = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         poll(&mut fds, Some(&patience)).expect("it can be waited for");
@@ -142,7 +101,8 @@ pub(crate) fn drain(crowd: &mut [Member], bytes: usize, at_most: Duration) -> us
         drop(fds);
         let mut still = VecDeque::new();
         for ((index, left), readable) in waiting.into_iter().zip(readable) {
-            let read = if readable { (&crowd[index].stream).read(&mut buffer).expect("the server serves") } else { 0 };
+            let read =
+                if readable { crowd[index].frames.stream().read(&mut buffer).expect("the server serves") } else { 0 };
             if let Some(left) = left.checked_sub(read).filter(|left| *left > 0) {
                 still.push_back((index, left));
             }
@@ -150,8 +110,4 @@ pub(crate) fn drain(crowd: &mut [Member], bytes: usize, at_most: Duration) -> us
         waiting = still;
     }
     waiting.len()
-}
-
-fn text(bytes: &[u8]) -> Vec<u8> {
-    [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
 }

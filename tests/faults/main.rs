@@ -5,7 +5,6 @@ mod compaction;
 mod failed_dir;
 mod hostile;
 mod kill_rounds;
-mod session;
 mod zk_crowds;
 mod zk_disk;
 mod zk_frames;

@@ -6,9 +6,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Kind, RawZk, TempDir, ZooKeeper, full, wait_until};
-
-use crate::session::{Mode, Session, buffer};
+use tests::{Kind, Mode, RawZk, Session, TempDir, ZooKeeper, buffer, full, wait_until};
 
 /// What the kernel says about a process.
 fn resident_kib(pid: u32) -> u64 {

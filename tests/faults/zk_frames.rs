@@ -4,9 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use tests::{Kind, TempDir, ZooKeeper};
-
-use crate::session::{Mode, Session, buffer};
+use tests::{Body, Frames, Kind, Mode, Session, TempDir, ZooKeeper, buffer};
 
 const BAD_ARGUMENTS: i32 = -8;
 const NO_NODE: i32 = -101;
@@ -24,20 +22,14 @@ fn closed(stream: &mut TcpStream) -> bool {
 }
 
 fn with_session(port: u16) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
-    let mut request = vec![0; 12];
-    request.extend(20_000i32.to_be_bytes());
-    request.extend([0; 8]);
-    request.extend(16i32.to_be_bytes());
-    request.extend([0; 17]);
-    stream.write_all(&buffer(&request)).expect("sent");
-    stream.read_exact(&mut [0; 41]).expect("a session");
-    stream
+    let mut frames = Frames::connect(port, Duration::from_secs(15)).expect("it accepts");
+    frames.ask_session(20_000, 0, &[]).expect("sent");
+    assert!(frames.granted().expect("an answer").timeout_ms > 0, "a session");
+    frames.into_stream()
 }
 
-fn create_body(path: &[u8], data: &[u8]) -> Vec<u8> {
-    let acl = [&1i32.to_be_bytes()[..], &31i32.to_be_bytes(), &buffer(b"world"), &buffer(b"anyone")].concat();
-    [buffer(path), buffer(data), acl, vec![0; 4]].concat()
+fn create_body(path: &str, data: &[u8]) -> Vec<u8> {
+    Body::default().text(path).data(Some(data)).open().int(0).0
 }
 
 #[test]
@@ -82,10 +74,11 @@ fn lengths_that_are_none_close_their_connection() {
     // Lengths within a request: strings, buffers and vectors that say they are longer than the frame, or shorter than nothing.
     for length in [-2, i32::MIN, i32::MAX, 100] {
         for at in [0, 8, 13] {
-            let mut body = create_body(b"/p", b"d");
+            let mut body = create_body("/p", b"d");
             body[at..at + 4].copy_from_slice(&i32::to_be_bytes(length));
             let mut stream = with_session(server.port());
-            let request = [&1i32.to_be_bytes()[..], &1i32.to_be_bytes(), &body].concat();
+            let request = Body::default().int(1).int(1).0;
+            let request = [request, body].concat();
             stream.write_all(&buffer(&request)).expect("sent");
             stream.shutdown(std::net::Shutdown::Write).expect("it can be shut");
             assert!(closed(&mut stream), "length {length} at {at}");
@@ -100,7 +93,7 @@ fn requests_cut_at_every_byte_and_ended_there_hurt_nobody() {
     let dir = TempDir::new("cuts");
     let mut server = ZooKeeper::start(Kind::Ours, dir.path());
     let mut witness = Session::open(server.port(), 20_000).expect("a session");
-    let request = [&1i32.to_be_bytes()[..], &1i32.to_be_bytes(), &create_body(b"/cut", b"data")].concat();
+    let request = [&1i32.to_be_bytes()[..], &1i32.to_be_bytes(), &create_body("/cut", b"data")].concat();
     for len in 0..request.len() {
         // As a frame that is complete but says too little, and as a frame that never comes to its end.
         for bytes in [buffer(&request[..len]), buffer(&request)[..len].to_vec()] {

@@ -5,9 +5,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Kind, TempDir, ZooKeeper, ensure_program, full, wait_until};
-
-use crate::session::{Mode, Session};
+use tests::{Body, Kind, Mode, Session, TempDir, ZooKeeper, ensure_program, full, wait_until};
 
 const NODE_DELETED: i32 = 2;
 /// Sessions may then be as short as a second.
@@ -155,8 +153,7 @@ fn one_session_with_very_many_ephemerals_ends_and_its_log_can_be_read_by_apache(
     let mut witness = Session::open(server.port(), 20_000).expect("a session");
     // `getAllChildrenNumber`: a listing of so many names would be too long for a client.
     let mut left = || {
-        let body = crate::session::buffer(b"/");
-        let answer = witness.call(104, &body).expect("an answer").expect("a number");
+        let answer = witness.call(104, &Body::default().text("/").0).expect("an answer").expect("a number");
         i32::from_be_bytes(answer[..4].try_into().expect("four bytes"))
     };
     assert!(left() >= count);
@@ -203,8 +200,8 @@ fn a_jump_of_the_clock_ends_no_session() {
             session.ping().expect("the session lives");
         }
         assert!(session.exists("/mine", false).expect("an answer"), "after {jump}");
-        let body = [crate::session::buffer(name.as_bytes()), vec![0]].concat();
-        let stat = session.call(3, &body).expect("an answer").expect("it is there");
+        let stat =
+            session.call(3, &Body::default().text(&name).flag(false).0).expect("an answer").expect("it is there");
         ctimes.push(i64::from_be_bytes(stat[16..24].try_into().expect("eight bytes")));
     }
     assert!(ctimes[0] - ctimes[1] > 7_000_000, "the clock did jump: {ctimes:?}");

@@ -12,7 +12,9 @@ mod process;
 mod pty;
 mod python;
 mod raw_zk;
+mod session;
 mod tools;
+mod wire;
 mod zookeeper;
 
 pub use apache::{Apache, JvmPermit};
@@ -24,7 +26,9 @@ pub use process::{Running, wait_until};
 pub use pty::Terminal;
 pub use python::Python;
 pub use raw_zk::{RawZk, Tree};
+pub use session::{Mode, Session};
 pub use tools::{Output, Tools, run_command};
+pub use wire::{Body, Cursor, Frames, Granted, buffer};
 pub use zookeeper::ZooKeeper;
 
 /// Whose program.

@@ -1,9 +1,11 @@
-//! A few lines of ZooKeeper's wire, written anew for the tests: what judges the server shares no code with it.
+//! A simple client of a coordination server: one request, one answer.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::TcpStream;
 use std::time::Duration;
+
+use crate::wire::{Body, Cursor, Frames};
 
 /// Nodes by their paths: data, and stat as it came over the wire.
 pub type Tree = BTreeMap<String, (Vec<u8>, Vec<u8>)>;
@@ -11,32 +13,19 @@ pub type Tree = BTreeMap<String, (Vec<u8>, Vec<u8>)>;
 /// One session on one connection.
 #[derive(Debug)]
 pub struct RawZk {
-    stream: TcpStream,
+    frames: Frames,
     xid: i32,
 }
 
 impl RawZk {
     /// Opens a session of 20 s.
     pub fn connect(port: u16) -> io::Result<RawZk> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut session = RawZk { stream, xid: 0 };
-        let mut connect = Vec::new();
-        connect.extend(0i32.to_be_bytes());
-        connect.extend(0i64.to_be_bytes());
-        connect.extend(20_000i32.to_be_bytes());
-        connect.extend(0i64.to_be_bytes());
-        connect.extend(16i32.to_be_bytes());
-        connect.extend([0; 16]);
-        connect.push(0);
-        session.send(&connect)?;
-        let answer = session.receive()?;
-        let timeout = i32::from_be_bytes(answer[4..8].try_into().expect("four bytes"));
-        if timeout == 0 {
+        let mut frames = Frames::connect(port, Duration::from_secs(10))?;
+        frames.ask_session(20_000, 0, &[])?;
+        if frames.granted()?.timeout_ms == 0 {
             return Err(io::Error::other("the session was refused"));
         }
-        Ok(session)
+        Ok(RawZk { frames, xid: 0 })
     }
 
     /// Creates a persistent node; `Ok(false)` if it is there already.
@@ -50,15 +39,7 @@ impl RawZk {
     }
 
     fn create_as(&mut self, path: &str, data: &[u8], flags: i32) -> io::Result<bool> {
-        let mut body = text(path);
-        body.extend((data.len() as u32).to_be_bytes());
-        body.extend(data);
-        body.extend(1i32.to_be_bytes());
-        body.extend(31i32.to_be_bytes());
-        body.extend(text("world"));
-        body.extend(text("anyone"));
-        body.extend(flags.to_be_bytes());
-        match self.call(1, &body)? {
+        match self.call(1, &Body::default().text(path).data(Some(data)).open().int(flags))? {
             (0, _) => Ok(true),
             (-110, _) => Ok(false),
             (error, _) => Err(io::Error::other(format!("create {path}: error {error}"))),
@@ -76,24 +57,18 @@ impl RawZk {
     }
 
     fn get_data(&mut self, path: &str, watch: bool) -> io::Result<(Vec<u8>, Vec<u8>)> {
-        let mut body = text(path);
-        body.push(u8::from(watch));
-        let (error, reply) = self.call(4, &body)?;
+        let (error, reply) = self.call(4, &Body::default().text(path).flag(watch))?;
         if error != 0 {
             return Err(io::Error::other(format!("getData {path}: error {error}")));
         }
-        let len = i32::from_be_bytes(reply[..4].try_into().expect("four bytes"));
-        let end = 4 + len.max(0) as usize;
-        Ok((reply[4..end].to_vec(), reply[end..].to_vec()))
+        let mut cursor = Cursor(&reply);
+        let data = cursor.data().unwrap_or_default().to_vec();
+        Ok((data, cursor.0.to_vec()))
     }
 
     /// Sets a node's data, whatever its version.
     pub fn set(&mut self, path: &str, data: &[u8]) -> io::Result<()> {
-        let mut body = text(path);
-        body.extend((data.len() as u32).to_be_bytes());
-        body.extend(data);
-        body.extend((-1i32).to_be_bytes());
-        match self.call(5, &body)? {
+        match self.call(5, &Body::default().text(path).data(Some(data)).int(-1))? {
             (0, _) => Ok(()),
             (error, _) => Err(io::Error::other(format!("setData {path}: error {error}"))),
         }
@@ -101,9 +76,7 @@ impl RawZk {
 
     /// Deletes a node, whatever its version.
     pub fn delete(&mut self, path: &str) -> io::Result<()> {
-        let mut body = text(path);
-        body.extend((-1i32).to_be_bytes());
-        match self.call(2, &body)? {
+        match self.call(2, &Body::default().text(path).int(-1))? {
             (0, _) => Ok(()),
             (error, _) => Err(io::Error::other(format!("delete {path}: error {error}"))),
         }
@@ -125,64 +98,31 @@ impl RawZk {
 
     /// The names of a node's children.
     pub fn children(&mut self, path: &str) -> io::Result<Vec<String>> {
-        let mut body = text(path);
-        body.push(0);
-        let (error, reply) = self.call(8, &body)?;
+        let (error, reply) = self.call(8, &Body::default().text(path).flag(false))?;
         if error != 0 {
             return Err(io::Error::other(format!("getChildren {path}: error {error}")));
         }
-        let int = |at: usize| i32::from_be_bytes(reply[at..at + 4].try_into().expect("four bytes")) as usize;
-        let mut at = 4;
-        let mut names = Vec::with_capacity(int(0));
-        for _ in 0..int(0) {
-            let len = int(at);
-            names.push(String::from_utf8_lossy(&reply[at + 4..at + 4 + len]).into_owned());
-            at += 4 + len;
-        }
-        Ok(names)
+        Ok(Cursor(&reply).texts())
     }
 
     /// The connection itself, for requests made elsewhere. The session lives as long as it is used.
     pub fn into_stream(self) -> TcpStream {
-        self.stream
+        self.frames.into_stream()
     }
 
-    fn call(&mut self, op: i32, body: &[u8]) -> io::Result<(i32, Vec<u8>)> {
+    fn call(&mut self, op: i32, body: &Body) -> io::Result<(i32, Vec<u8>)> {
         self.xid += 1;
-        let mut request = Vec::with_capacity(8 + body.len());
-        request.extend(self.xid.to_be_bytes());
-        request.extend(op.to_be_bytes());
-        request.extend(body);
-        self.send(&request)?;
+        self.frames.ask(self.xid, op, &body.0)?;
         loop {
-            let reply = self.receive()?;
+            let reply = self.frames.receive()?;
             if reply.len() < 16 {
                 return Err(io::Error::other("a reply without a header"));
             }
-            if reply[..4] == self.xid.to_be_bytes() {
-                let error = i32::from_be_bytes(reply[12..16].try_into().expect("four bytes"));
-                return Ok((error, reply[16..].to_vec()));
+            let mut cursor = Cursor(&reply);
+            let (xid, _zxid, error) = (cursor.int(), cursor.long(), cursor.int());
+            if xid == self.xid {
+                return Ok((error, cursor.0.to_vec()));
             }
         }
     }
-
-    fn send(&mut self, payload: &[u8]) -> io::Result<()> {
-        let mut frame = (payload.len() as u32).to_be_bytes().to_vec();
-        frame.extend(payload);
-        self.stream.write_all(&frame)
-    }
-
-    fn receive(&mut self) -> io::Result<Vec<u8>> {
-        let mut len = [0; 4];
-        self.stream.read_exact(&mut len)?;
-        let mut payload = vec![0; u32::from_be_bytes(len) as usize];
-        self.stream.read_exact(&mut payload)?;
-        Ok(payload)
-    }
-}
-
-fn text(text: &str) -> Vec<u8> {
-    let mut bytes = (text.len() as u32).to_be_bytes().to_vec();
-    bytes.extend(text.as_bytes());
-    bytes
 }

@@ -1,6 +1,6 @@
 //! Random requests over a few znodes, so that they meet.
 
-use super::wire::Body;
+use tests::Body;
 
 /// A small generator of numbers; the same seed gives the same history.
 pub(super) struct Random(u64);
@@ -63,6 +63,14 @@ const ACLS: [&Acl; 9] = [
     &[(31, "nobody", "knows")],
 ];
 
+/// Usage, and limits.
+const QUOTAS: [&str; 4] = [
+    "count=0,bytes=0",
+    "count=3,bytes=10",
+    "count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=-1",
+    "count=1,bytes=1=;byteHardLimit=-1;countHardLimit=4",
+];
+
 /// The requests of a history.
 pub(super) struct History {
     pub(super) random: Random,
@@ -115,6 +123,14 @@ impl History {
         self.path()
     }
 
+    /// Below the quotas only what reads as limits or usage: anything else there ends Apache's server at the next change.
+    fn data_for(&mut self, path: &str) -> Option<Vec<u8>> {
+        if path.starts_with("/zookeeper/quota/") {
+            return Some(self.random.pick(&QUOTAS).as_bytes().to_vec());
+        }
+        self.data()
+    }
+
     fn data(&mut self) -> Option<Vec<u8>> {
         match self.random.below(6) {
             0 => None,
@@ -132,7 +148,8 @@ impl History {
     }
 
     fn create(&mut self) -> (i32, Body) {
-        let (path, data, acl) = (self.any_path(), self.data(), self.acl());
+        let path = self.any_path();
+        let (data, acl) = (self.data_for(&path), self.acl());
         let body = Body::default().text(&path).data(data.as_deref()).acl(acl);
         let odd = self.random.one_in(15);
         match self.random.below(12) {
@@ -160,7 +177,8 @@ impl History {
     }
 
     fn set_data(&mut self) -> Body {
-        let (path, data, version) = (self.any_path(), self.data(), self.version());
+        let path = self.any_path();
+        let (data, version) = (self.data_for(&path), self.version());
         Body::default().text(&path).data(data.as_deref()).int(version)
     }
 
@@ -234,13 +252,13 @@ impl History {
                 6..=7 => (5, self.set_data()),
                 _ => (13, self.path_and_version()),
             };
-            body = body.int(op).flag(false).int(-1).then(&part);
+            body = body.operation(op, &part);
         }
         // Now and then an operation that is not legal there.
         if self.random.one_in(30) {
-            body = body.int(4).flag(false).int(-1).text("/a").flag(false);
+            body = body.operation(4, &Body::default().text("/a").flag(false));
         }
-        (14, body.int(-1).flag(true).int(-1))
+        (14, body.end())
     }
 
     /// None that needs a time to live and has none: it cannot be read, and Apache takes no zxid for it then.
@@ -259,28 +277,24 @@ impl History {
         for _ in 0..self.random.below(4) {
             let (op, path) = (*self.random.pick(&[4, 8]), self.any_path());
             let watch = self.random.one_in(4) && (self.line == Line::V39 || kind_of(&path) == Watch::Once);
-            body = body.int(op).flag(false).int(-1).text(&path).flag(watch);
+            body = body.operation(op, &Body::default().text(&path).flag(watch));
         }
-        (22, body.int(-1).flag(true).int(-1))
+        (22, body.end())
     }
 
     /// The znodes of quotas for `/a` and `/a/b`.
     fn quota(&mut self) -> (i32, Body) {
         let namespace = *self.random.pick(&["/a", "/a/b"]);
-        let limits = [
-            "count=3,bytes=10",
-            "count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=-1",
-            "count=1,bytes=1=;byteHardLimit=-1;countHardLimit=4",
-        ];
         let (name, data) = match self.random.below(4) {
             0 => ("", ""),
-            1 => ("/zookeeper_stats", "count=0,bytes=0"),
-            _ => ("/zookeeper_limits", *self.random.pick(&limits)),
+            1 => ("/zookeeper_stats", QUOTAS[0]),
+            _ => ("/zookeeper_limits", *self.random.pick(&QUOTAS[1..])),
         };
         let path = format!("/zookeeper/quota{namespace}{name}");
         match self.random.below(6) {
             0 => (2, Body::default().text(&path).int(-1)),
             1 => (4, Body::default().text(&path).flag(false)),
+            2 => (5, Body::default().text(&path).data(Some(data.as_bytes())).int(-1)),
             _ => (1, Body::default().text(&path).data(Some(data.as_bytes())).acl(ACLS[0]).int(0)),
         }
     }

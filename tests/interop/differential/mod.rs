@@ -14,10 +14,10 @@ mod wire;
 
 use std::fmt::Write as _;
 
-use tests::{Kind, TempDir, ZooKeeper, full};
+use tests::{Body, Cursor, Kind, TempDir, ZooKeeper, full};
 
 use history::{History, Line, Step};
-use wire::{Answer, Body, Connection, Cursor, Reply, shown};
+use wire::{Answer, Connection, Reply, shown};
 
 /// `super:admin`, which the histories know.
 const SETTINGS: &str = "DigestAuthenticationProvider.superDigest=super:xQJmxLMiHGwaqBvst5y6rkB6HQs=\nextendedTypesEnabled=true\nenforceQuota=true\n";
