@@ -10,4 +10,5 @@ mod operators;
 mod refusals;
 mod security;
 mod tutorial;
+mod zk_data_dirs;
 mod zk_tools;
