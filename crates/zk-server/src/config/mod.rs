@@ -4,6 +4,7 @@
 //! no meaning here is told of once, one that nobody knows is a warning: nothing is ignored silently.
 
 mod classes;
+mod membership;
 mod operating;
 mod read;
 mod security;
@@ -23,6 +24,7 @@ use zk_store::{Compression, RETAIN_MIN};
 use crate::connection_throttle::ConnectionThrottleConfig;
 use crate::reaper::ReaperConfig;
 use crate::request_throttle::RequestThrottleConfig;
+use membership::Member;
 
 pub use security::{CertificateId, SaslSettings, Security};
 pub(crate) use settings::is_property;
@@ -269,6 +271,9 @@ pub enum ConfigError {
     /// Settings that are missing or contradict each other.
     #[error("Caused by: java.lang.IllegalArgumentException: {0}")]
     Illegal(String),
+    /// A `server.N` that cannot be read, or contradicts the client port.
+    #[error("Caused by: org.apache.zookeeper.server.quorum.QuorumPeerConfig$ConfigException: {0}")]
+    Membership(String),
 }
 
 /// Reads a file, lays `overrides` (`key=value`) over it, and the whole over the Java system properties.
@@ -285,7 +290,8 @@ pub fn read(vfs: &dyn Vfs, name: &str, overrides: &[String], system: &Properties
     for setting in overrides {
         properties.override_with("--override", setting);
     }
-    let mut config = parse(&properties, system)?;
+    let (mut config, member) = parse_all(&properties, system)?;
+    membership::take_own_port(vfs, member, &mut config)?;
     config.text = lines_of(&bytes);
     Ok(config)
 }
@@ -300,12 +306,17 @@ fn lines_of(bytes: &[u8]) -> String {
 /// # Errors
 /// [`ConfigError`] for what makes Apache's server exit with code 2.
 pub fn parse(file: &Properties, system: &Properties) -> Result<ServerConfig, ConfigError> {
+    Ok(parse_all(file, system)?.0)
+}
+
+/// The same, and the one `server.N`: whether it is this server stands in the data directory.
+fn parse_all(file: &Properties, system: &Properties) -> Result<(ServerConfig, Option<Member>), ConfigError> {
     let mut settings = Settings::new(file, system);
     let mut config = ServerConfig::new(PathBuf::new(), None);
     config.properties = settings.all().to_vec();
-    read::all(&mut config, &mut settings)?;
+    let member = read::all(&mut config, &mut settings)?;
     read::tell_of_the_rest(&mut config, &settings);
-    Ok(config)
+    Ok((config, member))
 }
 
 #[cfg(test)]

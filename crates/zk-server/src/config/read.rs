@@ -7,11 +7,12 @@ use properties::Entry;
 use zk_state::auth::DigestAlgorithm;
 use zk_store::{Compression, RETAIN_MIN};
 
+use super::membership::{self, Member};
 use super::settings::{Settings, bad, place};
 use super::{AuthProvider, ConfigError, ServerConfig, Whitelist, operating, security, without_meaning};
 
-/// Takes all settings into `config`.
-pub(super) fn all(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
+/// Takes all settings into `config`; the one server that they name is returned.
+pub(super) fn all(config: &mut ServerConfig, settings: &mut Settings) -> Result<Option<Member>, ConfigError> {
     files(config, settings)?;
     sessions(config, settings)?;
     network(config, settings)?;
@@ -24,7 +25,7 @@ pub(super) fn all(config: &mut ServerConfig, settings: &mut Settings) -> Result<
     config.admin = operating::admin(settings, &mut config.warnings)?;
     config.prometheus = operating::prometheus(settings)?;
     config.audit = operating::audit(settings)?;
-    membership(config, settings)
+    membership::read(config, settings)
 }
 
 /// Where data lies, and how it is written.
@@ -251,21 +252,6 @@ fn required_schemes_are_served(config: &ServerConfig) -> Result<(), ConfigError>
         Some(scheme) => Err(ConfigError::Illegal(format!("Authentication scheme {scheme} is not available."))),
         None => Ok(()),
     }
-}
-
-/// An ensemble is refused; one server alone is no ensemble.
-fn membership(config: &mut ServerConfig, settings: &mut Settings) -> Result<(), ConfigError> {
-    let servers = settings.starting_with("server.");
-    if let [_, (_, second), ..] = servers.as_slice() {
-        let place = place(second);
-        return Err(ConfigError::Illegal(format!(
-            "{place}: more than one server: an ensemble is not served, only a standalone server"
-        )));
-    }
-    if servers.len() == 1 {
-        config.warnings.push("Invalid configuration, only one server specified (ignoring)".to_owned());
-    }
-    Ok(())
 }
 
 /// Parts that this server does not have; name or prefix (with a `*`).
