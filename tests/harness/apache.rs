@@ -100,14 +100,19 @@ impl Apache {
     /// Any class on their class path.
     pub fn java(&self, class: &str, heap: &str, log: &str) -> Command {
         let mut command = Command::new("java");
+        command.args(self.java_options(heap, log)).arg("-cp").arg(self.class_path()).arg(class);
         command
-            .arg(heap)
-            .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
-            .arg(format!("-Dlog4j.configuration=file:{}", self.home.join(log).display()))
-            .arg("-cp")
-            .arg(self.home.join("libs/*"))
-            .arg(class);
-        command
+    }
+
+    /// Their class path.
+    pub fn class_path(&self) -> PathBuf {
+        self.home.join("libs/*")
+    }
+
+    /// Options for a JVM that lives shortly and shares the machine: its heap, and one of the log settings beside the jars.
+    pub fn java_options(&self, heap: &str, log: &str) -> [String; 5] {
+        let log = format!("-Dlog4j.configuration=file:{}", self.home.join(log).display());
+        [heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", &log].map(str::to_owned)
     }
 
     /// The same, with the JVM's own choice of compilers and collectors: for measuring.

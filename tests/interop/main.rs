@@ -9,6 +9,7 @@ mod groups;
 mod operators;
 mod refusals;
 mod security;
+mod suites;
 mod tutorial;
 mod zk_data_dirs;
 mod zk_tools;

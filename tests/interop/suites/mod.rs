@@ -1,0 +1,127 @@
+//! The test suites of third-party clients, whole, with Apache's server and with ours: what passes there passes here.
+//!
+//! Both suites start their servers as `java .. QuorumPeerMain CONFIG`. With ours, a script named `java` stands first on
+//! `PATH`, which starts our program with the same system properties and configuration.
+
+mod kazoo;
+mod zookeeper_client;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tests::{Apache, JvmPermit, Kind, TempDir, programs, repository};
+
+/// How one test ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Failed,
+    Skipped,
+    Passed,
+}
+
+/// The tests of a suite by name.
+type Outcomes = BTreeMap<String, Outcome>;
+
+/// How often tests that ended differently are run again, with both servers.
+const AGAIN: usize = 2;
+
+const JAVA: &str = r#"#!/bin/sh
+# java [OPTION ...] CLASS CONFIG
+left=$#
+while [ "$left" -gt 0 ]; do
+    word=$1
+    shift
+    left=$((left - 1))
+    case $word in -D*) set -- "$@" "$word" ;; esac
+done
+exec "$ZOOKEEPER_PROGRAM" "$@" "$word"
+"#;
+
+/// Gives a command what it needs to start servers of a kind.
+fn use_server(command: &mut Command, kind: Kind, dir: &TempDir) {
+    let apache = Apache::get();
+    command.env("ZOOKEEPER_CLASSPATH", apache.class_path());
+    match kind {
+        Kind::Apache => {
+            command.env("JDK_JAVA_OPTIONS", apache.java_options("-Xmx256m", "server.log4j").join(" "));
+        }
+        Kind::Ours => {
+            let bin = dir.join("bin");
+            fs::create_dir_all(&bin).expect("the test's directory can be written");
+            fs::write(bin.join("java"), JAVA).expect("the test's directory can be written");
+            let executable = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(bin.join("java"), executable).expect("the test's directory can be written");
+            let path = std::env::var("PATH").unwrap_or_default();
+            command.env("PATH", format!("{}:{path}", bin.display()));
+            command.env("ZOOKEEPER_PROGRAM", programs().join("zookeeper-server-start"));
+        }
+    }
+}
+
+/// Where what a suite prints is added: there is no other way to see why a test failed.
+fn output(suite: &str, kind: Kind) -> PathBuf {
+    let dir = repository().join("target/suites");
+    fs::create_dir_all(&dir).expect("target/ can be written");
+    dir.join(format!("{suite}-{kind:?}.out"))
+}
+
+/// Runs a suite with both servers, and holds against each other how each test ended. Tests that ended differently are
+/// run again with both, by themselves: some of the suites' tests are a matter of luck. One that passes once is taken to
+/// pass. `run` runs the named tests, all if none is named; `exempt` are tests that pass with Apache's server and need not
+/// with ours, each with the reason.
+///
+/// # Panics
+/// When a test passes with Apache's server and not with ours, or does not need its exemption.
+fn compare(suite: &str, exempt: &[(&str, &str)], run: impl Fn(Kind, &[String]) -> Outcomes) {
+    let mut theirs = {
+        let _permit = JvmPermit::take();
+        run(Kind::Apache, &[])
+    };
+    let mut ours = run(Kind::Ours, &[]);
+    let mut report = format!("{suite}: {} tests\n", theirs.len());
+    let _ = writeln!(report, "  Apache's server: {}\n  ours: {}", counted(&theirs), counted(&ours));
+    for (name, reason) in exempt {
+        let _ = writeln!(report, "  not asked of ours: {name}: {reason}");
+    }
+    let is_exempt = |name: &str| exempt.iter().any(|(test, _)| *test == name);
+    for round in 1..=AGAIN {
+        let names = differing(&theirs, &ours).filter(|name| !is_exempt(name)).cloned().collect::<Vec<_>>();
+        if names.is_empty() {
+            break;
+        }
+        for (kind, outcomes) in [(Kind::Apache, &mut theirs), (Kind::Ours, &mut ours)] {
+            let _permit = (kind == Kind::Apache).then(JvmPermit::take);
+            for (name, outcome) in run(kind, &names) {
+                let before = outcomes.insert(name.clone(), outcome).unwrap_or(outcome);
+                outcomes.insert(name.clone(), before.max(outcome));
+                let _ = writeln!(report, "  again ({round}), {kind:?}: {name}: {before:?}, then {outcome:?}");
+            }
+        }
+    }
+    for (name, outcome) in theirs.iter().filter(|(_, outcome)| **outcome != Outcome::Passed) {
+        let _ = writeln!(report, "  {outcome:?} with Apache's server, {:?} with ours: {name}", ours.get(name));
+    }
+    // Past the capture of the test's output: the counts are of interest when it passes.
+    let _ = write!(std::io::stderr(), "{report}");
+
+    assert!(!theirs.is_empty() && theirs.keys().eq(ours.keys()), "not the same tests:\n{theirs:?}\n{ours:?}");
+    let worse = differing(&theirs, &ours).filter(|name| theirs[*name] == Outcome::Passed).collect::<Vec<_>>();
+    let unexpected = worse.iter().filter(|name| !is_exempt(name)).collect::<Vec<_>>();
+    assert!(unexpected.is_empty(), "{suite}: pass with Apache's server, and not with ours: {unexpected:#?}");
+    let needless = exempt.iter().filter(|(test, _)| !worse.iter().any(|name| name == test)).collect::<Vec<_>>();
+    assert!(needless.is_empty(), "{suite}: need no exemption: {needless:#?}");
+}
+
+fn differing<'a>(theirs: &'a Outcomes, ours: &'a Outcomes) -> impl Iterator<Item = &'a String> {
+    theirs.iter().filter(|(name, outcome)| ours.get(*name) != Some(outcome)).map(|(name, _)| name)
+}
+
+fn counted(outcomes: &Outcomes) -> String {
+    let count = |wanted: Outcome| outcomes.values().filter(|outcome| **outcome == wanted).count();
+    format!("{} passed, {} failed, {} skipped", count(Outcome::Passed), count(Outcome::Failed), count(Outcome::Skipped))
+}
