@@ -7,7 +7,8 @@
 //! a persistent watch, `checkWatches` (3.8 says yes when anybody watches), and `check` alone, which 3.8.4 writes to its
 //! log and can never read again. Beside 3.9 differ, as ours follows 3.8: the zxid of notifications, which ours leaves
 //! out; the zxid that a write takes which cannot be read; the form of the reaper's request. Beside neither a create of a
-//! multi is asked for that needs a time to live and has none.
+//! multi is asked for that needs a time to live and has none, nor are limits or usage of quotas written that are none (its
+//! server throws where it applies the next change) or that are ephemerals (their order at the end of a session counts).
 
 mod history;
 mod wire;
