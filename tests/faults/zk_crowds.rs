@@ -77,14 +77,15 @@ fn who_sends_a_byte_at_a_time_is_closed_and_slows_nobody() {
     let count = if full() { 2000 } else { 150 };
     let (_dir, mut server, mut witness) = served("slowloris", "");
     let bytes = handshake(10_000);
-    let mut slow: Vec<TcpStream> = (0..count).map(|_| socket(server.port())).collect();
+    let mut slow: Vec<(Instant, TcpStream)> = (0..count).map(|_| (Instant::now(), socket(server.port()))).collect();
     let before = resident_kib(server.process().id());
     let begin = Instant::now();
     let mut worst = Duration::ZERO;
     for second in 0..9 {
-        for (index, stream) in slow.iter_mut().enumerate() {
-            // A third says nothing at all, the others a byte of the handshake now and then.
-            if index % 3 != 0 {
+        for (index, (opened, stream)) in slow.iter_mut().enumerate() {
+            // A third says nothing at all, the others a byte of the handshake now and then. Ten seconds after its
+            // opening each is closed, and to open so many takes some of them.
+            if index % 3 != 0 && opened.elapsed() < Duration::from_secs(9) {
                 stream.write_all(&bytes[second..=second]).expect("it is still open");
             }
         }
@@ -93,7 +94,7 @@ fn who_sends_a_byte_at_a_time_is_closed_and_slows_nobody() {
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     assert!(resident_kib(server.process().id()) < before + 20 * count as u64 + 4096);
-    for stream in &mut slow {
+    for (_, stream) in &mut slow {
         assert!(closes(stream, Duration::from_secs(8)), "still open after {:?}", begin.elapsed());
     }
     worst = worst.max(slowest(&mut witness, 20));
@@ -233,7 +234,7 @@ fn a_storm_of_reconnects_leaves_nothing_behind() {
     let (_dir, mut server, mut witness) = served("storm", "tickTime=500");
     let pid = server.process().id();
     let port = server.port();
-    let storm = |seconds: u64| {
+    let storm = |seconds: u64, witness: &mut Session| {
         let end = Instant::now() + Duration::from_secs(seconds);
         thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
@@ -253,14 +254,19 @@ fn a_storm_of_reconnects_leaves_nothing_behind() {
                     })
                 })
                 .collect();
+            // Its session lasts 10 s here.
+            while Instant::now() < end {
+                witness.ping().expect("it serves");
+                thread::sleep(Duration::from_millis(200));
+            }
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum::<usize>()
         })
     };
-    storm(2);
+    storm(2, &mut witness);
     let settled = || count_of(pid, "fd") < 30;
     assert!(wait_until(Duration::from_secs(10), settled), "{} descriptors", count_of(pid, "fd"));
     let (memory, threads) = (resident_kib(pid), count_of(pid, "task"));
-    let opened = storm(seconds);
+    let opened = storm(seconds, &mut witness);
     assert!(opened > 300 * seconds as usize, "the storm was a breeze: {opened}");
     assert!(wait_until(Duration::from_secs(10), settled), "{} descriptors", count_of(pid, "fd"));
     witness.ping().expect("it serves");

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use zk_proto::Acl;
 use zk_proto::ops::{SetWatches2, event};
 
@@ -85,7 +86,7 @@ enum Watchers {
 #[derive(Debug, Default)]
 pub struct Watches {
     by_path: HashMap<Arc<str>, Watchers>,
-    by_watcher: HashMap<WatcherId, HashSet<Arc<str>>>,
+    by_watcher: FxHashMap<WatcherId, HashSet<Arc<str>>>,
     recursive: usize,
     /// Pairs of path and watcher in the data table and in the child table, as Apache counts them.
     data_count: usize,
