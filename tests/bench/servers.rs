@@ -32,7 +32,9 @@ impl Server {
             "dataDir={}\nclientPort={port}\nmaxClientCnxns=0\nadmin.enableServer=false\n{settings}",
             dir.join("zookeeper").display()
         );
-        start(kind, "zookeeper-server-start", dir, &config, port, || RawZk::connect(port).is_ok())
+        // Apache's server may take a connection while it starts and forget it: who waits for it learns nothing.
+        let patience = Duration::from_millis(200);
+        start(kind, "zookeeper-server-start", dir, &config, port, || RawZk::connect_within(port, patience).is_ok())
     }
 
     /// A broker, ready when it names itself in an answer to a Metadata request.

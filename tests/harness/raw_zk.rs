@@ -20,7 +20,12 @@ pub struct RawZk {
 impl RawZk {
     /// Opens a session of 20 s.
     pub fn connect(port: u16) -> io::Result<RawZk> {
-        let mut frames = Frames::connect(port, Duration::from_secs(10))?;
+        RawZk::connect_within(port, Duration::from_secs(10))
+    }
+
+    /// The same, if every answer comes within so much time.
+    pub fn connect_within(port: u16, patience: Duration) -> io::Result<RawZk> {
+        let mut frames = Frames::connect(port, patience)?;
         frames.ask_session(20_000, 0, &[])?;
         if frames.granted()?.timeout_ms == 0 {
             return Err(io::Error::other("the session was refused"));
