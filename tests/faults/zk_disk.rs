@@ -270,8 +270,17 @@ fn old_snapshots_and_logs_are_purged_and_nothing_is_lost() {
             .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(prefix)))
             .count()
     };
-    let acknowledged = create_until_it_ends(server.port(), 400);
-    assert!(wait_until(Duration::from_secs(20), || count(&server, "snapshot.") > 6), "too few snapshots to purge");
+    // How many snapshots so many znodes bring depends on how long each takes: the server rests between them.
+    let mut acknowledged = Vec::new();
+    let mut session = RawZk::connect(server.port()).expect("a session");
+    let end = Instant::now() + Duration::from_secs(20);
+    while count(&server, "snapshot.") <= 6 || acknowledged.len() < 400 {
+        assert!(Instant::now() < end, "too few snapshots to purge");
+        let name = format!("n{}", acknowledged.len());
+        assert!(session.create(&format!("/{name}"), b"some data").expect("an answer"), "{name} is there already");
+        acknowledged.push(name);
+    }
+    drop(session);
     server.stop();
     // The first purge comes with the start, the next one an hour later.
     server.run();
