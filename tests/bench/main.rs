@@ -29,6 +29,7 @@ Usage: cargo xtask bench [OPTION ...]
   --rounds N     so many rounds (3)
   --only PART    only this part; may be given several times: start, produce, consume, zookeeper,
                  million, connections, storms, growth, paced
+  --load TEXT    of the loads on ZooKeeper only those whose name has this text, such as '64 clients'
   --ours-only    without Apache's servers
   --apache-only  without ours";
 
@@ -52,12 +53,19 @@ struct Options {
     quick: bool,
     rounds: usize,
     only: Vec<Part>,
+    load: String,
     kinds: Vec<Kind>,
 }
 
 impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut options = Options { quick: false, rounds: 3, only: Vec::new(), kinds: vec![Kind::Ours, Kind::Apache] };
+        let mut options = Options {
+            quick: false,
+            rounds: 3,
+            only: Vec::new(),
+            load: String::new(),
+            kinds: vec![Kind::Ours, Kind::Apache],
+        };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--quick" => (options.quick, options.rounds) = (true, 1),
@@ -67,6 +75,7 @@ impl Options {
                     let number = words.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
                     options.rounds = number.ok_or("--rounds needs a number")?;
                 }
+                "--load" => options.load = words.next().ok_or("--load needs a text")?,
                 "--only" => options.only.push(match words.next().as_deref() {
                     Some("start") => Part::Start,
                     Some("produce") => Part::Produce,

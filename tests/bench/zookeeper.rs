@@ -29,6 +29,9 @@ pub(crate) fn floor(options: &Options, tables: &mut Tables) {
     settle();
     for (shape, who) in SHAPES {
         for (operation, what) in OPERATIONS {
+            if !format!("{what}, {who}").contains(&options.load) {
+                continue;
+            }
             let bare = Bare::start(dir.path());
             let outcome = zk_load::run(bare.port, Worker::Thread(bare.thread), operation, shape, times(options));
             let figures = (outcome.rate, outcome.per_cpu, outcome.p99_ms);
@@ -55,6 +58,9 @@ pub(crate) fn measure(kind: Kind, options: &Options, tables: &mut Tables) {
     if options.wants(Part::ZooKeeper) {
         for (operation, what) in OPERATIONS {
             for (shape, clients) in SHAPES {
+                if !format!("{what}, {clients}").contains(&options.load) {
+                    continue;
+                }
                 let outcome =
                     zk_load::run(server.port, Worker::Process(server.pid()), operation, shape, times(options));
                 let figures = (outcome.rate, outcome.per_cpu, outcome.p99_ms);

@@ -48,13 +48,15 @@ pub struct FrameReader {
     buffer: BytesMut,
     codec: LengthDelimitedCodec,
     max_len: usize,
+    /// The buffer has become larger than an idle connection's.
+    grown: bool,
 }
 
 impl FrameReader {
     /// Accepts frames of up to `max_len` bytes, their length not counted. Holds no memory before the first read.
     pub fn new(max_len: usize) -> FrameReader {
         let codec = LengthDelimitedCodec::builder().max_frame_length(max_len).new_codec();
-        FrameReader { buffer: BytesMut::new(), codec, max_len }
+        FrameReader { buffer: BytesMut::new(), codec, max_len, grown: false }
     }
 
     /// What has been read and not been returned: for a look at the first bytes of a connection.
@@ -90,9 +92,10 @@ impl FrameReader {
         }
     }
 
-    /// Gives back the memory of a connection that has been idle for a while; nothing is lost.
+    /// Gives back the memory of a connection that has nothing more to say, but for what its next read needs anyway;
+    /// nothing is lost.
     pub fn release(&mut self) {
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() && std::mem::take(&mut self.grown) {
             self.buffer = BytesMut::new();
         }
     }
@@ -130,6 +133,7 @@ impl FrameReader {
         let room = missing.min(here.max(SMALL)).max(READ_LEN);
         if self.buffer.capacity() - here < missing.clamp(READ_LEN / 4, room) {
             self.buffer.reserve(room);
+            self.grown |= here + room > READ_LEN;
         }
     }
 }

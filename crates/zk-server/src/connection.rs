@@ -26,6 +26,8 @@ use crate::secure::Entrance;
 /// reply when there is unread input.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1 << 20;
+/// Memory for replies that a client with nothing to say keeps, in bytes.
+const KEPT_OUTPUT: usize = 1 << 10;
 const FACTORY: &str = "org.apache.zookeeper.server.NettyServerCnxnFactory";
 const CONNECTION: &str = "org.apache.zookeeper.server.NIOServerCnxn";
 
@@ -149,10 +151,11 @@ impl Connection {
         let mut sending = BytesMut::new();
         // TLS keeps what the socket does not take at once.
         let mut kept = false;
+        let mut reusable = true;
         loop {
             let may_ask = self.take_frames(sending.len())?;
-            if sending.is_empty() {
-                sending = self.pipeline.borrow_mut().take_output(self.id);
+            if sending.is_empty() && self.pipeline.borrow_mut().take_output(self.id, &mut sending) {
+                reusable = sending.capacity() <= KEPT_OUTPUT;
             }
             let (dead, closing) = self.pipeline.borrow().is_ending(self.id);
             if dead || (closing && sending.is_empty() && !kept) {
@@ -166,6 +169,9 @@ impl Connection {
                         return Ok(());
                     }
                     kept = written && self.write.needs_flush();
+                    if sending.is_empty() && !reusable {
+                        sending = BytesMut::new();
+                    }
                 }
                 frame = self.frames.next(&mut self.read), if may_ask => match frame? {
                     Some(frame) => self.pipeline.borrow_mut().on_frame(self.id, frame),

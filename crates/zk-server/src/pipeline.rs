@@ -301,9 +301,12 @@ impl Pipeline {
         self.clients.get(&id).is_some_and(|client| client.may_ask(sending, busy))
     }
 
-    /// The bytes to be sent to the client.
-    pub(crate) fn take_output(&mut self, id: WatcherId) -> BytesMut {
-        self.clients.get_mut(&id).map(|client| std::mem::take(&mut client.out)).unwrap_or_default()
+    /// Puts the bytes to be sent to the client into `sending`, which is empty and whose memory takes the next ones; `false`
+    /// if there are none.
+    pub(crate) fn take_output(&mut self, id: WatcherId, sending: &mut BytesMut) -> bool {
+        let Some(client) = self.clients.get_mut(&id).filter(|client| !client.out.is_empty()) else { return false };
+        std::mem::swap(&mut client.out, sending);
+        true
     }
 
     /// Is the connection to be closed: now, or (true in the second) when everything is sent?

@@ -11,7 +11,6 @@ use vfs::Vfs;
 use zk_proto::Zxid;
 use zk_store::{Dirs, SnapshotDump, SnapshotFile, SnapshotSink, purge};
 
-use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::connection::SharedPipeline;
 
@@ -20,9 +19,11 @@ const SLICE: usize = 256 << 10;
 /// Slices that may wait for the disk.
 const WAITING: usize = 4;
 /// No snapshot is begun before so many times what the last one took have passed. A tree that is changed all the time is
-/// then not written all the time: a fifth of the work goes into snapshots at most, and as reading the log back costs no
+/// then not written all the time: a tenth of the time goes into snapshots at most, and as reading the log back costs no
 /// more per transaction than a snapshot per znode, a start is hardly longer for it.
-const REST: u64 = 4;
+const REST: u64 = 9;
+/// Rest after a snapshot that could not be written.
+const AFTER_FAILURE_MS: u64 = 1000;
 
 /// Where snapshots go.
 #[derive(Debug, Clone)]
@@ -38,29 +39,37 @@ pub(crate) async fn run(place: Place, pipeline: SharedPipeline, random: fn() -> 
     loop {
         due.notified().await;
         pipeline.borrow_mut().snapshot_begins(random());
-        let clock: Clock = pipeline.borrow().clock.clone();
-        let began = clock.now().tick;
-        let taken = take_now(&place, &pipeline).await;
-        let took = clock.now().tick.since(began);
-        match taken {
-            Ok(file) => {
+        let rest = match take_now(&place, &pipeline).await {
+            Ok(Taken { file, took }) => {
                 tracing::info!(
                     target: "org.apache.zookeeper.server.ZooKeeperServer",
                     "Snapshot taken in {took} ms: {}", file.path.display()
                 );
+                took * REST
             }
             // The log holds everything: the server goes on, and the next snapshot may do better.
-            Err(error) => tracing::error!(
-                target: "org.apache.zookeeper.server.ZooKeeperServer",
-                "Cannot write a snapshot, the log is kept: {error}"
-            ),
-        }
-        tokio::time::sleep(Duration::from_millis(took * REST)).await;
+            Err(error) => {
+                tracing::error!(
+                    target: "org.apache.zookeeper.server.ZooKeeperServer",
+                    "Cannot write a snapshot, the log is kept: {error}"
+                );
+                AFTER_FAILURE_MS
+            }
+        };
+        tokio::time::sleep(Duration::from_millis(rest)).await;
     }
 }
 
+/// A snapshot that was taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) file: SnapshotFile,
+    /// Milliseconds of writing it; waiting for others that wrote one is not in it.
+    pub(crate) took: u64,
+}
+
 /// Takes a snapshot, when nobody else does.
-pub(crate) async fn take_now(place: &Place, pipeline: &SharedPipeline) -> io::Result<SnapshotFile> {
+pub(crate) async fn take_now(place: &Place, pipeline: &SharedPipeline) -> io::Result<Taken> {
     let (clock, snapshotting) = {
         let pipeline = pipeline.borrow();
         (pipeline.clock.clone(), Rc::clone(&pipeline.snapshotting))
@@ -68,8 +77,9 @@ pub(crate) async fn take_now(place: &Place, pipeline: &SharedPipeline) -> io::Re
     let _alone = snapshotting.lock().await;
     let began = clock.now().tick;
     let file = take(place, pipeline).await?;
-    pipeline.borrow_mut().snapshot_taken(file.zxid, clock.now().tick.since(began));
-    Ok(file)
+    let took = clock.now().tick.since(began);
+    pipeline.borrow_mut().snapshot_taken(file.zxid, took);
+    Ok(Taken { file, took })
 }
 
 async fn take(place: &Place, pipeline: &SharedPipeline) -> io::Result<SnapshotFile> {

@@ -128,7 +128,7 @@ pub(crate) async fn take(pipeline: &SharedPipeline, asker: &Asker) -> Result<Tak
     admit(&mut pipeline.borrow_mut(), Direction::Out, asker)?;
     let failed = |error: io::Error| Refused::failed("Cannot take a snapshot", &error);
     let place = pipeline.borrow().place();
-    let SnapshotFile { zxid, path, .. } = snapshots::take_now(&place, pipeline).await.map_err(failed)?;
+    let SnapshotFile { zxid, path, .. } = snapshots::take_now(&place, pipeline).await.map_err(failed)?.file;
     let opened = spawn_blocking(move || {
         let file = place.vfs.open(&path, OpenMode::Read)?;
         Ok((file.len()?, file))

@@ -1,5 +1,6 @@
 //! `server.N`: an ensemble is refused; one server alone is none, but its line may say where clients are to come.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use properties::Entry;
@@ -96,7 +97,12 @@ pub(super) fn take_own_port(
     config: &mut ServerConfig,
 ) -> Result<(), ConfigError> {
     let path = config.data_dir.join(MY_ID);
-    let Ok(bytes) = vfs.read(&path) else { return Ok(()) };
+    let bytes = match vfs.read(&path) {
+        Ok(bytes) => bytes,
+        // That the directory is a file is told by who opens it.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        Err(error) => return Err(ConfigError::Illegal(format!("{} cannot be read: {error}", path.display()))),
+    };
     let text = String::from_utf8_lossy(&bytes);
     let text = text.lines().next().unwrap_or_default().trim();
     let not_a_number = |_| ConfigError::Illegal(format!("serverid {text} is not a number\n\t{}", path.display()));
