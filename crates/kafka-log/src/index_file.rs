@@ -61,6 +61,10 @@ impl<const N: usize> IndexFile<N> {
         Ok(index)
     }
 
+    pub(crate) fn set_dir(&mut self, dir: &Path) {
+        crate::segment::move_to(&mut self.path, dir);
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -184,6 +188,18 @@ impl<const N: usize> IndexFile<N> {
             return Ok(None);
         }
         Ok(Some((self.path.clone(), self.open()?.clone())))
+    }
+
+    /// Closes the file unless it has something to sync, or in any case. Entries that are only in memory stay there.
+    pub(crate) fn release(&mut self, in_any_case: bool) {
+        if in_any_case || !self.dirty {
+            self.file.take();
+        }
+        self.tail.shrink_to_fit();
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.file.get().is_some()
     }
 
     fn open(&self) -> Result<&Arc<dyn File>, LogError> {

@@ -5,7 +5,7 @@
 //! is no other way to get one (except to make an empty one).
 //!
 //! A [`Log`] has one owner, which appends, truncates and rolls. Whatever takes long is handed out as a value that may
-//! run on another thread and whose outcome the owner is told: [`SyncJob`], [`MetadataJob`], [`FileRemoval`],
+//! run on another thread and whose outcome the owner is told: [`SyncJob`], [`FileRemoval`],
 //! [`CompactionJob`]. Readers
 //! get slices of files that are shared and never change below the log end.
 #![deny(missing_docs)]
@@ -49,8 +49,7 @@ pub use log::{
 };
 pub use log_dir::{CleanShutdown, Contents, DirError, LogDir};
 pub use meta_properties::MetaProperties;
-pub use metadata_file::{MetadataDone, MetadataJob};
-pub use names::{DirName, parse_dir_name};
+pub use names::{DirName, is_too_long_to_move, parse_dir_name};
 pub use recovery::UnrecoveredLog;
 pub use removal::FileRemoval;
 pub use sync::{SyncDone, SyncJob, Unsynced};

@@ -9,7 +9,7 @@ use vfs::Vfs;
 
 use crate::config::LogConfig;
 use crate::epoch_cache::EpochCache;
-use crate::error::{LogError, ReadError};
+use crate::error::{IoContext, LogError, ReadError};
 use crate::metadata_file::MetadataFile;
 use crate::names;
 use crate::producer_state::ProducerState;
@@ -235,6 +235,27 @@ impl Log {
             self.partition,
             self.parent().display()
         );
+        Ok(())
+    }
+
+    /// Renames the directory, durably.
+    pub(crate) fn rename_dir(&mut self, to: PathBuf) -> Result<(), LogError> {
+        let renamed = vfs::durable::rename(&*self.vfs, &self.dir, &to).context("renaming", &self.dir);
+        self.guard(renamed)?;
+        self.segments.iter_mut().for_each(|segment| segment.set_dir(&to));
+        self.snapshots.set_dir(to.clone());
+        self.dir = to;
+        Ok(())
+    }
+
+    /// Takes over what followers do not learn from batches: epochs that have none, high watermark, log start. To be
+    /// called when both logs end at the same offset.
+    pub fn adopt(&mut self, now: Now, current: &Log) -> Result<(), ReadError> {
+        for (epoch, start) in current.epochs() {
+            self.assign_epoch(now, *epoch, *start);
+        }
+        self.set_high_watermark(current.high_watermark());
+        self.advance_log_start(now, current.log_start(), LogStartReason::LeaderOffsetIncremented)?;
         Ok(())
     }
 

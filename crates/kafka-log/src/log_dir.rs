@@ -89,9 +89,11 @@ pub enum CleanShutdown {
 pub struct Contents {
     /// The partitions, each to be recovered independently of the others.
     pub logs: Vec<UnrecoveredLog>,
+    /// Logs that were on their way here from another directory, to be recovered and filled further.
+    pub futures: Vec<UnrecoveredLog>,
     /// What earlier deletions left; may go at once.
     pub removals: Vec<FileRemoval>,
-    /// Directories that are left alone: future replicas and strays, with their names.
+    /// Directories that are left alone: strays, with their names.
     pub ignored: Vec<(TopicPartition, PathBuf)>,
 }
 
@@ -204,7 +206,16 @@ impl LogDir {
                 Some(DirName::Deleted(_)) => {
                     contents.removals.push(FileRemoval { vfs: self.vfs.clone(), paths: vec![dir], due: Tick(0) });
                 }
-                Some(DirName::Future(partition) | DirName::Stray(partition)) => {
+                Some(DirName::Future(partition)) => contents.futures.push(UnrecoveredLog {
+                    vfs: self.vfs.clone(),
+                    dir,
+                    shutdown,
+                    recovery_point: Offset(0),
+                    log_start: Offset(0),
+                    high_watermark: Offset(0),
+                    partition,
+                }),
+                Some(DirName::Stray(partition)) => {
                     contents.ignored.push((partition, dir));
                 }
             }
@@ -220,7 +231,32 @@ impl LogDir {
         config: LogConfig,
         now: Now,
     ) -> Result<Log, LogError> {
-        let dir = self.path.join(partition.to_string());
+        self.create_in(self.path.join(partition.to_string()), partition, topic_id, config, now)
+    }
+
+    /// Makes an empty log that will replace the one of the same partition in another directory, under a name of its own
+    /// until [`LogDir::promote`]. `unique` is 16 random bytes.
+    pub fn create_future(&self, current: &Log, config: LogConfig, unique: [u8; 16], now: Now) -> Result<Log, LogError> {
+        let partition = current.partition();
+        let dir = self.path.join(names::future_dir_name(partition, unique));
+        self.create_in(dir, partition, current.topic_id(), config, now)
+    }
+
+    /// Gives a future log of this directory the partition's name, durably. The log that it replaces is to be deleted
+    /// next; the start after a crash in between finds both.
+    pub fn promote(&self, future: &mut Log) -> Result<(), LogError> {
+        let to = self.path.join(future.partition().to_string());
+        future.rename_dir(to)
+    }
+
+    fn create_in(
+        &self,
+        dir: PathBuf,
+        partition: &TopicPartition,
+        topic_id: Option<Uuid>,
+        config: LogConfig,
+        now: Now,
+    ) -> Result<Log, LogError> {
         if self.vfs.exists(&dir) {
             let source = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(LogError { action: "creating", path: dir, source });

@@ -3,9 +3,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use kafka_types::{TopicPartition, Uuid};
+use kafka_types::Uuid;
 use vfs::Vfs;
 
 use crate::error::{IoContext, LoadError, LogError};
@@ -17,39 +16,6 @@ const FILE_NAME: &str = "partition.metadata";
 pub(crate) struct MetadataFile {
     topic_id: Option<Uuid>,
     durable: bool,
-}
-
-/// Makes `partition.metadata` of a new log durable away from its owner: with a thousand new partitions the owner
-/// would be busy with that for seconds. An append that comes earlier does it itself.
-#[derive(Debug)]
-pub struct MetadataJob {
-    pub(crate) vfs: Arc<dyn Vfs>,
-    pub(crate) dir: PathBuf,
-    pub(crate) partition: TopicPartition,
-    pub(crate) topic_id: Uuid,
-}
-
-/// What a [`MetadataJob`] achieved.
-#[derive(Debug)]
-pub struct MetadataDone {
-    /// Whose.
-    pub partition: TopicPartition,
-    pub(crate) topic_id: Uuid,
-    /// After a failure the log must not be used.
-    pub result: Result<(), LogError>,
-}
-
-impl MetadataJob {
-    /// Whose.
-    pub fn partition(&self) -> &TopicPartition {
-        &self.partition
-    }
-
-    /// Waits for the disk.
-    pub fn run(self) -> MetadataDone {
-        let result = write(&*self.vfs, &self.dir, self.topic_id);
-        MetadataDone { partition: self.partition, topic_id: self.topic_id, result }
-    }
 }
 
 impl MetadataFile {
@@ -66,6 +32,10 @@ impl MetadataFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(MetadataFile::absent()),
             Err(error) => return Err(error).context("reading", &path).map_err(LoadError::Storage),
         };
+        if bytes.is_empty() {
+            // Of a log without records, which a power loss may have left so.
+            return Ok(MetadataFile::absent());
+        }
         match decode(&String::from_utf8_lossy(&bytes)) {
             Ok(topic_id) => Ok(MetadataFile { topic_id: Some(topic_id), durable: true }),
             Err(what) => Err(LoadError::Malformed { path, what }),
@@ -89,6 +59,11 @@ impl MetadataFile {
         self.topic_id.filter(|_| !self.durable)
     }
 
+    /// There is no record, so nobody has waited for the disk yet.
+    pub(crate) fn doubt(&mut self) {
+        self.durable = self.topic_id.is_none();
+    }
+
     /// `id` is on disk.
     pub(crate) fn on_written(&mut self, id: Uuid) {
         self.durable |= self.topic_id == Some(id);
@@ -101,6 +76,11 @@ pub(crate) fn write(vfs: &dyn Vfs, dir: &Path, id: Uuid) -> Result<(), LogError>
     vfs::durable::write_file(vfs, &path, encode(id).as_bytes()).context("writing", &path)?;
     let parent = vfs::durable::parent_of(dir);
     vfs.sync_dir(&parent).context("syncing", &parent)
+}
+
+/// The file and its content.
+pub(crate) fn text_of(dir: &Path, id: Uuid) -> (PathBuf, Vec<u8>) {
+    (dir.join(FILE_NAME), encode(id).into_bytes())
 }
 
 fn encode(id: Uuid) -> String {

@@ -91,6 +91,16 @@ pub(crate) fn deleted_dir_name(tp: &TopicPartition, unique: [u8; 16]) -> String 
     format!("{}{suffix}", &tp.topic[..keep])
 }
 
+/// `topic-0.<unique>-future`, uncut: a topic whose name is too long for that cannot be moved.
+pub(crate) fn future_dir_name(tp: &TopicPartition, unique: [u8; 16]) -> String {
+    format!("{tp}.{:032x}-future", u128::from_be_bytes(unique))
+}
+
+/// Is the name of a partition's future directory too long for a file system?
+pub fn is_too_long_to_move(tp: &TopicPartition) -> bool {
+    future_dir_name(tp, [0; 16]).len() > NAME_MAX
+}
+
 /// Apache's words for a directory that does not belong there.
 pub(crate) fn unknown_dir_text(path: &Path, name: &str) -> String {
     format!(
@@ -111,7 +121,8 @@ mod tests {
         let deleted = deleted_dir_name(&tp, [0xab; 16]);
         assert_eq!(deleted, "a-b.c-12.abababababababababababababababab-delete");
         assert_eq!(parse_dir_name(&deleted), Some(DirName::Deleted(tp.clone())));
-        assert_eq!(parse_dir_name("a-b.c-12.x-future"), Some(DirName::Future(tp.clone())));
+        assert_eq!(parse_dir_name(&future_dir_name(&tp, [1; 16])), Some(DirName::Future(tp.clone())));
+        assert!(!is_too_long_to_move(&tp) && is_too_long_to_move(&TopicPartition::new("t".repeat(214), 0)));
         assert_eq!(parse_dir_name("a-b.c-12.x-stray"), Some(DirName::Stray(tp)));
         for wrong in ["", "x", "-0", "x-", "x-y", "x-+1", "x-0-delete", "lost+found", "x-99999999999"] {
             assert_eq!(parse_dir_name(wrong), None, "{wrong}");

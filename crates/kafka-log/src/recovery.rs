@@ -29,7 +29,7 @@ use crate::segment::{Place, Segment};
 use crate::snapshots::Snapshots;
 use crate::sync::{Life, Unsynced};
 use crate::time_index;
-use crate::walk::{WINDOW_SCAN, WalkError};
+use crate::walk::{WINDOW_HEADERS, WINDOW_SCAN, WalkError};
 
 mod leftovers;
 
@@ -63,14 +63,25 @@ impl UnrecoveredLog {
 
     /// Finishes or undoes what was interrupted, checks what was not synced, cuts what is torn.
     pub fn recover(self, config: LogConfig, now: Now) -> Result<Log, LoadError> {
-        let metadata = MetadataFile::load(&*self.vfs, &self.dir)?;
-        let epochs = self.load_epochs()?;
+        let metadata = MetadataFile::load(&*self.vfs, &self.dir);
+        let (epochs, epochs_sound) = self.load_epochs()?;
         let listing = leftovers::tidy(&*self.vfs, &self.dir, &self.prefix())?;
         let snapshots = Snapshots::new(self.vfs.clone(), self.dir.clone(), self.partition.clone(), listing.snapshots);
         let mut recovery =
             Recovery { of: &self, config: &config, now, epochs, snapshots, segments: Vec::new(), trusted_to: None };
         recovery.open_segments(&listing.segments)?;
+        if !epochs_sound {
+            recovery.rebuild_epochs()?;
+        }
         let log_end = recovery.check_segments()?;
+        let mut metadata = metadata.or_else(|error| match error {
+            // Nobody waits for the disk before there is a record.
+            LoadError::Malformed { .. } if log_end == Offset(0) => Ok(MetadataFile::absent()),
+            error => Err(error),
+        })?;
+        if log_end == Offset(0) {
+            metadata.doubt();
+        }
         let producers = recovery.producers(log_end)?;
         let log_start = self.log_start.max(recovery.segments[0].base());
         let Recovery { mut epochs, snapshots, segments, trusted_to, .. } = recovery;
@@ -104,14 +115,22 @@ impl UnrecoveredLog {
             failed: false,
         };
         log.set_high_watermark(self.high_watermark);
+        log.release_all_files();
         Ok(log)
     }
 
-    fn load_epochs(&self) -> Result<EpochCache, LoadError> {
+    /// The epochs; `false` if the file cannot be understood and they have to be made anew.
+    fn load_epochs(&self) -> Result<(EpochCache, bool), LoadError> {
         let path = self.dir.join(epoch_cache::FILE_NAME);
         match self.vfs.read(&path) {
-            Ok(bytes) => EpochCache::decode(&path, &bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(EpochCache::default()),
+            Ok(bytes) => match EpochCache::decode(&path, &bytes) {
+                Ok(epochs) => Ok((epochs, true)),
+                Err(error) => {
+                    tracing::warn!(target: "kafka.log.LogLoader", "{} Rebuilding leader epochs: {error}", self.prefix());
+                    Ok((EpochCache::default(), false))
+                }
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((EpochCache::default(), true)),
             Err(error) => Err(error).context("reading", &path).map_err(LoadError::Storage),
         }
     }
@@ -172,6 +191,19 @@ impl Recovery<'_> {
                 segment.close(self.config)?;
             }
             self.segments.push(segment);
+        }
+        Ok(())
+    }
+
+    /// Takes the epochs from the batches' headers; damage is left to those who look for it.
+    fn rebuild_epochs(&mut self) -> Result<(), LoadError> {
+        for segment in &self.segments {
+            let mut walker = segment.walk(0, WINDOW_HEADERS)?;
+            while let Ok(Some(head)) = walker.next() {
+                if head.v2.is_some() && self.epochs.latest() < Some(head.leader_epoch) {
+                    self.epochs.assign(head.leader_epoch, head.first_offset);
+                }
+            }
         }
         Ok(())
     }
@@ -332,29 +364,28 @@ impl Recovery<'_> {
         let Some(segment) = self.segments.last() else { return Ok(None) };
         let last = segment.offsets.last()?;
         let whole = match segment.end() {
-            Ok((next, position)) => {
-                position == segment.len() && (next > last.offset || segment.offsets.file.len() == 0)
-            }
+            Ok((next, position)) => Some(next)
+                .filter(|next| position == segment.len() && (*next > last.offset || segment.offsets.file.len() == 0)),
             Err(ReadError::Storage(error)) => return Err(LoadError::Storage(error)),
-            Err(_) => false,
+            Err(_) => None,
         };
-        if !whole {
-            let mut segment = self.segments.pop().expect("was there");
-            let base = segment.base();
-            segment.reset_indexes((0, 0), base)?;
-            self.distrust_from(base);
-            let end = self.check_segment(&mut segment, base)?;
-            tracing::warn!(
-                target: "kafka.log.LogLoader",
-                "{} Corruption found in segment {base}, truncating to offset {}",
-                self.of.prefix(),
-                end.next
-            );
-            segment.cut_at(end.position, end.next, self.config.segment_index_bytes)?;
-            self.segments.push(segment);
-            return Ok(Some(end.next));
+        if let Some(next) = whole {
+            return Ok(Some(next));
         }
-        Ok(Some(self.segments.last().expect("was there").end()?.0))
+        let mut segment = self.segments.pop().expect("was there");
+        let base = segment.base();
+        segment.reset_indexes((0, 0), base)?;
+        self.distrust_from(base);
+        let end = self.check_segment(&mut segment, base)?;
+        tracing::warn!(
+            target: "kafka.log.LogLoader",
+            "{} Corruption found in segment {base}, truncating to offset {}",
+            self.of.prefix(),
+            end.next
+        );
+        segment.cut_at(end.position, end.next, self.config.segment_index_bytes)?;
+        self.segments.push(segment);
+        Ok(Some(end.next))
     }
 
     fn delete_segments_from(&mut self, index: usize) -> Result<(), LoadError> {

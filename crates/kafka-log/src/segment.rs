@@ -41,6 +41,13 @@ impl Place<'_> {
     }
 }
 
+/// The same name in another directory.
+pub(crate) fn move_to(path: &mut PathBuf, dir: &Path) {
+    if let Some(name) = path.file_name() {
+        *path = dir.join(name);
+    }
+}
+
 /// A batch that was appended a moment ago.
 #[derive(Debug, Clone, Copy)]
 struct Recent {
@@ -88,6 +95,8 @@ impl Segment {
     ) -> Result<Segment, LogError> {
         let path = place.file(base, names::LOG);
         let file = place.vfs.open(&path, OpenMode::Create).context("creating", &path)?;
+        // A new file has nothing to sync but its name; an old one must not come back with its content.
+        let dirty = config.preallocate || file.len().context("looking at", &path)? > 0;
         file.set_len(0).context("emptying", &path)?;
         if config.preallocate {
             file.reserve(config.segment_bytes).context("reserving", &path)?;
@@ -103,16 +112,17 @@ impl Segment {
             offsets: OffsetIndex::create(place.vfs.clone(), index, base, place.index_bytes)?,
             times: TimeIndex::create(place.vfs.clone(), times, base, place.index_bytes)?,
             aborted: TxnIndex::new(place.vfs.clone(), aborted, base),
-            file: OnceLock::from(file),
+            file: OnceLock::new(),
             path,
             since_index: 0,
             largest: OnceLock::from(TimestampOffset { timestamp: kafka_record::NO_TIMESTAMP, offset: base }),
             first_timestamp: OnceLock::new(),
             created: now,
             recent: VecDeque::new(),
-            dirty: true,
+            dirty,
         };
         segment.preallocate_indexes(place.index_bytes)?;
+        segment.release_files(false);
         Ok(segment)
     }
 
@@ -146,6 +156,14 @@ impl Segment {
         })
     }
 
+    /// The log's directory has another name now.
+    pub(crate) fn set_dir(&mut self, dir: &Path) {
+        move_to(&mut self.path, dir);
+        self.offsets.file.set_dir(dir);
+        self.times.file.set_dir(dir);
+        self.aborted.set_dir(dir);
+    }
+
     pub(crate) fn base(&self) -> Offset {
         self.base
     }
@@ -166,6 +184,23 @@ impl Segment {
         }
         let file = self.vfs.open(&self.path, OpenMode::ReadWrite).context("opening", &self.path)?;
         Ok(self.file.get_or_init(|| file))
+    }
+
+    /// Closes the files that have nothing to sync, or `all`; each is opened again when it is needed. Who reads keeps
+    /// its own handle.
+    pub(crate) fn release_files(&mut self, all: bool) {
+        if all || !self.dirty {
+            self.file.take();
+        }
+        self.offsets.file.release(all);
+        self.times.file.release(all);
+        self.aborted.release(all);
+        self.recent.shrink_to_fit();
+    }
+
+    /// Is one of its files open?
+    pub(crate) fn holds_files(&self) -> bool {
+        self.file.get().is_some() || self.offsets.file.is_open() || self.times.file.is_open() || self.aborted.is_open()
     }
 
     /// Its files that may exist, by extension.
@@ -314,6 +349,9 @@ impl Segment {
 
     /// The offset after the last batch, by a walk from the last index entry; and where whole batches end.
     pub(crate) fn end(&self) -> Result<(Offset, u64), ReadError> {
+        if self.len == 0 {
+            return Ok((self.base, 0));
+        }
         let mut walker = self.walk(self.offsets.last()?.position, WINDOW_LOOKUP)?;
         let mut next = self.base;
         while let Some(head) = walker.next().map_err(|error| error.at(&self.path))? {

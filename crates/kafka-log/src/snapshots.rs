@@ -39,6 +39,11 @@ impl Snapshots {
         Snapshots { vfs, dir, partition, offsets: offsets.into_iter().collect() }
     }
 
+    /// The log's directory has another name now.
+    pub(crate) fn set_dir(&mut self, dir: PathBuf) {
+        self.dir = dir;
+    }
+
     pub(crate) fn path(&self, offset: Offset) -> PathBuf {
         self.dir.join(segment_file(offset, SNAPSHOT))
     }

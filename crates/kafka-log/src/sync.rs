@@ -62,8 +62,10 @@ pub struct SyncJob {
     pub(crate) dir: PathBuf,
     pub(crate) files: Vec<DirtyFile>,
     pub(crate) snapshot: Option<(PathBuf, Vec<u8>)>,
-    /// Replaces `leader-epoch-checkpoint`.
-    pub(crate) epochs: Option<(PathBuf, Vec<u8>)>,
+    /// Small files to be replaced whole: `leader-epoch-checkpoint`, `partition.metadata`.
+    pub(crate) texts: Vec<(PathBuf, Vec<u8>)>,
+    /// Do they have to survive a power loss?
+    pub(crate) texts_durable: bool,
     pub(crate) names_changed: bool,
     pub(crate) up_to: Offset,
     pub(crate) life: Life,
@@ -114,8 +116,9 @@ impl SyncJob {
             })();
             written.context("writing", path)?;
         }
-        if let Some((path, bytes)) = &self.epochs {
-            vfs::durable::write_file(&*self.vfs, path, bytes).context("writing", path)?;
+        for (path, bytes) in &self.texts {
+            let write = if self.texts_durable { vfs::durable::write_file } else { vfs::durable::replace_file };
+            write(&*self.vfs, path, bytes).context("writing", path)?;
         }
         if self.names_changed || self.snapshot.is_some() {
             self.vfs.sync_dir(&self.dir).context("syncing", &self.dir)?;

@@ -4,7 +4,7 @@
 //! stable offset when the marker was written (i64 each).
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use kafka_types::{Offset, ProducerId};
@@ -71,6 +71,10 @@ impl TxnIndex {
         TxnIndex { vfs, path, base, file: None, entries: OnceLock::new(), dirty: false, created: false }
     }
 
+    pub(crate) fn set_dir(&mut self, dir: &Path) {
+        crate::segment::move_to(&mut self.path, dir);
+    }
+
     pub(crate) fn path(&self) -> &PathBuf {
         &self.path
     }
@@ -121,6 +125,17 @@ impl TxnIndex {
         let file = self.file.as_ref().filter(|_| self.dirty)?.clone();
         self.dirty = false;
         Some((self.path.clone(), file, std::mem::take(&mut self.created)))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Closes the file unless it has something to sync, or in any case.
+    pub(crate) fn release(&mut self, in_any_case: bool) {
+        if in_any_case || !self.dirty {
+            self.file = None;
+        }
     }
 
     fn open(&mut self) -> Result<&Arc<dyn File>, LogError> {

@@ -18,6 +18,16 @@ pub fn write_file(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     put_in_place(vfs, &temporary, path)
 }
 
+/// As [`write_file`] without waiting for the disk: other processes, and the next start after a kill, see the old or the
+/// new content; after a power loss the file may be empty.
+pub fn replace_file(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_of(path)?;
+    let file = vfs.open(&temporary, OpenMode::Create)?;
+    file.set_len(0)?;
+    file.write_at(bytes, 0)?;
+    vfs.rename(&temporary, path)
+}
+
 /// As [`write_file`], readable by the owner alone (0600): passwords and session keys.
 pub fn write_private_file(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary_of(path)?;

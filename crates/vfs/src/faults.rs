@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use crate::{DirEntry, File, Lock, Metadata, OpenMode, Vfs};
+use crate::{DirEntry, File, Lock, Metadata, OpenMode, Space, Vfs};
 
 /// The calls that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,6 +220,11 @@ impl Vfs for FaultVfs {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.before(Call::SyncDir)?;
         self.inner.sync_dir(path)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.before(Call::Read)?;
+        self.inner.space(path)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {

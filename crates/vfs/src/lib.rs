@@ -52,6 +52,15 @@ pub struct Metadata {
     pub modified_ms: i64,
 }
 
+/// Bytes of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// All of them.
+    pub total: u64,
+    /// Those that a process without privileges may still write.
+    pub usable: u64,
+}
+
 /// One entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirEntry {
@@ -148,6 +157,9 @@ pub trait Vfs: Send + Sync + std::fmt::Debug {
 
     /// Takes the lock of `path`, making the file if needed; `WouldBlock` if another process, or this one, holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+
+    /// Bytes of the volume that `path` lies on.
+    fn space(&self, path: &Path) -> io::Result<Space>;
 
     /// Does something exist there?
     fn exists(&self, path: &Path) -> bool {

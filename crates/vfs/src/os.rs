@@ -10,7 +10,7 @@ use rustix::fs::{self as sys, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::at;
-use crate::{DirEntry, File, Lock, Metadata, OpenMode, Vfs};
+use crate::{DirEntry, File, Lock, Metadata, OpenMode, Space, Vfs};
 
 /// The file system of the machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -151,6 +151,12 @@ impl Vfs for OsVfs {
             Ok(()) | Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(at(path, error)),
         }
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let volume = sys::statvfs(path).map_err(|error| at(path, error))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+        Ok(Space { total: bytes(volume.f_blocks), usable: bytes(volume.f_bavail) })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {

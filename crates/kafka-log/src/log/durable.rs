@@ -1,6 +1,7 @@
 //! Moving the recovery point.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use kafka_types::Offset;
 use time_types::Tick;
@@ -8,7 +9,7 @@ use time_types::Tick;
 use super::Log;
 use crate::epoch_cache;
 use crate::error::LogError;
-use crate::metadata_file::{self, MetadataDone, MetadataJob};
+use crate::metadata_file;
 use crate::producer_snapshot::encode;
 use crate::segment::Segment;
 use crate::sync::{SyncDone, SyncJob, Unsynced};
@@ -76,30 +77,14 @@ impl Log {
     /// end. When all logs of a directory are closed and its checkpoints written, it may be marked as clean.
     pub fn close(mut self) -> Result<Offset, LogError> {
         self.check_usable()?;
-        self.write_metadata()?;
+        if self.log_end > Offset(0) {
+            self.write_metadata()?;
+        }
         let config = self.config.clone();
         self.active_mut().close(&config)?;
         self.producers.set_end(self.log_end);
-        let job = self.make_sync_job()?;
-        let nothing = job.files.is_empty() && job.snapshot.is_none() && job.epochs.is_none() && !job.names_changed;
-        if !nothing {
-            job.run().result?;
-        }
+        self.make_sync_job()?.run().result?;
         Ok(self.log_end)
-    }
-
-    /// What makes `partition.metadata` durable; `None` if it is. The outcome goes to [`Log::on_metadata_written`].
-    pub fn metadata_job(&self) -> Option<MetadataJob> {
-        let topic_id = self.metadata.unwritten()?;
-        let (vfs, dir, partition) = (self.vfs.clone(), self.dir.clone(), self.partition.clone());
-        Some(MetadataJob { vfs, dir, partition, topic_id })
-    }
-
-    /// A [`MetadataJob`] is done.
-    pub fn on_metadata_written(&mut self, done: MetadataDone) -> Result<(), LogError> {
-        self.guard(done.result)?;
-        self.metadata.on_written(done.topic_id);
-        Ok(())
     }
 
     /// Makes `partition.metadata` durable now, if it is not.
@@ -111,7 +96,29 @@ impl Log {
         Ok(())
     }
 
+    /// Closes the log's files, those that have something to sync excepted; each is opened again when it is needed. For
+    /// logs that nobody asks for, so that thousands of them cost no descriptors.
+    pub fn release_files(&mut self) {
+        // Without a record there is nothing to sync, whatever the files think.
+        let all = self.log_end == Offset(0);
+        self.segments.iter_mut().for_each(|segment| segment.release_files(all));
+    }
+
+    /// Closes all files after recovery. What is not synced was written by a process that is gone: whoever opens a file
+    /// for the sync learns of its failures as much as this process does by holding it.
+    pub(crate) fn release_all_files(&mut self) {
+        self.segments.iter_mut().for_each(|segment| segment.release_files(true));
+    }
+
+    /// Is one of the log's files open?
+    pub fn holds_files(&self) -> bool {
+        self.segments.iter().any(Segment::holds_files)
+    }
+
     fn make_sync_job(&mut self) -> Result<SyncJob, LogError> {
+        if self.log_end == Offset(0) {
+            return Ok(self.job_without_records());
+        }
         let mut files = Vec::new();
         for segment in &mut self.segments {
             let (dirty, new_name) = segment.take_dirty()?;
@@ -119,7 +126,7 @@ impl Log {
             self.names_changed |= new_name;
         }
         let covered = self.snapshots.contains(self.log_end);
-        if covered {
+        if covered && self.recovery_point < self.log_end {
             // Written by a roll or an earlier run, perhaps not synced.
             files.push(self.snapshots.file(self.log_end)?);
             self.names_changed = true;
@@ -127,22 +134,47 @@ impl Log {
         // A log without records has none: Apache writes none there either.
         let snapshot = (!covered && self.log_end > self.first_base())
             .then(|| (self.snapshots.path(self.log_end), encode(self.producers.producers())));
-        let epochs = self
-            .epochs
-            .take_changed()
-            .then(|| (self.dir.join(epoch_cache::FILE_NAME), self.epochs.encode().into_bytes()));
-        self.unsynced = Unsynced::default();
+        let mut texts = Vec::new();
+        texts.extend(self.changed_epochs());
         Ok(SyncJob {
+            // An epoch without records may be lost with the power: the next leadership has a higher one.
+            texts_durable: !files.is_empty() || self.names_changed || self.recovery_point < self.log_end,
+            files,
+            snapshot,
+            texts,
+            names_changed: std::mem::take(&mut self.names_changed),
+            ..self.empty_job()
+        })
+    }
+
+    /// Where there never was a record, there is nothing that a power loss could take: the small files are written for
+    /// those who look, and nobody waits for the disk. The first append makes the topic's id and the directory durable.
+    fn job_without_records(&mut self) -> SyncJob {
+        let mut texts = Vec::new();
+        texts.extend(self.metadata.unwritten().map(|id| metadata_file::text_of(&self.dir, id)));
+        texts.extend(self.changed_epochs());
+        SyncJob { texts, ..self.empty_job() }
+    }
+
+    fn changed_epochs(&mut self) -> Option<(PathBuf, Vec<u8>)> {
+        let changed = self.epochs.take_changed();
+        changed.then(|| (self.dir.join(epoch_cache::FILE_NAME), self.epochs.encode().into_bytes()))
+    }
+
+    fn empty_job(&mut self) -> SyncJob {
+        self.unsynced = Unsynced::default();
+        SyncJob {
             vfs: self.vfs.clone(),
             partition: self.partition.clone(),
             dir: self.dir.clone(),
-            files,
-            snapshot,
-            epochs,
-            names_changed: std::mem::take(&mut self.names_changed),
+            files: Vec::new(),
+            snapshot: None,
+            texts: Vec::new(),
+            texts_durable: false,
+            names_changed: false,
             up_to: self.log_end,
             life: self.life.clone(),
-        })
+        }
     }
 
     pub(crate) fn segment_bases(&self) -> BTreeSet<Offset> {

@@ -18,6 +18,8 @@ use crate::error::AppendError;
 use crate::log_dir::{CleanShutdown, DirError, LogDir};
 use crate::testing::{DATA, at, batch, built, files_of, open_one, produced, transactional, unrecovered};
 
+mod idle;
+
 const EPOCH: LeaderEpoch = LeaderEpoch(3);
 
 struct World {
@@ -133,21 +135,10 @@ fn offsets_epoch_and_bytes() {
 fn the_topic_id_is_durable_before_the_first_record() {
     let mut world = world(LogConfig::default());
     assert!(!world.names().contains(&"partition.metadata".to_owned()));
-    assert!(world.log.metadata_job().is_some());
     world.must(&batch(1000, &[b"a"]));
-    assert!(world.log.metadata_job().is_none());
     world.vfs.crash();
     let text = world.vfs.read(&Path::new(DATA).join("t-0/partition.metadata")).expect("survives");
     assert_eq!(String::from_utf8_lossy(&text), format!("version: 0\ntopic_id: {}", Uuid([7; 16])));
-}
-
-#[test]
-fn a_metadata_job_saves_the_owner_the_wait() {
-    let mut world = world(LogConfig::default());
-    let done = world.log.metadata_job().expect("not durable yet").run();
-    world.log.on_metadata_written(done).expect("is durable");
-    assert!(world.log.metadata_job().is_none());
-    assert!(world.names().contains(&"partition.metadata".to_owned()));
     assert!(world.log.assign_topic_id(Uuid([7; 16])));
     assert!(!world.log.assign_topic_id(Uuid([8; 16])));
 }

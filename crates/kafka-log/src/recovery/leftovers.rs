@@ -43,9 +43,12 @@ pub(crate) struct Listing {
 /// Finishes or undoes what was interrupted and lists what is there.
 pub(crate) fn tidy(vfs: &dyn Vfs, dir: &Path, prefix: &str) -> Result<Listing, LoadError> {
     let mut tidy = Tidy { vfs, dir, prefix, names: list(vfs, dir)? };
-    tidy.remove_unfinished()?;
-    tidy.finish_swaps()?;
-    tidy.names = list(vfs, dir)?;
+    let interrupted = |name: &String| [DELETED, CLEANED, SWAP].iter().any(|suffix| name.ends_with(suffix));
+    if tidy.names.iter().any(interrupted) {
+        tidy.remove_unfinished()?;
+        tidy.finish_swaps()?;
+        tidy.names = list(vfs, dir)?;
+    }
     tidy.remove_orphans()?;
     tidy.listing().map_err(LoadError::Storage)
 }

@@ -1,0 +1,105 @@
+//! Logs without records, logs that nobody uses, logs that move to another directory.
+
+use super::*;
+
+#[test]
+fn without_a_record_the_small_files_are_written_and_not_waited_for() {
+    let mut world = world(LogConfig::default());
+    world.log.assign_epoch(at(0), LeaderEpoch(3), Offset(0));
+    let done = world.log.sync_job().expect("is usable").expect("the epoch is new").run();
+    world.log.on_synced(done).expect("is written");
+    for name in ["partition.metadata", "leader-epoch-checkpoint"] {
+        assert!(world.names().contains(&name.to_owned()), "{name}");
+    }
+    // After a kill they are there; after a power loss they may be empty, and the id comes from the controller again.
+    let world = world.crash();
+    assert_eq!(world.log.topic_id(), Some(Uuid([7; 16])));
+    for name in ["partition.metadata", "leader-epoch-checkpoint"] {
+        vfs::durable::write_file(&world.vfs, &Path::new(DATA).join("t-0").join(name), b"").expect("writes");
+    }
+    let mut world = world.crash();
+    assert_eq!(world.log.log_end(), Offset(0));
+    assert!(world.log.assign_topic_id(Uuid([7; 16])));
+    world.must(&batch(1000, &[b"a"]));
+}
+
+#[test]
+fn idle_logs_hold_no_files() {
+    let mut world = world(LogConfig { segment_bytes: 200, ..LogConfig::default() });
+    assert!(!world.log.holds_files(), "a new log");
+    for _ in 0..5 {
+        world.must(&batch(1000, &[&[b'x'; 60]]));
+    }
+    world.log.release_files();
+    assert!(
+        world.log.holds_files(),
+        "what is not synced stays open: the system tells only who holds the file of failures"
+    );
+    world.log.flush().expect("syncs");
+    world.log.release_files();
+    assert!(!world.log.holds_files());
+    assert_eq!(world.all().len(), 5, "and everything is found again");
+    world.must(&batch(1000, &[b"more"]));
+    let world = world.restart();
+    assert!(!world.log.holds_files(), "a log that was recovered");
+    assert_eq!(world.all().len(), 6);
+}
+
+#[test]
+fn a_future_log_takes_the_place_of_the_current_one() {
+    let mut world = world(small());
+    for number in 0..20u8 {
+        world.must(&produced(9, 0, i32::from(number), &[&[number; 40]]));
+    }
+    world.commit_all();
+    world.log.advance_log_start(at(1), Offset(7), LogStartReason::ClientRecordDeletion).expect("is committed");
+    world.log.assign_epoch(at(1), LeaderEpoch(8), Offset(20));
+    let vfs: Arc<dyn Vfs> = Arc::new(world.vfs.clone());
+    let other = LogDir::open(Arc::clone(&vfs), Path::new("/other")).expect("opens");
+    let mut future = other.create_future(&world.log, small(), [5; 16], at(1)).expect("creates");
+    assert!(future.dir().ends_with(format!("t-0.{}-future", "05".repeat(16))));
+    future.truncate_fully(at(1), world.log.log_start()).expect("starts where the current one does");
+    while future.log_end() < world.log.log_end() {
+        let read = world.log.read(future.log_end(), 100, world.log.log_end(), true).expect("reads");
+        future.append_as_follower(at(2), &read.slice.expect("more").read().expect("reads")).expect("appends");
+    }
+    future.adopt(at(3), &world.log).expect("both end at the same offset");
+    other.promote(&mut future).expect("renames");
+    assert_eq!(future.dir(), Path::new("/other/t-0"));
+    assert_eq!((future.log_start(), future.high_watermark()), (Offset(7), Offset(20)));
+    assert_eq!(future.epochs(), world.log.epochs());
+    let expected = world.all();
+    // The old one goes, and the new one is written to and survives a crash under its new name.
+    world.dir.delete(world.log, [1; 16], Tick(0)).expect("renames").run().expect("unlinks");
+    let more = produced(9, 0, 20, &[b"more"]);
+    future.append_as_leader(at(4), &more, LeaderEpoch(8), Origin::Client).expect("appends");
+    future.flush().expect("syncs");
+    world.vfs.crash();
+    let contents = other.contents(CleanShutdown::No).expect("lists");
+    assert!(contents.futures.is_empty());
+    let log = contents.logs.into_iter().next().expect("it is there").recover(small(), at(5)).expect("recovers");
+    assert_eq!((log.log_end(), log.topic_id()), (Offset(21), Some(Uuid([7; 16]))));
+    assert_eq!(log.active_producers().next().expect("is known").last_sequence, 20);
+    let world = World { vfs: world.vfs, dir: other, log };
+    assert_eq!(world.all().iter().filter(|(first, _)| *first >= 7 && *first < 20).count(), expected.len());
+}
+
+#[test]
+fn epochs_are_made_anew_where_their_file_is_garbage() {
+    for garbage in [&b"nonsense"[..], b"0\n7\n1 0\n", b"\xff\xfe", b""] {
+        let mut world = world(LogConfig::default());
+        world.must(&batch(1000, &[b"a", b"b"]));
+        let known = world.log.epochs().to_vec();
+        let path = Path::new(DATA).join("t-0/leader-epoch-checkpoint");
+        let (vfs, config) = (world.vfs.clone(), world.log.config().clone());
+        let end = world.log.close().expect("closes");
+        world.dir.write_checkpoint(Checkpoint::RecoveryPoint, [(&tp(), end)]).expect("writes");
+        world.dir.write_clean_marker().expect("writes");
+        drop(world.dir);
+        vfs::durable::write_file(&vfs, &path, garbage).expect("writes");
+        let shared: Arc<dyn Vfs> = Arc::new(vfs);
+        let (_dir, log) = open_one(&shared, &tp(), &config, at(5));
+        let found = log.epochs().to_vec();
+        assert!(found == known || (garbage.is_empty() && found.is_empty()), "{found:?}");
+    }
+}
