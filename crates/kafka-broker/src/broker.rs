@@ -14,9 +14,10 @@ use crate::clock::Clock;
 use crate::config::{Config, TopicSettingsCache};
 use crate::controller::ControllerHandle;
 use crate::coordinators::{OFFSETS_TOPIC, loading, partition_for};
+use crate::dir_moves::DirMoves;
 use crate::metadata::MetadataCache;
 use crate::producer_ids::ProducerIds;
-use crate::replicas::Owned;
+use crate::replicas::{Owned, Shared};
 use crate::shard::Shards;
 use crate::topics::Topics;
 use crate::zookeeper::ZooKeeper;
@@ -41,6 +42,9 @@ pub(crate) struct Broker {
     pub(crate) controller: ControllerHandle,
     pub(crate) topic_settings: TopicSettingsCache,
     pub(crate) producer_ids: ProducerIds,
+    /// The log directories among it.
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) moves: DirMoves,
     pub(crate) shutdown: Shutdown,
     /// Told when there is no directory left to keep anything in.
     pub(crate) halt: Notify,

@@ -89,7 +89,7 @@ async fn clean_one(broker: &Arc<Broker>, pool: &Background, number: usize, setti
 fn candidates(owned: &mut Owned) -> Vec<Candidate> {
     let now = owned.shared.clock.now().wall;
     let mut found = Vec::new();
-    for partition in owned.partitions.values_mut() {
+    for partition in owned.partitions.look_mut() {
         let config = partition.log.config();
         if !config.cleanup.compact || partition.has_failed() || !partition.cleaning.may_begin() {
             continue;

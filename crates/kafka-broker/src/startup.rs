@@ -1,18 +1,14 @@
 //! Start and stop, in order, on one page.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use kafka_log::{Checkpoint, CleanShutdown, Log, LogDir, MetaProperties, UnrecoveredLog};
+use anyhow::{Result, anyhow, bail};
 use kafka_metadata::znodes::brokers::BrokerRegistration;
-use kafka_metadata::znodes::config::EntityType;
 use kafka_metadata::{BrokerConfig, Endpoint};
-use kafka_types::{BrokerId, Offset, TopicName, TopicPartition};
 use net::{Limits, Listener, Shutdown};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -21,15 +17,23 @@ use zk_client::{Client, EventReceiver, Options};
 
 use crate::background::Background;
 use crate::broker::{Broker, ListenerInfo};
-use crate::clock::{Clock, random_bytes, random_uuid};
-use crate::config::{Config, TopicSettings, TopicSettingsCache};
+use crate::clock::{Clock, random_bytes};
+use crate::config::{Config, TopicSettingsCache};
+use crate::dir_moves::DirMoves;
 use crate::metadata::MetadataCache;
 use crate::network::acceptor;
 use crate::producer_ids::ProducerIds;
 use crate::replicas::{Owned, Shared};
 use crate::shard::Shards;
 use crate::zookeeper::{self, ZooKeeper};
-use crate::{advertised, cleaner, controller, housekeeping, session_file, watches};
+use crate::{
+    advertised, checkpoints, cleaner, controller, descriptors, dir_failures, dir_moves, housekeeping, session_file,
+    watches,
+};
+
+mod identity;
+mod loading;
+mod log_dirs;
 
 /// Before the user is told that the coordination server does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -56,26 +60,22 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let zookeeper = Arc::new(ZooKeeper::new(client));
     zookeeper.create_top_paths().await?;
 
-    let dirs = open_dirs(&vfs, &config)?;
-    let session_dir = dirs[0].path().to_owned();
+    let dirs = log_dirs::open(&vfs, &config)?;
+    let session_dir = dirs.online().next().map(|(one, _)| one.path().to_owned()).unwrap_or_default();
     // Holding the locks proves that the last run is over, so its session may be ended: its registration goes at once.
     if let Some(old) = session_file::read(&*vfs, &session_dir) {
         zookeeper::end_session(options.clone(), old, session_timeout(&config)).await;
     }
-    let (cluster_id, id) = identity(&config, &zookeeper, &dirs, clock).await?;
-    let shared = Arc::new(Shared { clock, config: Arc::clone(&config), dirs });
+    let (cluster_id, id) = identity::agree(&config, &zookeeper, &dirs, clock).await?;
+    let idle_logs = descriptors::idle_logs(descriptors::raise_limit(), config.shards());
+    let shared = Arc::new(Shared { clock, config: Arc::clone(&config), dirs, idle_logs });
     let (background, _threads) = Background::start(BACKGROUND_THREADS);
     let topic_settings = TopicSettingsCache::default();
-    let logs = load_logs(&shared, &zookeeper, &topic_settings, &background).await?;
+    let logs = loading::load(&shared, &zookeeper, &topic_settings, &background).await?;
 
     let for_shards = Arc::clone(&shared);
     let (shards, _threads) = Shards::start(config.shards(), move |_| Owned::new(Arc::clone(&for_shards)));
-    let mut cleaned = cleaned_before(&shared);
-    for log in logs {
-        let owner = shards.owner(log.partition());
-        let clean_to = cleaned.remove(log.partition());
-        shards.on(owner, move |owned| owned.add(log, clean_to)).await?;
-    }
+    let moves = loading::hand_over(&shared, &shards, logs).await?;
     let listeners = bind(&config)?;
     let inter_broker = config.broker().inter_broker_listener.clone();
     let core = kafka_controller::Controller::new(id, controller_settings(&config));
@@ -92,6 +92,8 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         controller,
         topic_settings,
         producer_ids: ProducerIds::default(),
+        moves: DirMoves::new(alter_threads(&shared)),
+        shared: Arc::clone(&shared),
         shutdown: Shutdown::new(),
         halt: Notify::new(),
         epoch: AtomicI64::new(-1),
@@ -108,7 +110,11 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     tokio::spawn(runner.run());
     tokio::spawn(watches::run(Arc::clone(&broker), events, registration, running.session_dir.clone()));
     watches::start(&broker).await?;
-    tokio::spawn(housekeeping::checkpoints(Arc::clone(&broker), shared));
+    tokio::spawn(checkpoints::run(Arc::clone(&broker), Arc::clone(&shared)));
+    tokio::spawn(dir_failures::run(Arc::clone(&broker), shared));
+    for (partition, id) in moves {
+        dir_moves::start(&broker, partition, id).await;
+    }
     cleaner::start(&broker);
     open_ports(&broker, listeners);
     wait_for_news(&broker).await;
@@ -168,174 +174,12 @@ fn session_timeout(config: &Config) -> Duration {
     Duration::from_millis(config.broker().zookeeper_session_timeout_ms.max(1) as u64)
 }
 
-fn open_dirs(vfs: &Arc<dyn Vfs>, config: &Config) -> Result<Vec<LogDir>> {
-    let mut dirs = Vec::new();
-    for path in &config.broker().log_dirs {
-        let dir = LogDir::open(Arc::clone(vfs), Path::new(path)).map_err(|error| match error {
-            locked @ kafka_log::DirError::Locked(_) => anyhow!(
-                "org.apache.kafka.common.KafkaException: {locked}\n\
-                 Another broker uses this directory: stop it, or give this one another log.dirs."
-            ),
-            other => anyhow!("org.apache.kafka.common.KafkaException: {other}"),
-        })?;
-        dirs.push(dir);
+/// `num.replica.alter.log.dirs.threads`; one per directory if it is not set.
+fn alter_threads(shared: &Shared) -> usize {
+    match shared.config.positive("num.replica.alter.log.dirs.threads") {
+        0 => shared.dirs.all().len(),
+        threads => threads as usize,
     }
-    Ok(dirs)
-}
-
-/// Cluster id and broker id: what the cluster, the settings and the directories say must agree.
-async fn identity(config: &Config, zookeeper: &ZooKeeper, dirs: &[LogDir], clock: Clock) -> Result<(String, BrokerId)> {
-    let mut stored = Vec::new();
-    for dir in dirs {
-        stored.push(dir.read_meta().map_err(|error| anyhow!("java.lang.RuntimeException: {error}"))?);
-    }
-    let fresh = zookeeper.cluster_id().await?.is_none();
-    let cluster_id = zookeeper.create_cluster_id(&random_uuid().to_string()).await?;
-    info!(target: "kafka.server.KafkaServer", "Cluster ID = {cluster_id}");
-    for (dir, meta) in dirs.iter().zip(&stored) {
-        let read = meta.as_ref().and_then(|meta| meta.cluster_id.as_ref());
-        if let Some(read) = read.filter(|read| **read != cluster_id) {
-            let reason = if fresh {
-                "ZooKeeper has just got its first cluster: its data directory was wiped, or it is another ZooKeeper. \
-                 Put that data back, or wipe both sides (./restart.sh --wipe; all topics are lost)."
-            } else {
-                "The log directory belongs to another cluster: point zookeeper.connect or log.dirs to the right one, \
-                 or wipe both sides (./restart.sh --wipe; all topics are lost)."
-            };
-            bail!(
-                "java.lang.RuntimeException: Invalid cluster.id in: {}/meta.properties. Expected {cluster_id}, but read {read}\n{reason}",
-                dir.path().display()
-            );
-        }
-    }
-    let id = broker_id(config, zookeeper, dirs, &stored).await?;
-    for (dir, meta) in dirs.iter().zip(&stored) {
-        let wanted = MetaProperties {
-            broker_id: Some(id),
-            cluster_id: Some(cluster_id.clone()),
-            directory_id: meta.as_ref().and_then(|meta| meta.directory_id.clone()),
-        };
-        if meta.as_ref() != Some(&wanted) {
-            info!(target: "kafka.server.KafkaServer", "[KafkaServer id={id}] Rewriting {}/meta.properties", dir.path().display());
-            dir.write_meta(&wanted, &java_date(clock))?;
-        }
-    }
-    Ok((cluster_id, id))
-}
-
-async fn broker_id(
-    config: &Config,
-    zookeeper: &ZooKeeper,
-    dirs: &[LogDir],
-    stored: &[Option<MetaProperties>],
-) -> Result<BrokerId> {
-    let mut known: Option<BrokerId> = None;
-    for (dir, meta) in dirs.iter().zip(stored) {
-        let Some(id) = meta.as_ref().and_then(|meta| meta.broker_id) else { continue };
-        let expected = config.broker().broker_id.or(known);
-        if let Some(expected) = expected.filter(|expected| *expected != id) {
-            bail!(
-                "java.lang.RuntimeException: Stored node id {id} doesn't match previous node id {expected} in {}/meta.properties. \
-                 If you moved your data, make sure your configured node id matches. If you intend to create a new node, \
-                 you should remove all data in your data directories.",
-                dir.path().display()
-            );
-        }
-        known = Some(id);
-    }
-    match config.broker().broker_id.or(known) {
-        Some(id) => Ok(id),
-        None => Ok(zookeeper.generate_broker_id(config.positive("reserved.broker.max.id") as i32).await?),
-    }
-}
-
-/// `java.util.Date`'s text, as Java writes it into `meta.properties`.
-fn java_date(clock: Clock) -> String {
-    let moment = jiff::Timestamp::from_millisecond(clock.wall().0).unwrap_or_default();
-    let zone = logging::local_zone();
-    let name = zone.to_offset_info(moment).abbreviation().to_owned();
-    zone.to_datetime(moment).strftime(&format!("%a %b %d %H:%M:%S {name} %Y")).to_string()
-}
-
-/// Recovers every log of every directory, several at a time.
-async fn load_logs(
-    shared: &Shared,
-    zookeeper: &ZooKeeper,
-    cache: &TopicSettingsCache,
-    background: &Background,
-) -> Result<Vec<Log>> {
-    let started = shared.clock.tick();
-    let names: Vec<String> = shared.dirs.iter().map(|dir| dir.path().display().to_string()).collect();
-    info!(target: "kafka.log.LogManager", "Loading logs from log dirs ArrayBuffer({})", names.join(", "));
-    let mut loading = Vec::new();
-    for dir in &shared.dirs {
-        let shutdown = dir.take_clean_marker()?;
-        let contents =
-            dir.contents(shutdown).map_err(|error| anyhow!("org.apache.kafka.common.KafkaException: {error}"))?;
-        say_what_is_loaded(dir, contents.logs.len(), shutdown);
-        for removal in contents.removals {
-            drop(background.run(move || removal.run()));
-        }
-        for log in contents.logs {
-            let settings = settings_at_start(shared, zookeeper, cache, &log).await?;
-            let (now, config) = (shared.clock.now(), settings.log.clone());
-            loading.push(background.run(move || log.recover(config, now)));
-        }
-    }
-    let mut logs = Vec::with_capacity(loading.len());
-    for log in loading {
-        let log = log.await.context("the background threads have ended")?;
-        logs.push(log.map_err(|error| anyhow!("org.apache.kafka.common.KafkaException: {error}"))?);
-    }
-    info!(target: "kafka.log.LogManager", "Loaded {} logs in {}ms", logs.len(), shared.clock.tick().since(started));
-    Ok(logs)
-}
-
-/// The cleaner's checkpoints. One that cannot be read costs a compaction from the start.
-fn cleaned_before(shared: &Shared) -> HashMap<TopicPartition, Offset> {
-    let mut cleaned = HashMap::new();
-    for dir in &shared.dirs {
-        match dir.read_checkpoint(Checkpoint::Cleaner) {
-            Ok(entries) => cleaned.extend(entries),
-            Err(error) => {
-                warn!(target: "kafka.log.LogCleanerManager", "The cleaner's checkpoint in {} is not used: {error}", dir.path().display());
-            }
-        }
-    }
-    cleaned
-}
-
-fn say_what_is_loaded(dir: &LogDir, logs: usize, shutdown: CleanShutdown) {
-    let path = dir.path().display();
-    match (logs, shutdown) {
-        (0, _) => info!(target: "kafka.log.LogManager", "No logs found to be loaded in {path}"),
-        (_, CleanShutdown::Yes) => {
-            info!(target: "kafka.log.LogManager", "Skipping recovery of {logs} logs from {path} since clean shutdown file was found");
-        }
-        (_, CleanShutdown::No) => {
-            info!(target: "kafka.log.LogManager", "Recovering {logs} logs from {path} since no clean shutdown file was found");
-        }
-    }
-}
-
-async fn settings_at_start(
-    shared: &Shared,
-    zookeeper: &ZooKeeper,
-    cache: &TopicSettingsCache,
-    log: &UnrecoveredLog,
-) -> Result<Arc<TopicSettings>> {
-    let topic: TopicName = log.partition().topic.clone();
-    if let Some(known) = cache.get(&topic) {
-        return Ok(known);
-    }
-    let stored = zookeeper.settings(EntityType::Topics, &topic).await?;
-    let settings = shared.config.topic(stored).or_else(|error| {
-        warn!(target: "kafka.log.LogManager", "The settings of topic {topic} are not legal and ignored: {error}");
-        shared.config.topic(BTreeMap::new())
-    });
-    let settings = Arc::new(settings.map_err(|error| anyhow!("{error}"))?);
-    cache.put(topic, Arc::clone(&settings));
-    Ok(settings)
 }
 
 fn controller_settings(config: &Config) -> kafka_controller::ControllerSettings {
@@ -425,7 +269,7 @@ async fn register(running: &Running, registration: &BrokerRegistration) -> Resul
     let epoch = broker.zookeeper.register(registration, patience).await?;
     broker.epoch.store(epoch.0, Ordering::Release);
     if let Some(key) = broker.zookeeper.client().session()
-        && let Err(error) = session_file::write(&*running.shared.dirs[0].vfs().clone(), &running.session_dir, key)
+        && let Err(error) = session_file::write(&OsVfs, &running.session_dir, key)
     {
         warn!(target: "kafka.server.KafkaServer", "The session cannot be remembered for the next start: {error}");
     }
@@ -470,7 +314,7 @@ impl Running {
         broker.controller.tell(kafka_controller::Event::SessionLost).await;
         let close = broker.zookeeper.client().close();
         if let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(2), close).await {
-            session_file::remove(&**self.shared.dirs[0].vfs(), &self.session_dir);
+            session_file::remove(&OsVfs, &self.session_dir);
         } else {
             warn!(target: "kafka.server.KafkaServer", "The session could not be closed; it ends by itself");
         }

@@ -118,6 +118,16 @@ impl ZooKeeper {
         }
     }
 
+    /// Creates a persistent znode whose name ends with a number that the server gives. One that was made although the
+    /// connection was lost is made a second time.
+    pub(crate) async fn create_sequential(&self, prefix: &str, data: Bytes) -> Result<(), Error> {
+        let created = self.retry(|client| {
+            let data = data.clone();
+            async move { client.create(prefix, Some(data), Acl::open(), CreateMode::PersistentSequential).await }
+        });
+        created.await.map(|_| ())
+    }
+
     /// Creates or overwrites a znode.
     pub(crate) async fn put(&self, path: &str, data: Bytes) -> Result<(), Error> {
         loop {

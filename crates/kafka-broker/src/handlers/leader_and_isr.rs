@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use kafka_metadata::znodes::config::EntityType;
 use kafka_replication::Leadership;
-use kafka_types::{BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, Offset, PartitionEpoch, TopicPartition, Uuid};
+use kafka_types::{
+    BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, Offset, PartitionEpoch, TopicName, TopicPartition, Uuid,
+};
 use kafka_wire::leader_and_isr::{
     self as wire, LeaderAndIsrPartitionError, LeaderAndIsrPartitionState, LeaderAndIsrTopicError,
 };
@@ -17,20 +19,20 @@ use crate::config::TopicSettings;
 use crate::coordinators::OFFSETS_TOPIC;
 use crate::replicas::{Role, RoleTaken};
 
+/// Roles that a shard takes in one visit: making a log costs some system calls, and others wait meanwhile.
+const ROLES_AT_ONCE: usize = 64;
+
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let broker = &context.broker;
     if let Err(error) = broker.check_controller(ControllerEpoch(request.controller_epoch), request.broker_epoch) {
         return wire::Response { error_code: error.code(), ..Default::default() };
     }
     let by_id = wire::Version(context.version).uses_topic_ids();
+    let states: Vec<_> = request.states().collect();
+    let outcomes = take_roles(broker, &states).await;
     let mut by_topic: BTreeMap<Uuid, Vec<LeaderAndIsrPartitionError>> = BTreeMap::new();
     let mut flat = Vec::new();
-    for (topic, id, state) in request.states() {
-        let topic_partition = TopicPartition::new(topic, state.partition_index);
-        let error_code = match take_role(broker, &topic_partition, id, state).await {
-            Ok(()) => ErrorCode::None,
-            Err(error) => error,
-        };
+    for ((topic, id, state), error_code) in states.into_iter().zip(outcomes) {
         let mut error = LeaderAndIsrPartitionError {
             partition_index: state.partition_index,
             error_code: error_code.code(),
@@ -48,21 +50,60 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     wire::Response { error_code: 0, partition_errors: flat, topics: topics.collect() }
 }
 
-async fn take_role(
-    broker: &Arc<Broker>,
-    topic_partition: &TopicPartition,
+/// Takes all roles, many per visit of a shard; the outcomes are in the order of the states.
+async fn take_roles(broker: &Arc<Broker>, states: &[(&str, Uuid, &LeaderAndIsrPartitionState)]) -> Vec<ErrorCode> {
+    let mut outcomes = vec![ErrorCode::None; states.len()];
+    let mut by_shard: BTreeMap<usize, Vec<(usize, Role)>> = BTreeMap::new();
+    let mut name = TopicName::from("");
+    for (at, (topic, id, state)) in states.iter().enumerate() {
+        if *name != **topic {
+            name = TopicName::from(*topic);
+        }
+        match settings(broker, &name).await {
+            Ok(settings) => {
+                let role =
+                    role(broker.id, TopicPartition::new(name.clone(), state.partition_index), *id, state, settings);
+                by_shard.entry(broker.shards.owner(&role.topic_partition)).or_default().push((at, role));
+            }
+            Err(error) => outcomes[at] = error,
+        }
+    }
+    for (shard, mut roles) in by_shard {
+        while !roles.is_empty() {
+            let some = roles.split_off(roles.len().saturating_sub(ROLES_AT_ONCE));
+            let ats: Vec<usize> = some.iter().map(|(at, _)| *at).collect();
+            let taken = broker
+                .shards
+                .on(shard, move |owned| some.into_iter().map(|(_, role)| owned.take_role(role)).collect::<Vec<_>>());
+            let taken = taken.await.unwrap_or_else(|_| vec![Err(ErrorCode::KafkaStorageError); ats.len()]);
+            for (at, taken) in ats.into_iter().zip(taken) {
+                let (topic, _, state) = states[at];
+                match taken {
+                    Ok(taken) => follow_up(broker, topic, state, taken).await,
+                    Err(error) => outcomes[at] = error,
+                }
+            }
+        }
+    }
+    outcomes
+}
+
+fn role(
+    me: BrokerId,
+    topic_partition: TopicPartition,
     topic_id: Uuid,
     state: &LeaderAndIsrPartitionState,
-) -> Result<(), ErrorCode> {
+    settings: Arc<TopicSettings>,
+) -> Role {
     let ids = |raw: &[i32]| raw.iter().copied().map(BrokerId).collect::<Vec<_>>();
     let epoch = LeaderEpoch(state.leader_epoch);
-    let role = Role {
-        topic_partition: topic_partition.clone(),
+    Role {
+        topic_partition,
         topic_id,
         leader: BrokerId(state.leader),
         leader_epoch: epoch,
         leadership: Leadership {
-            me: broker.id,
+            me,
             epoch,
             replicas: ids(&state.replicas),
             isr: ids(&state.isr).into_iter().collect(),
@@ -70,30 +111,31 @@ async fn take_role(
             log_end: Offset(0),
             high_watermark: Offset(0),
         },
-        settings: settings(broker, &topic_partition.topic).await?,
-    };
-    let leads = role.leader == broker.id;
-    let owner = broker.shards.owner(topic_partition);
-    let taken = broker.shards.on(owner, move |owned| owned.take_role(role)).await;
-    match taken.unwrap_or(Err(ErrorCode::KafkaStorageError))? {
-        RoleTaken::Leads(_) => {
-            if &*topic_partition.topic == OFFSETS_TOPIC {
-                broker.elect_group_coordinator(topic_partition.partition, epoch).await;
-            }
+        is_new: state.is_new,
+        settings,
+    }
+}
+
+/// What a role brings with it.
+async fn follow_up(broker: &Arc<Broker>, topic: &str, state: &LeaderAndIsrPartitionState, taken: RoleTaken) {
+    let index = state.partition_index;
+    match taken {
+        RoleTaken::Leads(_) if topic == OFFSETS_TOPIC => {
+            broker.elect_group_coordinator(index, LeaderEpoch(state.leader_epoch)).await;
         }
-        RoleTaken::Follows if !leads && state.leader >= 0 => error!(
+        RoleTaken::Leads(_) => {}
+        RoleTaken::Follows if state.leader >= 0 && state.leader != broker.id.0 => error!(
             target: "kafka.server.ReplicaManager",
-            "This broker was told to follow broker {} for {topic_partition} and cannot copy from other brokers yet: \
+            "This broker was told to follow broker {} for {topic}-{index} and cannot copy from other brokers yet: \
              the replica will not keep up",
             state.leader
         ),
-        RoleTaken::Follows => info!(target: "state.change.logger", "{topic_partition} has no leader"),
+        RoleTaken::Follows => info!(target: "state.change.logger", "{topic}-{index} has no leader"),
     }
-    Ok(())
 }
 
 /// The settings of a topic: those that are known, else as they are stored.
-async fn settings(broker: &Broker, topic: &kafka_types::TopicName) -> Result<Arc<TopicSettings>, ErrorCode> {
+async fn settings(broker: &Broker, topic: &TopicName) -> Result<Arc<TopicSettings>, ErrorCode> {
     if let Some(known) = broker.topic_settings.get(topic) {
         return Ok(known);
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod allocate_producer_ids;
 pub(crate) mod alter_partition;
+pub(crate) mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
 pub(crate) mod controlled_shutdown;
 pub(crate) mod create_partitions;
@@ -10,6 +11,7 @@ pub(crate) mod delete_topics;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_groups;
+pub(crate) mod describe_log_dirs;
 pub(crate) mod error_codes;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;

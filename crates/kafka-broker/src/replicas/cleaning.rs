@@ -35,6 +35,11 @@ impl Cleaning {
         self.stage == Stage::Idle
     }
 
+    /// Is a job at work?
+    pub(crate) fn is_running(self) -> bool {
+        self.stage == Stage::Running
+    }
+
     /// A job was handed out.
     pub(crate) fn begin(&mut self) {
         self.stage = Stage::Running;

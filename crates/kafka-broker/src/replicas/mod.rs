@@ -2,15 +2,20 @@
 
 pub(crate) mod cleaning;
 pub(crate) mod isr_updates;
+pub(crate) mod log_dirs;
+pub(crate) mod moves;
 pub(crate) mod partition;
+pub(crate) mod partitions;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_group_coordinator::{Event, Reply, Request};
-use kafka_log::{AppendOrigin, FileRemoval, Log, LogDir};
+use kafka_log::{AppendOrigin, FileRemoval, Log};
 use kafka_record::{BatchBuilder, BatchOptions};
 use kafka_replication::{Leadership, Transition};
 use kafka_types::{Acks, BrokerId, ErrorCode, LeaderEpoch, Offset, TopicPartition, Uuid};
@@ -20,19 +25,25 @@ use crate::clock::Clock;
 use crate::config::{Config, TopicSettings};
 use crate::coordinators::{Append, Groups, OFFSETS_TOPIC};
 use cleaning::Cleaning;
+use log_dirs::LogDirs;
+use moves::Moves;
 use partition::{Partition, Produced, Refused};
+use partitions::Partitions;
 
 /// What every shard may use and nobody owns.
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) config: Arc<Config>,
-    pub(crate) dirs: Vec<LogDir>,
+    pub(crate) dirs: LogDirs,
+    /// Logs of each shard that may have files open while nobody uses them.
+    pub(crate) idle_logs: usize,
 }
 
 /// The state of one shard.
 pub(crate) struct Owned {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) partitions: HashMap<TopicPartition, Partition>,
+    pub(crate) partitions: Partitions,
+    pub(crate) moves: Moves,
     pub(crate) groups: Groups,
     /// Told when the next deadline of a group may have become an earlier one.
     pub(crate) deadlines: Rc<Notify>,
@@ -48,6 +59,8 @@ pub(crate) struct Role {
     pub(crate) leader: BrokerId,
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) leadership: Leadership,
+    /// The controller has just made this replica: there is no log anywhere.
+    pub(crate) is_new: bool,
     pub(crate) settings: Arc<TopicSettings>,
 }
 
@@ -64,8 +77,9 @@ impl Owned {
     /// Nothing yet.
     pub(crate) fn new(shared: Arc<Shared>) -> Owned {
         Owned {
+            partitions: Partitions::new(shared.idle_logs),
             shared,
-            partitions: HashMap::new(),
+            moves: Moves::default(),
             groups: Groups::default(),
             deadlines: Rc::new(Notify::new()),
             removals: Vec::new(),
@@ -73,8 +87,28 @@ impl Owned {
     }
 
     /// Takes over a log that was recovered at the start, compacted as far as the checkpoint says.
+    ///
+    /// Two logs of one partition are what a crash leaves between the two renames that end a move. Nothing was appended
+    /// in between, so the longer one has all that was acknowledged, and the other goes.
     pub(crate) fn add(&mut self, log: Log, clean_to: Option<Offset>) {
-        let mut partition = Partition::new(log.topic_id(), log);
+        let shared = Arc::clone(&self.shared);
+        let dir = shared.dirs.of(&log);
+        dir.count();
+        if let Some(other) = self.partitions.remove(log.partition()) {
+            let other = other.stop();
+            let (kept, gone) = if log.log_end() >= other.log_end() { (log, other) } else { (other, log) };
+            tracing::warn!(
+                target: "kafka.log.LogManager",
+                "Duplicate log directories for {} are found in both {} and {}: the broker ended while it replaced the \
+                 current replica with the future replica. The second one is deleted.",
+                kept.partition(), kept.dir().display(), gone.dir().display()
+            );
+            let _ = self.delete_log(gone);
+            let health = Arc::clone(shared.dirs.of(&kept).health());
+            self.partitions.insert(kept.partition().clone(), Partition::new(kept.topic_id(), kept, health));
+            return;
+        }
+        let mut partition = Partition::new(log.topic_id(), log, Arc::clone(dir.health()));
         partition.cleaning = clean_to.map(Cleaning::from_checkpoint).unwrap_or_default();
         self.partitions.insert(partition.topic_partition.clone(), partition);
     }
@@ -131,28 +165,39 @@ impl Owned {
     }
 
     fn make_log(&mut self, role: &Role) -> Result<(), ErrorCode> {
-        let now = self.shared.clock.now();
-        let dir = self.shared.emptiest_dir();
-        match dir.create(
-            &role.topic_partition,
-            Some(role.topic_id).filter(|id| !id.is_zero()),
-            role.settings.log.clone(),
-            now,
-        ) {
-            Ok(log) => {
-                tracing::info!(
-                    target: "kafka.log.LogManager",
-                    "Created log for partition {} in {} with properties {{{}}}",
-                    role.topic_partition, log.dir().display(), role.settings.overrides_text()
-                );
-                self.partitions.insert(role.topic_partition.clone(), Partition::new(Some(role.topic_id), log));
-                Ok(())
-            }
-            Err(error) => {
-                tracing::error!(target: "kafka.log.LogManager", "Failed to create log for {}: {error}", role.topic_partition);
-                Err(ErrorCode::KafkaStorageError)
-            }
+        let name = &role.topic_partition;
+        let refused = |reason: &dyn std::fmt::Display| {
+            tracing::error!(target: "kafka.log.LogManager", "Failed to create log for {name}: {reason}");
+            ErrorCode::KafkaStorageError
+        };
+        let shared = Arc::clone(&self.shared);
+        if !role.is_new && shared.dirs.any_offline() {
+            // It may lie there, with all its records.
+            return Err(refused(&format!(
+                "org.apache.kafka.common.errors.KafkaStorageException: Can not create log for {name} because log \
+                 directories {} are offline",
+                shared.dirs.offline_paths()
+            )));
         }
+        let preferred = self.moves.take_preferred(name).map(|dir| &shared.dirs.all()[dir]);
+        let preferred = preferred.and_then(|one| Some((one, one.online()?)));
+        let Some((one, dir)) = preferred.or_else(|| shared.dirs.emptiest()) else {
+            return Err(refused(&"No log directories available"));
+        };
+        let id = Some(role.topic_id).filter(|id| !id.is_zero());
+        let log = dir.create(name, id, role.settings.log.clone(), shared.clock.now()).map_err(|error| {
+            one.health().fail(&format!("Error while creating log for {name}"), &error);
+            refused(&error)
+        })?;
+        tracing::info!(
+            target: "kafka.log.LogManager",
+            "Created log for partition {name} in {} with properties {{{}}}",
+            log.dir().display(), role.settings.overrides_text()
+        );
+        one.count();
+        let partition = Partition::new(Some(role.topic_id), log, Arc::clone(one.health()));
+        self.partitions.insert(name.clone(), partition);
+        Ok(())
     }
 
     /// Stops a replica, and deletes its log if asked to.
@@ -160,22 +205,33 @@ impl Owned {
         if &*topic_partition.topic == OFFSETS_TOPIC {
             self.groups.resign(topic_partition.partition);
         }
-        let Some(mut partition) = self.partitions.remove(topic_partition) else { return Ok(()) };
+        let Some(partition) = self.partitions.get_mut(topic_partition) else { return Ok(()) };
+        if partition.has_failed() {
+            return Err(ErrorCode::KafkaStorageError);
+        }
         if !delete {
             partition.replica.stop();
-            self.partitions.insert(topic_partition.clone(), partition);
             return Ok(());
         }
-        let log = partition.stop();
+        self.cancel_move(topic_partition);
+        let Some(partition) = self.partitions.remove(topic_partition) else { return Ok(()) };
+        self.delete_log(partition.stop())
+    }
+
+    /// Renames a log's directory away and has it unlinked later.
+    fn delete_log(&mut self, log: Log) -> Result<(), ErrorCode> {
         let shared = Arc::clone(&self.shared);
-        let dir = shared.dir_of(&log);
+        let name = log.partition().clone();
+        let one = shared.dirs.of(&log);
+        let dir = one.online().ok_or(ErrorCode::KafkaStorageError)?;
         match dir.delete(log, crate::clock::random_bytes(), shared.clock.tick()) {
             Ok(removal) => {
+                one.discount();
                 self.removals.push(removal);
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(target: "kafka.log.LogManager", "Failed to delete the log of {topic_partition}: {error}");
+                one.health().fail(&format!("Error while deleting log for {name}"), &error);
                 Err(ErrorCode::KafkaStorageError)
             }
         }
@@ -183,7 +239,7 @@ impl Owned {
 
     /// Tells every leader which brokers live.
     pub(crate) fn set_alive(&mut self, is_alive: impl Fn(BrokerId) -> bool) {
-        for leader in self.partitions.values_mut().filter_map(|partition| partition.replica.leader_mut()) {
+        for leader in self.partitions.look_mut().filter_map(|partition| partition.replica.leader_mut()) {
             leader.set_eligible(&is_alive);
         }
     }
@@ -289,22 +345,5 @@ impl Owned {
             .append(now, &builder.finish(), Acks::All, AppendOrigin::Coordinator)
             .map_err(|refused| refused.code)?;
         Ok((produced.appended.first_offset, produced.appended.last_offset + 1))
-    }
-}
-
-impl Shared {
-    /// The directory that holds a log.
-    pub(crate) fn dir_of(&self, log: &Log) -> &LogDir {
-        let found = self.dirs.iter().find(|dir| log.dir().starts_with(dir.path()));
-        found.unwrap_or(&self.dirs[0])
-    }
-
-    /// Where a new log goes: the directory with the fewest partitions.
-    fn emptiest_dir(&self) -> &LogDir {
-        let partitions = |dir: &&LogDir| dir.vfs().read_dir(dir.path()).map_or(usize::MAX, |entries| entries.len());
-        if self.dirs.len() == 1 {
-            return &self.dirs[0];
-        }
-        self.dirs.iter().min_by_key(partitions).unwrap_or(&self.dirs[0])
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The only place where bytes (`kafka-log`) and arithmetic (`kafka-replication`) meet.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kafka_log::{AbortedTransaction, AppendError, AppendOrigin, Appended, Found, Log, OffsetQuery, Slice};
 use kafka_replication::{
@@ -11,6 +13,7 @@ use kafka_types::{Acks, BrokerEpoch, BrokerId, ErrorCode, IsolationLevel, Leader
 use time_types::Now;
 
 use super::cleaning::Cleaning;
+use super::log_dirs::Health;
 use crate::waiters::{Waiter, Waiters};
 
 /// A replica of this broker.
@@ -24,8 +27,10 @@ pub(crate) struct Partition {
     /// The cleaner's part, if the topic is compacted.
     pub(crate) cleaning: Cleaning,
     waiters: Waiters,
-    /// The disk failed under it: nothing is served any more.
-    failed: bool,
+    /// Housekeeping will look at it.
+    pub(super) reached: bool,
+    /// Of the directory that it lies in: when that has failed, nothing is served any more.
+    health: Arc<Health>,
 }
 
 /// A produce as far as it has come when the call returns.
@@ -118,7 +123,7 @@ pub(crate) struct ReadResult {
 
 impl Partition {
     /// A replica without a role.
-    pub(crate) fn new(topic_id: Option<Uuid>, log: Log) -> Partition {
+    pub(crate) fn new(topic_id: Option<Uuid>, log: Log, health: Arc<Health>) -> Partition {
         Partition {
             topic_partition: log.partition().clone(),
             topic_id,
@@ -126,7 +131,8 @@ impl Partition {
             replica: Replica::new(),
             cleaning: Cleaning::default(),
             waiters: Waiters::default(),
-            failed: false,
+            reached: false,
+            health,
         }
     }
 
@@ -172,7 +178,7 @@ impl Partition {
     }
 
     fn try_append(&mut self, now: Now, records: &Bytes, acks: Acks, origin: AppendOrigin) -> Result<Produced, Refused> {
-        if self.failed {
+        if self.has_failed() {
             return Err(ErrorCode::KafkaStorageError.into());
         }
         let leader = self.replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
@@ -293,26 +299,32 @@ impl Partition {
         self.log
     }
 
-    /// The disk failed: from here on everything is refused, nothing is acknowledged.
-    pub(crate) fn fail(&mut self, error: &dyn std::error::Error) -> ErrorCode {
-        if !self.failed {
-            self.failed = true;
-            tracing::error!(
-                target: "kafka.server.LogDirFailureChannel",
-                "Error while using the log of {}: it is taken offline\n{error}", self.topic_partition
-            );
-            self.waiters.wake();
-        }
+    /// The disk failed: from here on everything in its directory is refused, nothing is acknowledged.
+    pub(crate) fn fail(&mut self, error: &dyn std::fmt::Display) -> ErrorCode {
+        self.health.fail(&format!("Error while using the log of {}", self.topic_partition), error);
+        self.waiters.wake();
         ErrorCode::KafkaStorageError
     }
 
-    /// Has the disk failed under it?
+    /// Has the disk failed under its directory?
     pub(crate) fn has_failed(&self) -> bool {
-        self.failed
+        self.health.is_offline()
+    }
+
+    /// Puts another log with the same records in the place of this one, which is handed out.
+    pub(super) fn replace_log(&mut self, log: Log, health: Arc<Health>) -> Log {
+        self.health = health;
+        std::mem::replace(&mut self.log, log)
+    }
+
+    /// Its directory has failed: the role ends, whoever waits asks again and is told.
+    pub(crate) fn go_offline(&mut self) {
+        self.replica.stop();
+        self.waiters.wake();
     }
 
     fn check_may_read(&self, current_epoch: LeaderEpoch) -> Result<(), ErrorCode> {
-        if self.failed {
+        if self.has_failed() {
             return Err(ErrorCode::KafkaStorageError);
         }
         let leader = self.replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;

@@ -1,0 +1,198 @@
+//! The checkpoint files of every log directory: written when something moved, from what moved alone.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_log::{Checkpoint, LogDir, LogError};
+use kafka_types::{Offset, TopicPartition};
+
+use crate::broker::Broker;
+use crate::replicas::partition::Partition;
+use crate::replicas::{Owned, Shared};
+use crate::shard::ShardGone;
+
+/// How often checkpoints are written if something moved.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What the checkpoints say of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Points {
+    pub(crate) recovery: Offset,
+    pub(crate) start: Offset,
+    pub(crate) high_watermark: Offset,
+    /// Of a compacted log.
+    pub(crate) clean_to: Option<Offset>,
+}
+
+/// One file each.
+const FILES: [Checkpoint; 4] =
+    [Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::HighWatermark, Checkpoint::Cleaner];
+
+impl Points {
+    fn of(partition: &Partition) -> Points {
+        let log = &partition.log;
+        Points {
+            recovery: log.recovery_point(),
+            start: log.log_start(),
+            high_watermark: log.high_watermark(),
+            clean_to: partition.cleaning.clean_to().filter(|_| log.config().cleanup.compact),
+        }
+    }
+
+    /// What the files say, in the order of [`FILES`]; `None`: not mentioned.
+    fn values(&self) -> [Option<Offset>; 4] {
+        let start = Some(self.start).filter(|start| *start > Offset(0));
+        [Some(self.recovery), start, Some(self.high_watermark), self.clean_to]
+    }
+}
+
+/// Where a log is and what is to be said of it; `None`: it is gone or not usable.
+pub(crate) type News = (TopicPartition, Option<(usize, Points)>);
+
+/// What the files of one directory say, and which are to be written.
+#[derive(Debug, Default)]
+struct DirFiles {
+    points: BTreeMap<TopicPartition, Points>,
+    stale: [bool; FILES.len()],
+}
+
+impl DirFiles {
+    fn set(&mut self, partition: TopicPartition, points: Points) {
+        let before = self.points.get(&partition).map_or([None; FILES.len()], Points::values);
+        for (stale, (before, now)) in self.stale.iter_mut().zip(before.iter().zip(points.values())) {
+            *stale |= *before != now;
+        }
+        self.points.insert(partition, points);
+    }
+
+    fn remove(&mut self, partition: &TopicPartition) {
+        let Some(points) = self.points.remove(partition) else { return };
+        for (stale, before) in self.stale.iter_mut().zip(points.values()) {
+            *stale |= before.is_some();
+        }
+    }
+
+    fn write(&mut self, dir: &LogDir) -> Result<(), LogError> {
+        for (index, which) in FILES.into_iter().enumerate() {
+            if self.stale[index] {
+                let entries = self.points.iter().filter_map(|(name, points)| Some((name, points.values()[index]?)));
+                dir.write_checkpoint(which, entries)?;
+                self.stale[index] = false;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the files of all directories say.
+#[derive(Debug, Default)]
+pub(crate) struct Checkpoints {
+    dirs: Vec<DirFiles>,
+}
+
+impl Checkpoints {
+    /// Of so many directories; what the files say is not known.
+    pub(crate) fn new(dirs: usize) -> Checkpoints {
+        let unknown = || DirFiles { stale: [true; FILES.len()], ..DirFiles::default() };
+        Checkpoints { dirs: std::iter::repeat_with(unknown).take(dirs).collect() }
+    }
+
+    /// Takes news in; says whether a file has to be written.
+    pub(crate) fn take(&mut self, news: impl IntoIterator<Item = News>) -> bool {
+        for (partition, points) in news {
+            let at = points.map(|(dir, _)| dir);
+            let others = self.dirs.iter_mut().enumerate().filter(|(index, _)| Some(*index) != at);
+            others.for_each(|(_, dir)| dir.remove(&partition));
+            if let Some((dir, points)) = points {
+                self.dirs[dir].set(partition, points);
+            }
+        }
+        self.dirs.iter().any(|dir| dir.stale.contains(&true))
+    }
+
+    /// Writes what has changed. A directory that cannot be written to has failed.
+    pub(crate) fn write(&mut self, shared: &Shared) {
+        for (files, one) in self.dirs.iter_mut().zip(shared.dirs.all()) {
+            let Some(dir) = one.online() else { continue };
+            if let Err(error) = files.write(dir) {
+                one.health().fail("Disk error while writing a checkpoint", &error);
+            }
+        }
+    }
+}
+
+/// Writes the checkpoints whenever something has moved.
+pub(crate) async fn run(broker: Arc<Broker>, shared: Arc<Shared>) {
+    let mut checkpoints = Checkpoints::new(shared.dirs.all().len());
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let Ok(news) = broker.shards.on_all(moved).await else { return };
+        if !checkpoints.take(news.into_iter().flatten()) {
+            continue;
+        }
+        let for_job = Arc::clone(&shared);
+        let written = broker.background.run(move || {
+            checkpoints.write(&for_job);
+            checkpoints
+        });
+        // The pool ends with the process only.
+        let Ok(written) = written.await else { return };
+        checkpoints = written;
+    }
+}
+
+/// What moved on one shard since it was asked last.
+fn moved(owned: &mut Owned) -> Vec<News> {
+    let names: HashSet<TopicPartition> = owned.partitions.take_moved();
+    let points = |name: TopicPartition| {
+        let points = owned.partitions.get(&name).and_then(|partition| points_of(owned, partition));
+        (name, points)
+    };
+    names.into_iter().map(points).collect()
+}
+
+fn points_of(owned: &Owned, partition: &Partition) -> Option<(usize, Points)> {
+    let usable = !partition.has_failed();
+    usable.then(|| (owned.shared.dirs.index_of(&partition.log), Points::of(partition)))
+}
+
+/// Of all partitions.
+pub(crate) async fn all(broker: &Broker) -> Result<Vec<News>, ShardGone> {
+    let news = broker.shards.on_all(|owned| {
+        let owned = &*owned;
+        let one = |partition: &Partition| (partition.topic_partition.clone(), points_of(owned, partition));
+        owned.partitions.values().map(one).collect::<Vec<_>>()
+    });
+    Ok(news.await?.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(recovery: i64, start: i64) -> Points {
+        Points { recovery: Offset(recovery), start: Offset(start), high_watermark: Offset(7), clean_to: None }
+    }
+
+    #[test]
+    fn only_files_whose_text_changes_are_written() {
+        let mut checkpoints = Checkpoints::new(2);
+        let stale = |checkpoints: &mut Checkpoints| {
+            let stale: Vec<_> = checkpoints.dirs.iter().map(|dir| dir.stale).collect();
+            checkpoints.dirs.iter_mut().for_each(|dir| dir.stale = [false; FILES.len()]);
+            stale
+        };
+        let tp = |partition| TopicPartition::new("t", partition);
+        assert!(checkpoints.take([(tp(0), Some((0, points(3, 0)))), (tp(1), Some((1, points(1, 1))))]));
+        assert_eq!(stale(&mut checkpoints), [[true; 4]; 2], "the first time all are");
+        assert!(!checkpoints.take([(tp(0), Some((0, points(3, 0))))]), "nothing is new");
+        assert!(checkpoints.take([(tp(0), Some((0, points(4, 0))))]));
+        assert_eq!(stale(&mut checkpoints), [[true, false, false, false], [false; 4]]);
+        assert!(checkpoints.take([(tp(0), Some((1, points(4, 0))))]), "it moved to the other directory");
+        assert_eq!(stale(&mut checkpoints), [[true, false, true, false], [true, false, true, false]]);
+        assert!(checkpoints.take([(tp(1), None)]));
+        assert_eq!(stale(&mut checkpoints), [[false; 4], [true, true, true, false]]);
+        assert!(!checkpoints.take([(tp(1), None)]));
+    }
+}

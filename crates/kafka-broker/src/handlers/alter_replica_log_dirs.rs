@@ -1,0 +1,72 @@
+//! AlterReplicaLogDirs: moves replicas between the log directories of this broker.
+
+use std::path::Path;
+
+use kafka_log::is_too_long_to_move;
+use kafka_types::{ErrorCode, TopicPartition};
+use kafka_wire::alter_replica_log_dirs::{
+    self as wire, AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
+};
+use tracing::warn;
+
+use super::Context;
+use crate::dir_moves;
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let mut results: Vec<AlterReplicaLogDirTopicResult> = Vec::new();
+    for dir in &request.dirs {
+        for topic in &dir.topics {
+            for partition_index in &topic.partitions {
+                let name = TopicPartition::new(topic.name.as_str(), *partition_index);
+                let error_code = alter(context, &name, &dir.path).await.err().map_or(0, ErrorCode::code);
+                let result = AlterReplicaLogDirPartitionResult { partition_index: *partition_index, error_code };
+                match results.iter_mut().find(|one| one.topic_name == topic.name) {
+                    Some(one) => one.partitions.push(result),
+                    None => results.push(AlterReplicaLogDirTopicResult {
+                        topic_name: topic.name.clone(),
+                        partitions: vec![result],
+                    }),
+                }
+            }
+        }
+    }
+    wire::Response { throttle_time_ms: 0, results }
+}
+
+async fn alter(context: &Context, name: &TopicPartition, to: &str) -> Result<(), ErrorCode> {
+    let broker = &context.broker;
+    let refused = |class: &str, message: &str, code: ErrorCode| {
+        let exception = format!("org.apache.kafka.common.errors.{class}: {message}");
+        warn!(
+            target: "kafka.server.ReplicaManager",
+            exception, "[ReplicaManager broker={}] Unable to alter log dirs for {name}", broker.id
+        );
+        code
+    };
+    if is_too_long_to_move(name) {
+        return Err(refused("InvalidTopicException", "The topic name is too long.", ErrorCode::InvalidTopicException));
+    }
+    let dirs = &broker.shared.dirs;
+    let Some(index) = dirs.all().iter().position(|one| one.path() == Path::new(to)) else {
+        let message = format!("Log dir {to} is not found in the config.");
+        return Err(refused("LogDirNotFoundException", &message, ErrorCode::LogDirNotFound));
+    };
+    if dirs.all()[index].online().is_none() {
+        let message = format!("Log directory {to} is offline");
+        return Err(refused("KafkaStorageException", &message, ErrorCode::KafkaStorageError));
+    }
+    let (owner, target) = (broker.shards.owner(name), name.clone());
+    let altered = broker.shards.on(owner, move |owned| owned.alter_dir(&target, index)).await;
+    match altered.unwrap_or(Err(ErrorCode::KafkaStorageError)) {
+        Ok(Some(begun)) => dir_moves::start(broker, name.clone(), begun).await,
+        Ok(None) => {}
+        Err(ErrorCode::ReplicaNotAvailable) => {
+            let message = format!("Partition {name} is not hosted by this broker");
+            return Err(refused("NotLeaderOrFollowerException", &message, ErrorCode::ReplicaNotAvailable));
+        }
+        Err(code) => {
+            return Err(refused("KafkaStorageException", &format!("Partition {name} is offline"), code));
+        }
+    }
+    Ok(())
+}
