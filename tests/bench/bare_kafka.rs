@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 const PRODUCE: (i16, i16) = (0, 3);
 const FETCH: (i16, i16) = (1, 4);
 const METADATA: (i16, i16) = (3, 1);
+const CREATE_TOPICS: (i16, i16) = (19, 2);
 
 /// Requests under way at once on a connection, as Java's producer has them.
 const IN_FLIGHT: usize = 5;
@@ -58,6 +59,73 @@ impl BareClient {
         }
     }
 
+    /// Has a topic made; fails if there is one.
+    pub(crate) fn create_topic(&mut self, topic: &str, partitions: i32) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(Duration::from_mins(5)))?;
+        let mut body = 1i32.to_be_bytes().to_vec();
+        body.extend(text(topic));
+        body.extend(partitions.to_be_bytes());
+        body.extend(1i16.to_be_bytes());
+        // Neither an assignment nor settings; a time-out; not only to check.
+        body.extend([0; 8]);
+        body.extend(300_000i32.to_be_bytes());
+        body.push(0);
+        self.stream.write_all(&frame(CREATE_TOPICS, &body))?;
+        self.receive()?;
+        // Correlation id, throttle time, count, name; then the error.
+        let at = 4 + 4 + 4 + 2 + topic.len();
+        match self.answer.get(at..at + 2).ok_or_else(short)? {
+            [0, 0] => Ok(()),
+            error => Err(io::Error::other(format!("create: error {error:?}"))),
+        }
+    }
+
+    /// How many partitions of a topic have a leader.
+    pub(crate) fn led(&mut self, topic: &str) -> io::Result<i32> {
+        let mut names = 1i32.to_be_bytes().to_vec();
+        names.extend(text(topic));
+        self.stream.write_all(&frame(METADATA, &names))?;
+        self.receive()?;
+        let mut answer = Fields { bytes: &self.answer, at: 4 };
+        for _ in 0..answer.int()? {
+            answer.skip(4)?;
+            answer.skip_text()?;
+            answer.skip(4)?;
+            answer.skip_text()?;
+        }
+        // The controller, one topic, its error, its name, whether it is internal.
+        answer.skip(4 + 4 + 2)?;
+        answer.skip_text()?;
+        answer.skip(1)?;
+        let mut led = 0;
+        for _ in 0..answer.int()? {
+            answer.skip(2 + 4)?;
+            led += i32::from(answer.int()? >= 0);
+            for _ in 0..2 {
+                let ids = answer.int()?.max(0) as usize;
+                answer.skip(4 * ids)?;
+            }
+        }
+        Ok(led)
+    }
+
+    /// Sends a batch to every partition of a topic, several under way at once; acks=all.
+    pub(crate) fn produce_to_all(&mut self, topic: &str, partitions: i32, batch: &[u8]) -> io::Result<()> {
+        let mut sent = 0;
+        for done in 0..partitions {
+            while sent < partitions && sent < done + IN_FLIGHT as i32 {
+                self.stream.write_all(&produce_request_to(topic, sent, batch))?;
+                sent += 1;
+            }
+            self.receive()?;
+            let error = self.answer.get(18 + topic.len()..20 + topic.len()).ok_or_else(short)?;
+            if error != [0, 0] {
+                return Err(io::Error::other(format!("produce: error {error:?}")));
+            }
+        }
+        Ok(())
+    }
+
     /// Sends a batch `times` times to partition 0 of a topic, several under way at once; acks=all.
     pub(crate) fn produce(&mut self, topic: &str, batch: &[u8], times: usize) -> io::Result<()> {
         let request = produce_request(topic, batch);
@@ -99,6 +167,31 @@ impl BareClient {
     }
 }
 
+/// An answer, field by field.
+struct Fields<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Fields<'_> {
+    fn int(&mut self) -> io::Result<i32> {
+        let value = int(self.bytes, self.at)?;
+        self.at += 4;
+        Ok(value)
+    }
+
+    fn skip(&mut self, bytes: usize) -> io::Result<()> {
+        self.at += bytes;
+        if self.at <= self.bytes.len() { Ok(()) } else { Err(short()) }
+    }
+
+    fn skip_text(&mut self) -> io::Result<()> {
+        let len = self.bytes.get(self.at..self.at + 2).ok_or_else(short)?;
+        let len = i16::from_be_bytes([len[0], len[1]]).max(0) as usize;
+        self.skip(2 + len)
+    }
+}
+
 fn short() -> io::Error {
     io::Error::other("the answer is too short")
 }
@@ -125,6 +218,10 @@ fn text(text: &str) -> Vec<u8> {
 
 /// A Produce request (version 3) of one batch for partition 0; the length of its frame included.
 pub(crate) fn produce_request(topic: &str, batch: &[u8]) -> Vec<u8> {
+    produce_request_to(topic, 0, batch)
+}
+
+fn produce_request_to(topic: &str, partition: i32, batch: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(batch.len() + 64);
     body.extend((-1i16).to_be_bytes());
     body.extend((-1i16).to_be_bytes());
@@ -132,7 +229,7 @@ pub(crate) fn produce_request(topic: &str, batch: &[u8]) -> Vec<u8> {
     body.extend(1i32.to_be_bytes());
     body.extend(text(topic));
     body.extend(1i32.to_be_bytes());
-    body.extend(0i32.to_be_bytes());
+    body.extend(partition.to_be_bytes());
     body.extend((batch.len() as u32).to_be_bytes());
     body.extend(batch);
     frame(PRODUCE, &body)

@@ -9,6 +9,7 @@ mod broker;
 mod floor;
 mod floor_zk;
 mod kafka_load;
+mod partitions;
 mod proc;
 mod servers;
 mod table;
@@ -28,7 +29,7 @@ Usage: cargo xtask bench [OPTION ...]
   --quick        one round of short measurements: for a look, not for a claim
   --rounds N     so many rounds (3)
   --only PART    only this part; may be given several times: start, produce, consume, zookeeper,
-                 million, connections, storms, growth, paced
+                 million, connections, storms, growth, paced, partitions
   --load TEXT    of the loads on ZooKeeper only those whose name has this text, such as '64 clients'
   --ours-only    without Apache's servers
   --apache-only  without ours";
@@ -45,6 +46,7 @@ enum Part {
     Storms,
     Growth,
     Paced,
+    Partitions,
 }
 
 /// What to measure, and for how long.
@@ -86,6 +88,7 @@ impl Options {
                     Some("storms") => Part::Storms,
                     Some("growth") => Part::Growth,
                     Some("paced") => Part::Paced,
+                    Some("partitions") => Part::Partitions,
                     other => return Err(format!("no part `{}`", other.unwrap_or_default())),
                 }),
                 other => return Err(format!("no option `{other}`")),
@@ -106,6 +109,7 @@ struct Tables {
     zookeeper: Table,
     large: Table,
     growth: Table,
+    partitions: Table,
 }
 
 #[expect(clippy::print_stdout, reason = "the tables are what it is for")]
@@ -124,6 +128,7 @@ fn main() -> ExitCode {
         zookeeper: Table::new("ZooKeeper"),
         large: Table::new("ZooKeeper, large"),
         growth: Table::new("ZooKeeper, growing"),
+        partitions: Table::new("partitions"),
     };
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
@@ -131,12 +136,15 @@ fn main() -> ExitCode {
             zookeeper::measure(*kind, &options, &mut tables);
             zk_scale::measure(*kind, &options, &mut tables);
             broker::measure(*kind, &options, &mut tables);
+            partitions::measure(*kind, &options, &mut tables);
         }
         zk_scale::paced(&options, &mut tables);
         zookeeper::floor(&options, &mut tables);
         broker::floor(&options, &mut tables);
+        partitions::floor(&options, &mut tables);
     }
-    for table in [&tables.start, &tables.records, &tables.zookeeper, &tables.large, &tables.growth] {
+    for table in [&tables.start, &tables.records, &tables.zookeeper, &tables.large, &tables.growth, &tables.partitions]
+    {
         let text = table.markdown();
         if !text.is_empty() {
             println!("{text}");

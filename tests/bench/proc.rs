@@ -43,6 +43,11 @@ pub(crate) fn resident_mb(pid: u32) -> f64 {
     kib * 1024.0 / 1e6
 }
 
+/// How many descriptors a process has open.
+pub(crate) fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs").count()
+}
+
 /// Processor time of the calling thread in seconds.
 pub(crate) fn thread_cpu_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

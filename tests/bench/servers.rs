@@ -10,6 +10,9 @@ use tests::{Apache, Kind, RawZk, Running, free_port, programs};
 
 use crate::bare_kafka::BareClient;
 
+/// How long a start or a stop may take: Apache's with ten thousand partitions takes minutes.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 /// A server that serves.
 pub(crate) struct Server {
     running: Running,
@@ -63,7 +66,18 @@ impl Server {
 
     /// SIGTERM, and waits for the end.
     pub(crate) fn stop(mut self) {
-        self.running.stop(Duration::from_mins(1));
+        self.running.stop(PATIENCE);
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.running.kill();
+    }
+
+    /// From the start of the process until `done` has returned.
+    pub(crate) fn age_when(&self, done: impl FnOnce()) -> Duration {
+        done();
+        self.running.age()
     }
 }
 
@@ -81,7 +95,7 @@ fn start(kind: Kind, program: &str, dir: &Path, config: &str, port: u16, serves:
     let mut command = command(kind, program);
     command.arg(&file);
     let mut running = Running::start(command, &dir.join(format!("{program}.out")));
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         // Asking for the port first keeps the poll cheap while the server has the processor to itself.
         if TcpStream::connect(("127.0.0.1", port)).is_ok() && serves() {
@@ -90,7 +104,7 @@ fn start(kind: Kind, program: &str, dir: &Path, config: &str, port: u16, serves:
         if let Some(status) = running.ended() {
             panic!("{program} ended ({status}) before it was ready:\n{}", running.output());
         }
-        assert!(Instant::now() < deadline, "{program} is not ready after 60 s:\n{}", running.output());
+        assert!(Instant::now() < deadline, "{program} is not ready after {PATIENCE:?}:\n{}", running.output());
         std::thread::sleep(Duration::from_millis(1));
     }
     let ready = running.age();

@@ -1,7 +1,9 @@
 //! Processes killed, frames broken, directories shared: nothing acknowledged is lost, and nobody else is hurt.
 #![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
 
+mod broker_disk;
 mod compaction;
+mod dir_moves;
 mod failed_dir;
 mod hostile;
 mod kill_rounds;

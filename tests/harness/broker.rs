@@ -16,6 +16,8 @@ pub struct Broker {
     kind: Kind,
     port: u16,
     dir: PathBuf,
+    /// Words before the program's own: a program that runs it, with its options.
+    under: Vec<String>,
     running: Option<(Running, Option<JvmPermit>)>,
 }
 
@@ -43,7 +45,7 @@ impl Broker {
             dir.join("logs").display()
         );
         fs::write(dir.join("server.properties"), config).expect("the test's directory can be written");
-        Broker { kind, port, dir: dir.to_owned(), running: None }
+        Broker { kind, port, dir: dir.to_owned(), under: Vec::new(), running: None }
     }
 
     /// Starts it again, on the same port and data, as whichever kind.
@@ -53,14 +55,36 @@ impl Broker {
         self.run();
     }
 
-    /// Starts it after a stop or kill.
-    pub fn run(&mut self) {
-        let permit = (self.kind == Kind::Apache).then(JvmPermit::take);
+    /// From the next start on it runs under another program: `strace`, `prlimit`, with their options.
+    pub fn run_under(&mut self, words: &[&str]) {
+        self.under = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    fn command(&self) -> Command {
         let mut command = match self.kind {
             Kind::Ours => Command::new(programs().join("kafka-server-start")),
             Kind::Apache => Apache::get().command("kafka-server-start"),
         };
         command.arg(self.dir.join("server.properties"));
+        let [program, options @ ..] = self.under.as_slice() else { return command };
+        let mut under = Command::new(program);
+        under.args(options).arg(command.get_program()).args(command.get_args());
+        under
+    }
+
+    /// Starts it where it is expected not to serve: its exit code and what it printed.
+    pub fn fail_to_run(&mut self) -> (Option<i32>, String) {
+        let _permit = (self.kind == Kind::Apache).then(JvmPermit::take);
+        let before = fs::read(self.log()).map_or(0, |bytes| bytes.len());
+        let mut running = Running::start(self.command(), &self.log());
+        let status = running.wait(Duration::from_mins(1));
+        (status.code(), running.output()[before..].to_owned())
+    }
+
+    /// Starts it after a stop or kill.
+    pub fn run(&mut self) {
+        let permit = (self.kind == Kind::Apache).then(JvmPermit::take);
+        let command = self.command();
         let already = fs::metadata(self.log()).map_or(0, |metadata| metadata.len()) as usize;
         let mut running = Running::start(command, &self.log());
         let log = self.log();
