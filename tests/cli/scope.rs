@@ -35,7 +35,7 @@ const LEFT_OUT: &[LeftOut] = &[
     ),
     ("kafka-server-start", "same-log-dirs", "ours says that the directory is in use, before it looks at what it holds"),
     ("kafka-server-start", "log-dirs-is-a-file", "ours says so in one line"),
-    ("kafka-server-start", "log-dirs-one-bad", "a broker does not start without one of its directories"),
+    ("kafka-server-start", "log-dirs-one-bad", "ours tells of the bad directory before it asks for the cluster's id"),
     (
         "zookeeper-server-start",
         "datadir-empty",

@@ -20,7 +20,8 @@ use crate::transcript::{Case, Key, Section};
 const RECORDED_TOPIC_ID: &str = "wDmyLgLmTYSNjl5dDWwAQg";
 
 /// Apache's programs that the transcripts start.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
+    "kafka-log-dirs",
     "kafka-topics",
     "kafka-console-producer",
     "kafka-console-consumer",

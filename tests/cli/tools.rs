@@ -21,6 +21,11 @@ fn kafka_topics() {
 }
 
 #[test]
+fn kafka_log_dirs() {
+    replay("kafka-log-dirs");
+}
+
+#[test]
 fn kafka_console_producer() {
     replay("kafka-console-producer");
 }
@@ -81,6 +86,7 @@ fn replay_with(file: &str, kind: Kind) {
     stage.rename("2181", &zookeeper.port().to_string());
     if let Some(broker) = &broker {
         stage.rename("9092", &broker.port().to_string());
+        stage.rename("/tmp/kafka-logs", &broker.data().display().to_string());
     }
     stage.rename_closed_ports();
     for config in ["config/producer.properties", "config/consumer.properties"] {

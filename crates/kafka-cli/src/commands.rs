@@ -4,6 +4,7 @@ use crate::Invocation;
 
 pub mod console_consumer;
 pub mod console_producer;
+pub mod log_dirs;
 pub mod topics;
 pub mod zk_cleanup;
 pub mod zk_cli;
@@ -17,6 +18,7 @@ pub mod zookeeper_shell;
 pub const NAMES: &[&str] = &[
     "kafka-console-consumer",
     "kafka-console-producer",
+    "kafka-log-dirs",
     "kafka-topics",
     "zk-cleanup",
     "zk-cli",
@@ -32,6 +34,7 @@ pub fn run(name: &str, invocation: Invocation) -> u8 {
     match name {
         "kafka-console-consumer" => console_consumer::run(invocation),
         "kafka-console-producer" => console_producer::run(invocation),
+        "kafka-log-dirs" => log_dirs::run(invocation),
         "kafka-topics" => topics::run(invocation),
         "zk-cleanup" => zk_cleanup::run(invocation),
         "zk-cli" => zk_cli::run(invocation),

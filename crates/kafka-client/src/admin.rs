@@ -8,6 +8,7 @@ mod brokers;
 mod call;
 mod configs;
 mod groups;
+mod log_dirs;
 mod partitions;
 mod topics;
 
@@ -16,6 +17,7 @@ use kafka_types::ErrorCode;
 pub use brokers::ClusterDescription;
 pub use configs::{ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym, DescribedConfigs};
 pub use groups::{CommittedOffset, GroupDescription, GroupListing, MemberDescription};
+pub use log_dirs::{LogDirDescription, ReplicaInfo};
 pub use partitions::{NewPartitions, Reassignment};
 pub use topics::{CreatedTopic, NewTopic, TopicListing, TopicSelection};
 

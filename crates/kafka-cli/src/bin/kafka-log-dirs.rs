@@ -1,0 +1,8 @@
+//! `kafka-log-dirs`: see `kafka_cli::commands`.
+
+#[path = "../launch.rs"]
+mod launch;
+
+fn main() -> std::process::ExitCode {
+    launch::launch("kafka-log-dirs")
+}
