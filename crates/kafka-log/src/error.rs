@@ -20,6 +20,13 @@ pub struct LogError {
     pub source: io::Error,
 }
 
+/// Did the system only have no descriptor left, as far as this error or one below it tells? That says nothing of the
+/// disk, and passes.
+pub fn is_out_of_descriptors(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut errors = std::iter::successors(Some(error), |error| error.source());
+    errors.any(|error| error.downcast_ref::<io::Error>().is_some_and(vfs::is_out_of_descriptors))
+}
+
 /// Attaches what was tried, and on what, to a system error.
 pub(crate) trait IoContext<T> {
     fn context(self, action: &'static str, path: &Path) -> Result<T, LogError>;

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use vfs::{File, OpenMode, Vfs};
 
-use crate::error::{IoContext, LogError};
+use crate::error::{IoContext, LogError, is_out_of_descriptors};
 use crate::sync::DirtyFile;
 
 /// Entries kept in memory before they are written together.
@@ -138,7 +138,14 @@ impl<const N: usize> IndexFile<N> {
     pub(crate) fn push(&mut self, entry: [u8; N]) -> Result<(), LogError> {
         self.tail.push(entry);
         self.dirty = true;
-        if self.tail.len() >= TAIL_MAX { self.write_tail() } else { Ok(()) }
+        if self.tail.len() < TAIL_MAX {
+            return Ok(());
+        }
+        match self.write_tail() {
+            // The next one tries again.
+            Err(error) if is_out_of_descriptors(&error) => Ok(()),
+            other => other,
+        }
     }
 
     /// Puts the entries that are in memory into the file.

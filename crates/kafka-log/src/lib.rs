@@ -42,7 +42,7 @@ mod testing;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use compaction::{Cleanable, Compacted, CompactionDone, CompactionError, CompactionJob, CompactionStats};
 pub use config::{CleanupPolicy, LogConfig};
-pub use error::{AppendError, LoadError, LogError, ReadError};
+pub use error::{AppendError, LoadError, LogError, ReadError, is_out_of_descriptors};
 pub use kafka_record::validate::Origin as AppendOrigin;
 pub use log::{
     AbortedTransaction, ActiveProducer, Appended, Found, FoundTimestamp, Log, LogStartReason, OffsetQuery, Read, Slice,

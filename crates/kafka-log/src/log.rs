@@ -9,7 +9,7 @@ use vfs::Vfs;
 
 use crate::config::LogConfig;
 use crate::epoch_cache::EpochCache;
-use crate::error::{IoContext, LogError, ReadError};
+use crate::error::{IoContext, LogError, ReadError, is_out_of_descriptors};
 use crate::metadata_file::MetadataFile;
 use crate::names;
 use crate::producer_state::ProducerState;
@@ -297,6 +297,13 @@ impl Log {
     /// Remembers a failure of the disk: nothing is written any more.
     pub(crate) fn guard<T, E>(&mut self, result: Result<T, E>) -> Result<T, E> {
         self.failed |= result.is_err();
+        result
+    }
+
+    /// The same for what comes before anything is written: without a descriptor left, nothing has changed yet and all of
+    /// it may be tried again.
+    pub(crate) fn guard_opening<T, E: std::error::Error + 'static>(&mut self, result: Result<T, E>) -> Result<T, E> {
+        self.failed |= result.as_ref().is_err_and(|error| !is_out_of_descriptors(error));
         result
     }
 

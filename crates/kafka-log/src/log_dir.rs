@@ -294,6 +294,7 @@ impl LogDir {
     #[expect(clippy::needless_pass_by_value, reason = "nobody may use the log afterwards")]
     pub fn delete(&self, log: Log, unique: [u8; 16], now: Tick) -> Result<FileRemoval, LogError> {
         let to = self.path.join(names::deleted_dir_name(log.partition(), unique));
+        log.life.end();
         vfs::durable::rename(&*self.vfs, log.dir(), &to).context("renaming", log.dir())?;
         tracing::info!(
             target: "kafka.log.LogManager",

@@ -265,6 +265,17 @@ impl Segment {
         Ok(*self.first_timestamp.get_or_init(|| first))
     }
 
+    /// Opens what the next [`Segment::append`] needs.
+    pub(crate) fn open_for_append(&self, index_interval: u64) -> Result<(), LogError> {
+        self.file()?;
+        self.largest()?;
+        if self.since_index > index_interval {
+            self.offsets.last()?;
+            self.times.last()?;
+        }
+        Ok(())
+    }
+
     /// Writes a batch (in up to two pieces) that begins at the segment's end.
     pub(crate) fn append(&mut self, head: &Head, pieces: (&[u8], &[u8]), index_interval: u64) -> Result<(), LogError> {
         let position = self.len;

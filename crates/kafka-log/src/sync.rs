@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kafka_types::{Offset, TopicPartition};
 use time_types::Tick;
@@ -14,14 +14,25 @@ use crate::error::{IoContext, LogError};
 /// after records were taken back, must not speak for what is there now.
 #[derive(Debug, Clone)]
 pub(crate) struct Life {
-    log: Arc<()>,
+    /// Is its directory still there under its name? Who writes by that name holds this meanwhile.
+    log: Arc<Mutex<bool>>,
     /// Grows when records are taken back.
     truncations: u64,
 }
 
 impl Life {
     pub(crate) fn begin() -> Life {
-        Life { log: Arc::new(()), truncations: 0 }
+        Life { log: Arc::new(Mutex::new(true)), truncations: 0 }
+    }
+
+    /// Keeps the directory under its name until dropped; `None` if it has gone already.
+    pub(crate) fn hold(&self) -> Option<MutexGuard<'_, bool>> {
+        Some(self.log.lock().unwrap_or_else(PoisonError::into_inner)).filter(|is_there| **is_there)
+    }
+
+    /// The directory is about to go: whoever writes in it is waited for, and nobody begins to.
+    pub(crate) fn end(&self) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
 
     pub(crate) fn on_truncation(&mut self) {
@@ -106,6 +117,8 @@ impl SyncJob {
         for (path, file) in &self.files {
             file.sync_data().context("syncing", path)?;
         }
+        // A log of the same name may be in the place of one that was deleted meanwhile.
+        let Some(_there) = self.life.hold() else { return Ok(()) };
         if let Some((path, bytes)) = &self.snapshot {
             // Not renamed into place: a torn snapshot fails its checksum and is dropped, as Apache does.
             let written: io::Result<()> = (|| {

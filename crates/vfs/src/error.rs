@@ -38,3 +38,9 @@ pub fn raw_os_error(error: &io::Error) -> Option<i32> {
     let at_path = error.get_ref()?.downcast_ref::<AtPath>()?;
     raw_os_error(&at_path.source)
 }
+
+/// Did the system only have no descriptor left? That says nothing of the disk, and passes.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    raw_os_error(error).is_some_and(|code| codes.iter().any(|known| known.raw_os_error() == code))
+}

@@ -37,6 +37,8 @@ pub enum Fault {
     Io,
     /// A full disk (`ENOSPC`); nothing is done.
     NoSpace,
+    /// No descriptor is left (`EMFILE`); nothing is done.
+    NoDescriptor,
     /// A write keeps so many of its bytes, then the disk is full. Other calls fail as with [`Fault::NoSpace`].
     ShortWrite {
         /// Bytes that are written; more than the call has means all of them.
@@ -169,6 +171,7 @@ impl FaultVfs {
 fn error_of(fault: Fault) -> io::Error {
     match fault {
         Fault::Io => Errno::IO.into(),
+        Fault::NoDescriptor => Errno::MFILE.into(),
         Fault::NoSpace | Fault::ShortWrite { .. } => Errno::NOSPC.into(),
     }
 }

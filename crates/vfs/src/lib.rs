@@ -23,7 +23,7 @@ mod faults;
 mod memory;
 mod os;
 
-pub use error::raw_os_error;
+pub use error::{is_out_of_descriptors, raw_os_error};
 pub use faults::{Call, Fault, FaultVfs, On};
 pub use memory::{Crash, MemoryVfs};
 pub use os::OsVfs;

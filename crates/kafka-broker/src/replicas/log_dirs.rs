@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use kafka_log::{Log, LogDir};
+use kafka_log::{Log, LogDir, is_out_of_descriptors};
 use tokio::sync::Notify;
 
 /// One of them.
@@ -38,7 +38,13 @@ impl Health {
 
     /// The disk failed: from now on nothing in this directory is used. A failed sync is never tried again, for nobody
     /// knows what it left. Only the first failure is told.
-    pub(crate) fn fail(&self, doing: &str, error: &dyn std::fmt::Display) {
+    ///
+    /// Without a descriptor left for a file the disk is as good as before, and whoever asked may ask again.
+    pub(crate) fn fail(&self, doing: &str, error: &(dyn std::error::Error + 'static)) {
+        if is_out_of_descriptors(error) {
+            tracing::warn!(target: "kafka.log.LogManager", "{doing} in dir {}: {error}", self.path.display());
+            return;
+        }
         if self.offline.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -155,6 +161,19 @@ mod tests {
         LogDirs::new(usable.iter().enumerate().map(open).collect())
     }
 
+    fn no_disk() -> std::io::Error {
+        std::io::Error::from_raw_os_error(5)
+    }
+
+    #[test]
+    fn without_descriptors_the_disk_is_as_good_as_before() {
+        let dirs = dirs(&[true]);
+        dirs.all()[0].health().fail("Error while testing", &std::io::Error::from_raw_os_error(24));
+        assert!(!dirs.any_offline());
+        dirs.all()[0].health().fail("Error while testing", &no_disk());
+        assert!(dirs.any_offline());
+    }
+
     #[test]
     fn new_logs_go_where_the_fewest_are_among_those_that_are_usable() {
         let dirs = dirs(&[true, true, false]);
@@ -165,9 +184,9 @@ mod tests {
         dirs.all()[1].count();
         dirs.all()[1].count();
         assert_eq!(chosen(), Some(PathBuf::from("/d0")));
-        dirs.all()[0].health().fail("Error while testing", &"no disk");
+        dirs.all()[0].health().fail("Error while testing", &no_disk());
         assert_eq!(chosen(), Some(PathBuf::from("/d1")));
-        dirs.all()[1].health().fail("Error while testing", &"no disk");
+        dirs.all()[1].health().fail("Error while testing", &no_disk());
         assert_eq!(chosen(), None);
     }
 
@@ -176,8 +195,8 @@ mod tests {
         let dirs = dirs(&[true, true]);
         assert!(!dirs.any_offline());
         let health = dirs.all()[1].health();
-        health.fail("Error while testing", &"no disk");
-        health.fail("Error while testing", &"no disk");
+        health.fail("Error while testing", &no_disk());
+        health.fail("Error while testing", &no_disk());
         dirs.failure().await;
         assert!(health.is_offline() && dirs.any_offline());
         assert_eq!(dirs.online().count(), 1);

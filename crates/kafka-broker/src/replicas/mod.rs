@@ -186,7 +186,10 @@ impl Owned {
         };
         let id = Some(role.topic_id).filter(|id| !id.is_zero());
         let log = dir.create(name, id, role.settings.log.clone(), shared.clock.now()).map_err(|error| {
-            one.health().fail(&format!("Error while creating log for {name}"), &error);
+            // A directory that is in the way says nothing of the disk.
+            if error.source.kind() != std::io::ErrorKind::AlreadyExists {
+                one.health().fail(&format!("Error while creating log for {name}"), &error);
+            }
             refused(&error)
         })?;
         tracing::info!(

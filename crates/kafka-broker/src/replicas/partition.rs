@@ -300,7 +300,7 @@ impl Partition {
     }
 
     /// The disk failed: from here on everything in its directory is refused, nothing is acknowledged.
-    pub(crate) fn fail(&mut self, error: &dyn std::fmt::Display) -> ErrorCode {
+    pub(crate) fn fail(&mut self, error: &(dyn std::error::Error + 'static)) -> ErrorCode {
         self.health.fail(&format!("Error while using the log of {}", self.topic_partition), error);
         self.waiters.wake();
         ErrorCode::KafkaStorageError

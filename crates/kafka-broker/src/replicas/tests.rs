@@ -144,7 +144,7 @@ fn a_failed_directory_refuses_and_the_other_one_serves() {
         produce(&mut owned, partition, 3);
     }
     let moving = owned.alter_dir(&tp(0), 1).expect("is here").expect("begins");
-    owned.partitions.get_mut(&tp(1)).expect("is there").fail(&"no disk");
+    owned.partitions.get_mut(&tp(1)).expect("is there").fail(&std::io::Error::from_raw_os_error(5));
     assert_eq!(owned.forget_moves(1), [tp(0)]);
     assert!(!run(&mut owned, 0, moving, 1_000));
     let records = {

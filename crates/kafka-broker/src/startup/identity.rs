@@ -1,7 +1,7 @@
 //! Who this broker is: cluster, settings and log directories have to agree.
 
 use anyhow::{Result, bail};
-use kafka_log::{DirError, LogDir, MetaProperties};
+use kafka_log::{DirError, LogDir, MetaProperties, is_out_of_descriptors};
 use kafka_types::BrokerId;
 use tracing::info;
 
@@ -25,7 +25,9 @@ pub(super) async fn agree(
                 stored.push(meta);
                 usable.push(dir);
             }
-            Err(DirError::Storage(error)) => one.health().fail("Error while reading meta.properties", &error),
+            Err(DirError::Storage(error)) if !is_out_of_descriptors(&error) => {
+                one.health().fail("Error while reading meta.properties", &error);
+            }
             Err(error) => bail!("java.lang.RuntimeException: {error}"),
         }
     }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use kafka_log::{Checkpoint, CleanShutdown, Contents, DirError, LoadError, Log, LogDir, ReadError, UnrecoveredLog};
+use kafka_log::{
+    Checkpoint, CleanShutdown, Contents, DirError, LoadError, Log, LogDir, ReadError, UnrecoveredLog,
+    is_out_of_descriptors,
+};
 use kafka_metadata::znodes::config::EntityType;
 use kafka_types::{Offset, TopicName, TopicPartition};
 use tokio::task::JoinSet;
@@ -98,7 +101,7 @@ fn contents(one: &DataDir) -> Result<Option<Contents>> {
     });
     match listed {
         Ok(contents) => Ok(Some(contents)),
-        Err(DirError::Storage(error)) => {
+        Err(DirError::Storage(error)) if !is_out_of_descriptors(&error) => {
             load_failed(one, &error);
             Ok(None)
         }
@@ -106,7 +109,7 @@ fn contents(one: &DataDir) -> Result<Option<Contents>> {
     }
 }
 
-fn load_failed(one: &DataDir, error: &dyn std::fmt::Display) {
+fn load_failed(one: &DataDir, error: &(dyn std::error::Error + 'static)) {
     let (path, exception) = (one.path().display(), format!("java.io.IOException: {error}"));
     error!(target: "kafka.log.LogManager", exception, "Error while loading log dir {path}");
     one.health().fail("Error while loading log", error);
@@ -119,7 +122,9 @@ fn recover(shared: &Shared, dir: usize, log: UnrecoveredLog, settings: &TopicSet
     }
     match log.recover(settings.log.clone(), shared.clock.now()) {
         Ok(log) => Ok(Some(log)),
-        Err(LoadError::Storage(error) | LoadError::Read(ReadError::Storage(error))) => {
+        Err(LoadError::Storage(error) | LoadError::Read(ReadError::Storage(error)))
+            if !is_out_of_descriptors(&error) =>
+        {
             load_failed(one, &error);
             Ok(None)
         }

@@ -173,13 +173,15 @@ impl Log {
     /// The batch has been judged: from here on only the disk can say no, and then the log is not used any more.
     fn write(&mut self, now: Now, ready: ReadyBatch<'_>) -> Result<(), AppendError> {
         self.write_metadata()?;
+        let prepared = self.make_room(now, &ready.head);
+        self.guard_opening(prepared)?;
         let written = self.write_batch(now, ready);
         self.guard(written).map_err(AppendError::from)
     }
 
-    fn write_batch(&mut self, now: Now, ready: ReadyBatch<'_>) -> Result<(), ReadError> {
-        let head = ready.head;
-        if self.active().should_roll(&head, &self.config, now.wall)? {
+    /// Rolls if that is due, and opens the files that the batch goes to.
+    fn make_room(&mut self, now: Now, head: &Head) -> Result<(), ReadError> {
+        if self.active().should_roll(head, &self.config, now.wall)? {
             self.roll_at(head.first_offset.max(self.log_end), now.wall)?;
         }
         if !self.indexes_open {
@@ -187,6 +189,12 @@ impl Log {
             self.active_mut().preallocate_indexes(bytes)?;
             self.indexes_open = true;
         }
+        self.active().open_for_append(self.config.index_interval_bytes)?;
+        Ok(())
+    }
+
+    fn write_batch(&mut self, now: Now, ready: ReadyBatch<'_>) -> Result<(), LogError> {
+        let head = ready.head;
         let interval = self.config.index_interval_bytes;
         self.active_mut().append(&head, ready.pieces, interval)?;
         if head.v2.is_some() {

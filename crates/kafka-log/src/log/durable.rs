@@ -91,7 +91,7 @@ impl Log {
     pub(crate) fn write_metadata(&mut self) -> Result<(), LogError> {
         let Some(id) = self.metadata.unwritten() else { return Ok(()) };
         let written = metadata_file::write(&*self.vfs, &self.dir, id);
-        self.guard(written)?;
+        self.guard_opening(written)?;
         self.metadata.on_written(id);
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Logs without records, logs that nobody uses, logs that move to another directory.
 
+use vfs::{Call, Fault, FaultVfs, On};
+
 use super::*;
+use crate::is_out_of_descriptors;
 
 #[test]
 fn without_a_record_the_small_files_are_written_and_not_waited_for() {
@@ -21,6 +24,20 @@ fn without_a_record_the_small_files_are_written_and_not_waited_for() {
     assert_eq!(world.log.log_end(), Offset(0));
     assert!(world.log.assign_topic_id(Uuid([7; 16])));
     world.must(&batch(1000, &[b"a"]));
+}
+
+#[test]
+fn a_sync_that_comes_late_leaves_the_next_log_of_that_name_alone() {
+    let mut world = world(LogConfig::default());
+    world.must(&batch(1000, &[b"a"]));
+    let late = world.log.sync_job().expect("is usable").expect("a record is new");
+    world.dir.delete(world.log, [1; 16], Tick(0)).expect("renames");
+    let mut next = world.dir.create(&tp(), Uuid([8; 16]).into(), LogConfig::default(), at(1)).expect("creates");
+    let before = files_of(&world.vfs, next.dir());
+    let done = late.run();
+    assert_same(&files_of(&world.vfs, next.dir()), &before);
+    next.on_synced(done).expect("is not concerned");
+    assert_eq!(next.recovery_point(), Offset(0));
 }
 
 #[test]
@@ -102,4 +119,41 @@ fn epochs_are_made_anew_where_their_file_is_garbage() {
         let found = log.epochs().to_vec();
         assert!(found == known || (garbage.is_empty() && found.is_empty()), "{found:?}");
     }
+}
+
+#[test]
+fn without_a_descriptor_left_an_append_is_refused_and_the_next_one_is_taken() {
+    let mut refusals = 0;
+    for (call, skip) in (0..30).map(|skip| (Call::Create, skip)).chain([(Call::Read, 0)]) {
+        let memory = MemoryVfs::with_dirs([DATA]);
+        let faults = FaultVfs::new(Arc::new(memory.clone()));
+        let dir = LogDir::open(Arc::new(faults.clone()), Path::new(DATA)).expect("opens");
+        let log = dir.create(&tp(), Uuid([7; 16]).into(), small(), at(0)).expect("creates");
+        let mut world = World { vfs: memory, dir, log };
+        let mut acknowledged = 0;
+        if call == Call::Read {
+            world.must(&batch(1000, &[b"before"]));
+            world.log.flush().expect("syncs");
+            world.log.release_files();
+            acknowledged = 1;
+        }
+        faults.fail_from(On::Only(call), skip, Fault::NoDescriptor);
+        for _ in 0..12 {
+            match world.append(&batch(1000, &[&[b'x'; 60]])) {
+                Ok(_) => acknowledged += 1,
+                Err(AppendError::Storage(error)) => {
+                    assert!(is_out_of_descriptors(&error), "{error}");
+                    refusals += 1;
+                    faults.clear();
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        faults.clear();
+        world.must(&batch(1000, &[b"after"]));
+        assert_eq!(world.all().len(), acknowledged + 1, "{call:?} {skip}");
+        let world = world.restart();
+        assert_eq!(world.all().len(), acknowledged + 1, "{call:?} {skip}, after a start");
+    }
+    assert!(refusals > 10, "{refusals} refusals show nothing");
 }
