@@ -66,8 +66,11 @@ impl BareClient {
         body.extend(text(topic));
         body.extend(partitions.to_be_bytes());
         body.extend(1i16.to_be_bytes());
-        // Neither an assignment nor settings; a time-out; not only to check.
-        body.extend([0; 8]);
+        // No assignment; records are kept although their timestamps are old; a time-out; not only to check.
+        body.extend(0i32.to_be_bytes());
+        body.extend(1i32.to_be_bytes());
+        body.extend(text("retention.ms"));
+        body.extend(text("-1"));
         body.extend(300_000i32.to_be_bytes());
         body.push(0);
         self.stream.write_all(&frame(CREATE_TOPICS, &body))?;
