@@ -137,6 +137,15 @@ impl Owned {
     pub(crate) fn resume_move(&mut self, future: Log) -> Option<MoveId> {
         let shared = Arc::clone(&self.shared);
         let to = shared.dirs.index_of(&future);
+        if self.partitions.get(future.partition()).is_none() && shared.dirs.any_offline() {
+            // What it is copied from may lie on a disk that never comes back.
+            tracing::warn!(
+                target: "kafka.log.LogManager",
+                "{} is left alone: the log that it was to replace is not here, and a log directory is offline",
+                future.dir().display()
+            );
+            return None;
+        }
         shared.dirs.all()[to].count();
         let current = self.partitions.get(future.partition()).map(|partition| shared.dirs.index_of(&partition.log));
         let known = self.moves.running.contains_key(future.partition());

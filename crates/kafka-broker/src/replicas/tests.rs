@@ -167,6 +167,24 @@ fn a_failed_directory_refuses_and_the_other_one_serves() {
 }
 
 #[test]
+fn a_future_log_goes_without_its_current_one_unless_that_may_be_on_a_failed_disk() {
+    for failed in [false, true] {
+        let vfs = MemoryVfs::new();
+        let mut owned = shard(&vfs);
+        lead(&mut owned, 0, 0, true).expect("leads");
+        owned.alter_dir(&tp(0), 1).expect("is here").expect("begins");
+        let future = owned.moves.take_all().pop().expect("has begun");
+        let path = future.dir().to_owned();
+        let mut again = Owned::new(Arc::clone(&owned.shared));
+        if failed {
+            owned.partitions.get_mut(&tp(0)).expect("is there").fail(&std::io::Error::from_raw_os_error(5));
+        }
+        assert_eq!(again.resume_move(future), None);
+        assert_eq!(vfs.exists(&path), failed);
+    }
+}
+
+#[test]
 fn the_longer_of_two_logs_that_a_crash_left_is_kept() {
     for longer_first in [true, false] {
         let vfs = MemoryVfs::new();
