@@ -1,5 +1,7 @@
 //! `meta.properties`: whose log directory this is. A Java properties file of version 0.
 
+use std::fmt::Write as _;
+
 use kafka_types::BrokerId;
 
 /// The content of `meta.properties`.
@@ -72,19 +74,53 @@ pub(crate) fn encode(meta: &MetaProperties, date: &str) -> String {
     text
 }
 
+/// In a form that Java reads as the same, whatever is in it.
 fn escape(value: &str) -> String {
-    value.chars().flat_map(|c| [Some('\\').filter(|_| "=:#!\\".contains(c)), Some(c)]).flatten().collect()
+    let mut text = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '=' | ':' | '#' | '!' | '\\' => text.extend(['\\', c]),
+            '"'..='~' => text.push(c),
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(text, "\\u{unit:04X}");
+                }
+            }
+        }
+    }
+    text
 }
 
 fn unescape(value: &str) -> String {
-    let mut escaped = false;
-    value
-        .chars()
-        .filter(|c| {
-            escaped = *c == '\\' && !escaped;
-            !escaped
-        })
-        .collect()
+    let mut units: Vec<u16> = Vec::with_capacity(value.len());
+    let mut rest = value.chars();
+    let push = |units: &mut Vec<u16>, c: char| units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            push(&mut units, c);
+            continue;
+        }
+        match rest.next() {
+            Some('u') => {
+                let digits =
+                    rest.as_str().get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+                match digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
+                    Some(unit) => {
+                        units.push(unit);
+                        rest = rest.as_str()[4..].chars();
+                    }
+                    None => push(&mut units, 'u'),
+                }
+            }
+            Some('t') => push(&mut units, '\t'),
+            Some('n') => push(&mut units, '\n'),
+            Some('r') => push(&mut units, '\r'),
+            Some('f') => push(&mut units, '\u{c}'),
+            Some(other) => push(&mut units, other),
+            None => {}
+        }
+    }
+    String::from_utf16_lossy(&units)
 }
 
 #[cfg(test)]
@@ -100,6 +136,10 @@ mod tests {
         assert_eq!(encode(&meta, "Sun Nov 22 08:06:24 UTC 2026"), text);
         let odd = MetaProperties { cluster_id: Some("a=b:c\\d".to_owned()), ..MetaProperties::default() };
         assert_eq!(decode(encode(&odd, "").as_bytes()), Ok(odd));
+        // Java reads and writes ISO 8859-1.
+        let read = decode(b"cluster.id=\xff \\u00e4\\t\\u20AC\\uD83D\\uDE00\\uZ\\").expect("it reads");
+        assert_eq!(read.cluster_id.as_deref(), Some("\u{ff} \u{e4}\t\u{20ac}\u{1f600}uZ"));
+        assert_eq!(decode(encode(&read, "").as_bytes()), Ok(read));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kafka_types::{Offset, TopicPartition, Uuid};
+use kafka_types::{LeaderEpoch, Offset, TopicPartition, Uuid};
 use time_types::Now;
 use vfs::Vfs;
 
@@ -64,15 +64,12 @@ impl UnrecoveredLog {
     /// Finishes or undoes what was interrupted, checks what was not synced, cuts what is torn.
     pub fn recover(self, config: LogConfig, now: Now) -> Result<Log, LoadError> {
         let metadata = MetadataFile::load(&*self.vfs, &self.dir);
-        let (epochs, epochs_sound) = self.load_epochs()?;
+        let (epochs, epochs_known) = self.load_epochs()?;
         let listing = leftovers::tidy(&*self.vfs, &self.dir, &self.prefix())?;
         let snapshots = Snapshots::new(self.vfs.clone(), self.dir.clone(), self.partition.clone(), listing.snapshots);
         let mut recovery =
             Recovery { of: &self, config: &config, now, epochs, snapshots, segments: Vec::new(), trusted_to: None };
         recovery.open_segments(&listing.segments)?;
-        if !epochs_sound {
-            recovery.rebuild_epochs()?;
-        }
         let log_end = recovery.check_segments()?;
         let mut metadata = metadata.or_else(|error| match error {
             // Nobody waits for the disk before there is a record.
@@ -81,6 +78,9 @@ impl UnrecoveredLog {
         })?;
         if log_end == Offset(0) {
             metadata.doubt();
+        }
+        if !epochs_known {
+            recovery.find_epochs()?;
         }
         let producers = recovery.producers(log_end)?;
         let log_start = self.log_start.max(recovery.segments[0].base());
@@ -119,18 +119,25 @@ impl UnrecoveredLog {
         Ok(log)
     }
 
-    /// The epochs; `false` if the file cannot be understood and they have to be made anew.
+    /// The epochs, and whether the file tells any: one that is missing, empty or cannot be understood does not.
     fn load_epochs(&self) -> Result<(EpochCache, bool), LoadError> {
         let path = self.dir.join(epoch_cache::FILE_NAME);
         match self.vfs.read(&path) {
             Ok(bytes) => match EpochCache::decode(&path, &bytes) {
-                Ok(epochs) => Ok((epochs, true)),
+                Ok(epochs) => {
+                    let known = !epochs.entries().is_empty();
+                    Ok((epochs, known))
+                }
                 Err(error) => {
-                    tracing::warn!(target: "kafka.log.LogLoader", "{} Rebuilding leader epochs: {error}", self.prefix());
+                    tracing::warn!(
+                        target: "kafka.log.LogLoader",
+                        "{} {error}; the epochs are taken from the batches",
+                        self.prefix()
+                    );
                     Ok((EpochCache::default(), false))
                 }
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((EpochCache::default(), true)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((EpochCache::default(), false)),
             Err(error) => Err(error).context("reading", &path).map_err(LoadError::Storage),
         }
     }
@@ -190,20 +197,18 @@ impl Recovery<'_> {
                 self.check_segment(&mut segment, base)?;
                 segment.close(self.config)?;
             }
-            self.segments.push(segment);
-        }
-        Ok(())
-    }
-
-    /// Takes the epochs from the batches' headers; damage is left to those who look for it.
-    fn rebuild_epochs(&mut self) -> Result<(), LoadError> {
-        for segment in &self.segments {
-            let mut walker = segment.walk(0, WINDOW_HEADERS)?;
-            while let Ok(Some(head)) = walker.next() {
-                if head.v2.is_some() && self.epochs.latest() < Some(head.leader_epoch) {
-                    self.epochs.assign(head.leader_epoch, head.first_offset);
-                }
+            if indexes.aborted && !segment.aborted.is_sound()? {
+                tracing::warn!(
+                    target: "kafka.log.LogLoader",
+                    "{} Found a corrupted transaction index file corresponding to log file {}, rebuilding it",
+                    self.of.prefix(),
+                    segment.path().display()
+                );
+                segment.aborted.truncate_to(Offset(0))?;
+                // The producers' state before this segment tells which transactions its markers end.
+                self.distrust_from(base);
             }
+            self.segments.push(segment);
         }
         Ok(())
     }
@@ -388,6 +393,33 @@ impl Recovery<'_> {
         Ok(Some(end.next))
     }
 
+    /// Takes the epochs from the batches, as appending them once did. Only where the log ends with batches that have
+    /// one: a log of old formats never had any.
+    fn find_epochs(&mut self) -> Result<(), LoadError> {
+        let Some(last) = self.segments.iter().rev().find(|segment| segment.len() > 0) else { return Ok(()) };
+        if last.head_at(0)?.is_none_or(|head| head.v2.is_none() || head.leader_epoch < LeaderEpoch(0)) {
+            return Ok(());
+        }
+        self.epochs.clear();
+        for segment in &self.segments {
+            let mut walker = segment.walk(0, WINDOW_HEADERS)?;
+            loop {
+                let head = match walker.next().map_err(|error| error.at(segment.path())) {
+                    Ok(Some(head)) => head,
+                    Err(ReadError::Storage(error)) => return Err(LoadError::Storage(error)),
+                    // Damage is left to those who look for it.
+                    Ok(None) | Err(_) => break,
+                };
+                if head.v2.is_none() {
+                    self.epochs.clear();
+                } else if self.epochs.latest() < Some(head.leader_epoch) {
+                    self.epochs.assign(head.leader_epoch, head.first_offset);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn delete_segments_from(&mut self, index: usize) -> Result<(), LoadError> {
         let gone = self.segments.split_off(index);
         let bases: Vec<String> = gone.iter().map(|segment| segment.base().to_string()).collect();
@@ -410,8 +442,11 @@ impl Recovery<'_> {
             self.snapshots.retain(|offset| offset <= limit)?;
         }
         if self.of.shutdown == CleanShutdown::Yes && trusted_to.is_none() && self.snapshots.is_empty() {
-            // Left by a version without snapshots, or without a record: nobody to remember.
-            return Ok(ProducerState::empty_at(log_end));
+            let first = self.segments[0].head_at(0);
+            if !first.is_ok_and(|head| head.is_some_and(|head| head.v2.is_some())) {
+                // Left by a version without snapshots, or without a record: nobody to remember.
+                return Ok(ProducerState::empty_at(log_end));
+            }
         }
         let mut replay = Replay {
             segments: &mut self.segments,

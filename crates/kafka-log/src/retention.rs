@@ -3,7 +3,7 @@
 use kafka_types::Offset;
 use time_types::{Now, WallMillis};
 
-use crate::error::{LogError, ReadError};
+use crate::error::ReadError;
 use crate::log::{Between, Log, LogStartReason};
 use crate::removal::FileRemoval;
 
@@ -45,7 +45,7 @@ impl Log {
     }
 
     /// How many of the oldest segments may go.
-    fn deletable(&self, now: WallMillis) -> Result<usize, LogError> {
+    fn deletable(&self, now: WallMillis) -> Result<usize, ReadError> {
         let by_start = self.count_while(|index| Ok(self.end_of_segment(index) <= self.log_start))?;
         if !self.config.cleanup.delete {
             return Ok(by_start);
@@ -53,14 +53,16 @@ impl Log {
         Ok(by_start.max(self.beyond_size()).max(self.beyond_time(now)?))
     }
 
-    fn beyond_time(&self, now: WallMillis) -> Result<usize, LogError> {
+    fn beyond_time(&self, now: WallMillis) -> Result<usize, ReadError> {
         let keep_ms = self.config.retention_ms;
         if keep_ms < 0 {
             return Ok(0);
         }
         self.count_while(|index| {
-            let newest = self.segments[index].largest_or_modified()?;
-            Ok(now - WallMillis(newest) > keep_ms)
+            let segment = &self.segments[index];
+            let is_old = |newest| now - WallMillis(newest) > keep_ms;
+            // What goes does not come back: an index that says so is held against the batches first.
+            Ok(is_old(segment.largest_or_modified()?) && is_old(segment.sure_largest_or_modified()?))
         })
     }
 
@@ -75,7 +77,7 @@ impl Log {
         count
     }
 
-    fn count_while(&self, goes: impl Fn(usize) -> Result<bool, LogError>) -> Result<usize, LogError> {
+    fn count_while(&self, goes: impl Fn(usize) -> Result<bool, ReadError>) -> Result<usize, ReadError> {
         let mut count = 0;
         while count < self.segments.len() && self.may_go(count) && goes(count)? {
             count += 1;

@@ -15,11 +15,11 @@ use crate::config::LogConfig;
 use crate::error::{IoContext, LogError, ReadError};
 use crate::index_file::IndexFile;
 use crate::names::{self, segment_file};
-use crate::offset_index::{self, OffsetIndex};
+use crate::offset_index::{self, OffsetIndex, OffsetPosition};
 use crate::sync::DirtyFile;
 use crate::time_index::{self, TimeIndex, TimestampOffset};
 use crate::txn_index::TxnIndex;
-use crate::walk::{Head, WINDOW_LOOKUP, Walker};
+use crate::walk::{Head, WINDOW_LOOKUP, WalkError, Walker};
 
 /// How many of the last batches are remembered, so that who follows the log's end needs no lookup on disk.
 const RECENT_MAX: usize = 32;
@@ -56,6 +56,15 @@ struct Recent {
     size: u64,
 }
 
+/// What became of a time index that was held against its segment.
+#[derive(Debug, Clone, Copy)]
+struct TimesFound {
+    /// The largest timestamp of the batches.
+    largest: TimestampOffset,
+    /// The index tells the truth.
+    usable: bool,
+}
+
 /// Where a batch lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BatchPlace {
@@ -78,6 +87,9 @@ pub(crate) struct Segment {
     since_index: u64,
     /// The largest timestamp; what is not known yet is what the time index says.
     largest: OnceLock<TimestampOffset>,
+    /// The time index was made of batches that this process has seen; otherwise what [`Segment::times`] found of it.
+    times_made_here: bool,
+    times_found: OnceLock<TimesFound>,
     /// The timestamp of the first batch, which `segment.ms` counts from.
     first_timestamp: OnceLock<i64>,
     created: WallMillis,
@@ -116,6 +128,8 @@ impl Segment {
             path,
             since_index: 0,
             largest: OnceLock::from(TimestampOffset { timestamp: kafka_record::NO_TIMESTAMP, offset: base }),
+            times_made_here: true,
+            times_found: OnceLock::new(),
             first_timestamp: OnceLock::new(),
             created: now,
             recent: VecDeque::new(),
@@ -149,6 +163,8 @@ impl Segment {
             path,
             since_index: 0,
             largest: OnceLock::new(),
+            times_made_here: false,
+            times_found: OnceLock::new(),
             first_timestamp: OnceLock::new(),
             created: now,
             recent: VecDeque::new(),
@@ -326,6 +342,12 @@ impl Segment {
         self.modified()
     }
 
+    /// The same, by [`Segment::sure_largest`].
+    pub(crate) fn sure_largest_or_modified(&self) -> Result<i64, ReadError> {
+        let largest = self.sure_largest()?.timestamp;
+        if largest >= 0 { Ok(largest) } else { Ok(self.modified()?) }
+    }
+
     /// When the file was last written, wall ms.
     pub(crate) fn modified(&self) -> Result<i64, LogError> {
         Ok(self.vfs.metadata(&self.path).context("looking at", &self.path)?.modified_ms)
@@ -340,13 +362,33 @@ impl Segment {
             let found = self.recent.get(index);
             return Ok(found.map(|recent| BatchPlace { position: recent.position, size: recent.size }));
         }
-        let mut walker = self.walk(self.offsets.lookup(offset)?.position, WINDOW_LOOKUP)?;
-        while let Some(head) = walker.next().map_err(|error| error.at(&self.path))? {
-            if head.last_offset >= offset {
-                return Ok(Some(BatchPlace { position: head.position, size: head.size }));
+        let (mut walker, mut head) = self.walk_behind(self.offsets.lookup(offset)?)?;
+        while let Some(here) = head {
+            if here.last_offset >= offset {
+                return Ok(Some(BatchPlace { position: here.position, size: here.size }));
             }
+            head = walker.next().map_err(|error| error.at(&self.path))?;
         }
         Ok(None)
+    }
+
+    /// Reads batch by batch from where an index entry points, with the first batch: from the front of the segment if
+    /// no batch of the entry begins there. An index that lies makes a search slow, never its result wrong.
+    fn walk_behind(&self, entry: OffsetPosition) -> Result<(Walker<'_>, Option<Head>), ReadError> {
+        let at = |error: WalkError| error.at(&self.path);
+        if entry.position > 0 {
+            let mut walker = self.walk(entry.position, WINDOW_LOOKUP)?;
+            match walker.next() {
+                Ok(Some(head)) if (self.base..=entry.offset).contains(&head.last_offset) => {
+                    return Ok((walker, Some(head)));
+                }
+                Err(error @ WalkError::Io(_)) => return Err(at(error)),
+                _ => tell_of_damage(self.offsets.file.path()),
+            }
+        }
+        let mut walker = self.walk(0, WINDOW_LOOKUP)?;
+        let head = walker.next().map_err(at)?;
+        Ok((walker, head))
     }
 
     /// Reads batch by batch from `position`, where one begins.
@@ -363,10 +405,11 @@ impl Segment {
         if self.len == 0 {
             return Ok((self.base, 0));
         }
-        let mut walker = self.walk(self.offsets.last()?.position, WINDOW_LOOKUP)?;
+        let (mut walker, mut head) = self.walk_behind(self.offsets.last()?)?;
         let mut next = self.base;
-        while let Some(head) = walker.next().map_err(|error| error.at(&self.path))? {
-            next = head.last_offset + 1;
+        while let Some(here) = head {
+            next = here.last_offset + 1;
+            head = walker.next().map_err(|error| error.at(&self.path))?;
         }
         Ok((next, walker.position()))
     }
@@ -381,6 +424,7 @@ impl Segment {
 
     /// Keeps `len` bytes, which are the batches below `offset`.
     pub(crate) fn cut_at(&mut self, len: u64, offset: Offset, index_bytes: u64) -> Result<(), ReadError> {
+        self.adopt_times()?;
         // Indexes first: one that is too short is slow, one that is too long points at what is not there.
         self.offsets.truncate_to(offset)?;
         self.times.truncate_to(offset)?;
@@ -400,14 +444,75 @@ impl Segment {
 
     /// The largest timestamp by the time index and the batches behind its last entry.
     fn scan_largest(&self) -> Result<TimestampOffset, ReadError> {
-        let mut largest = self.times.last()?;
-        let mut walker = self.walk(self.offsets.lookup(largest.offset)?.position, WINDOW_LOOKUP)?;
-        while let Some(head) = walker.next().map_err(|error| error.at(&self.path))? {
-            if head.max_timestamp > largest.timestamp {
-                largest = TimestampOffset { timestamp: head.max_timestamp, offset: head.last_offset };
+        let last = self.times.last()?;
+        self.largest_behind(last, self.offsets.lookup(last.offset)?)
+    }
+
+    /// The larger of `largest` and the largest timestamp of the batches behind an index entry.
+    fn largest_behind(
+        &self,
+        mut largest: TimestampOffset,
+        entry: OffsetPosition,
+    ) -> Result<TimestampOffset, ReadError> {
+        let (mut walker, mut head) = self.walk_behind(entry)?;
+        while let Some(here) = head {
+            if here.max_timestamp > largest.timestamp {
+                largest = TimestampOffset { timestamp: here.max_timestamp, offset: here.last_offset };
             }
+            head = walker.next().map_err(|error| error.at(&self.path))?;
         }
         Ok(largest)
+    }
+
+    /// The largest timestamp, the time index held against the batches once: for answers, and for what is not taken
+    /// back. [`Segment::largest`] believes the index and opens nothing else.
+    pub(crate) fn sure_largest(&self) -> Result<TimestampOffset, ReadError> {
+        if self.times_made_here {
+            return Ok(self.largest()?);
+        }
+        Ok(self.times_found()?.largest)
+    }
+
+    fn times_found(&self) -> Result<TimesFound, ReadError> {
+        if let Some(found) = self.times_found.get() {
+            return Ok(*found);
+        }
+        let last = self.times.last()?;
+        let found = if self.times_fit(last)? {
+            TimesFound { largest: last, usable: true }
+        } else {
+            if self.times.file.len() > 0 {
+                tell_of_damage(self.times.file.path());
+            }
+            let none = TimestampOffset { timestamp: kafka_record::NO_TIMESTAMP, offset: self.base };
+            let front = OffsetPosition { offset: self.base, position: 0 };
+            TimesFound { largest: self.largest_behind(none, front)?, usable: false }
+        };
+        Ok(*self.times_found.get_or_init(|| found))
+    }
+
+    /// The segment will change: from here on its time index is one that this process has made or looked through.
+    pub(crate) fn adopt_times(&mut self) -> Result<(), ReadError> {
+        if self.times_made_here {
+            return Ok(());
+        }
+        let found = self.times_found()?;
+        if !found.usable {
+            self.times.file.truncate(0)?;
+        }
+        self.largest = OnceLock::from(found.largest);
+        self.times_made_here = true;
+        Ok(())
+    }
+
+    /// Do the entries grow, and does the batch of the last one have its timestamp?
+    fn times_fit(&self, last: TimestampOffset) -> Result<bool, ReadError> {
+        let entries = self.times.file.len();
+        if entries == 0 || self.times.sound_entries(Offset(i64::MAX))? < entries {
+            return Ok(self.len == 0);
+        }
+        let Some(place) = self.find(last.offset)? else { return Ok(false) };
+        Ok(self.head_at(place.position)?.is_some_and(|head| head.max_timestamp == last.timestamp))
     }
 
     /// Forgets what the indexes say, as a rebuild begins.
@@ -431,6 +536,7 @@ impl Segment {
         self.len = position;
         self.since_index = 0;
         self.largest = OnceLock::from(self.times.last()?);
+        self.times_made_here = true;
         Ok(())
     }
 
@@ -465,18 +571,36 @@ impl Segment {
     }
 
     /// The first offset that an index entry knows at or behind the end of a read; `None` if none does.
-    pub(crate) fn upper_bound_of(&self, position: u64, len: u64) -> Result<Option<Offset>, LogError> {
+    pub(crate) fn upper_bound_of(&self, position: u64, len: u64) -> Result<Option<Offset>, ReadError> {
         let index = &self.offsets.file;
         let found = index.partition_point(|entry| offset_index::decode(self.base, entry).position < position + len)?;
         if found >= index.len() {
             return Ok(None);
         }
-        Ok(Some(offset_index::decode(self.base, &index.get(found)?).offset))
+        let entry = offset_index::decode(self.base, &index.get(found)?);
+        // A bound that is too low would hide transactions: only one at which there is a batch of the entry counts.
+        let (_, head) = self.walk_behind(entry)?;
+        Ok(head.filter(|head| head.position == entry.position).map(|_| entry.offset))
     }
 
     /// Where a search for `timestamp` at or after `from` begins.
-    pub(crate) fn search_start(&self, timestamp: i64, from: Offset) -> Result<u64, LogError> {
-        let known = self.times.lookup(timestamp)?;
-        Ok(self.offsets.lookup(known.offset.max(from))?.position)
+    pub(crate) fn search_start(&self, timestamp: i64, from: Offset) -> Result<u64, ReadError> {
+        let usable = self.times_made_here || self.times_found()?.usable;
+        let known = if usable { self.times.lookup(timestamp)?.offset } else { self.base };
+        self.position_for(known.max(from))
     }
+
+    /// Where a walk to the batch that holds `offset` begins.
+    pub(crate) fn position_for(&self, offset: Offset) -> Result<u64, ReadError> {
+        let (_, head) = self.walk_behind(self.offsets.lookup(offset)?)?;
+        Ok(head.map_or(0, |head| head.position))
+    }
+}
+
+fn tell_of_damage(index: &Path) {
+    tracing::warn!(
+        target: "kafka.log.LogSegment",
+        "Index file {} does not fit its segment; it is not used until it is rebuilt",
+        index.display()
+    );
 }

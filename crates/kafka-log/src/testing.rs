@@ -58,6 +58,11 @@ pub(crate) fn golden_now() -> Now {
     Now { tick: Tick(0), wall: WallMillis(1_700_000_000_000) }
 }
 
+/// Is this the long tier?
+pub(crate) fn full() -> bool {
+    std::env::var_os("KAFKA_TESTS_FULL").is_some()
+}
+
 pub(crate) fn at(tick: u64) -> Now {
     Now { tick: Tick(tick), wall: WallMillis(1_700_000_000_000 + tick as i64) }
 }

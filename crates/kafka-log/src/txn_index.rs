@@ -47,9 +47,10 @@ impl AbortedTxn {
         })
     }
 
-    /// Is it one that the rest of the segment can have? Offsets of past lives fail this.
+    /// Is it one that the rest of the segment can have? Offsets of past lives fail this. The last offset is the
+    /// marker's, so there is another before it.
     fn is_sane(&self, base: Offset) -> bool {
-        self.last_offset >= self.first_offset && self.last_offset >= base
+        self.last_offset > self.first_offset && self.last_offset >= base
     }
 }
 
@@ -77,6 +78,13 @@ impl TxnIndex {
 
     pub(crate) fn path(&self) -> &PathBuf {
         &self.path
+    }
+
+    /// Has the file, which is there, whole and possible entries only? None at all is what damage leaves: a segment
+    /// without aborted transactions has no file.
+    pub(crate) fn is_sound(&self) -> Result<bool, LogError> {
+        let len = self.vfs.metadata(&self.path).context("looking at", &self.path)?.len;
+        Ok(len > 0 && len == (self.entries()?.len() * ENTRY) as u64)
     }
 
     /// All entries, in the order of their markers. A cut or strange end is left out: recovery makes it anew.

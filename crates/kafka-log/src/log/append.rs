@@ -186,6 +186,7 @@ impl Log {
         }
         if !self.indexes_open {
             let bytes = self.config.segment_index_bytes;
+            self.active_mut().adopt_times()?;
             self.active_mut().preallocate_indexes(bytes)?;
             self.indexes_open = true;
         }

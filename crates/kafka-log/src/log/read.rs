@@ -145,9 +145,17 @@ impl Log {
     /// The aborted transactions that overlap what `read` returned for `offset`; `read_committed` consumers need them.
     pub fn aborted_transactions(&self, offset: Offset, read: &Read) -> Result<Vec<AbortedTransaction>, ReadError> {
         let Some(slice) = &read.slice else { return Ok(Vec::new()) };
-        let first = self.segment_of(read.segment);
-        let upper = self.segments[first].upper_bound_of(slice.position, slice.len)?;
-        let upper = upper.unwrap_or_else(|| self.end_of_segment(first));
+        let index = self.segment_of(read.segment);
+        // Most logs have none, and then nobody has to know where the read ends.
+        let mut first = index;
+        while first < self.segments.len() && self.segments[first].aborted.entries()?.is_empty() {
+            first += 1;
+        }
+        if first == self.segments.len() {
+            return Ok(Vec::new());
+        }
+        let upper = self.segments[index].upper_bound_of(slice.position, slice.len)?;
+        let upper = upper.unwrap_or_else(|| self.end_of_segment(index));
         let mut found = Vec::new();
         for segment in &self.segments[first..] {
             for txn in segment.aborted.entries()? {
@@ -214,7 +222,7 @@ impl Log {
 
     fn find_timestamp(&self, timestamp: i64) -> Result<Option<FoundTimestamp>, ReadError> {
         for segment in &self.segments {
-            if segment.largest()?.timestamp < timestamp {
+            if segment.sure_largest()?.timestamp < timestamp {
                 continue;
             }
             let position = segment.search_start(timestamp, self.log_start)?;
@@ -234,13 +242,13 @@ impl Log {
     fn find_largest(&self) -> Result<Option<FoundTimestamp>, ReadError> {
         let mut best = None;
         for segment in &self.segments {
-            let largest = segment.largest()?;
+            let largest = segment.sure_largest()?;
             if largest.timestamp >= 0 && best.is_none_or(|(_, timestamp, _)| largest.timestamp > timestamp) {
                 best = Some((segment, largest.timestamp, largest.offset));
             }
         }
         let Some((segment, timestamp, offset)) = best else { return Ok(None) };
-        let position = segment.offsets.lookup(offset)?.position;
+        let position = segment.position_for(offset)?;
         search(segment, position, |at, _| at == timestamp, |max| max == timestamp)
     }
 

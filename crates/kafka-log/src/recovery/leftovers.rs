@@ -19,6 +19,8 @@ use crate::walk::{WINDOW_HEADERS, Walker};
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Indexes {
     lens: [Option<u64>; 2],
+    /// There is a transaction index.
+    pub(crate) aborted: bool,
 }
 
 impl Indexes {
@@ -188,6 +190,8 @@ impl Tidy<'_> {
                 listing.segments.entry(base).or_default();
             } else if rest == names::SNAPSHOT {
                 listing.snapshots.push(base);
+            } else if rest == names::TXN_INDEX {
+                listing.segments.entry(base).or_default().aborted = true;
             } else if let Some(which) = NEEDED_INDEXES.iter().position(|(extension, _)| *extension == rest) {
                 let path = self.dir.join(name);
                 let len = self.vfs.metadata(&path).context("looking at", &path)?.len;
