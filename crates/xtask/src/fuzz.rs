@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+mod seeds;
+
 /// `cargo fuzz` is installed in this version if it is not there.
 const CARGO_FUZZ: &str = "0.13.2";
 
@@ -26,7 +28,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         let artifacts = root.join("target/fuzz-artifacts").join(target);
         fs::create_dir_all(&corpus)?;
         fs::create_dir_all(&artifacts)?;
-        seed(root, target, &corpus)?;
+        seeds::plant(root, target, &corpus)?;
         let mut fuzz = Command::new("cargo");
         // The stable compiler has coverage counters, but no sanitizers.
         fuzz.args(["fuzz", "run", "--sanitizer", "none", "--fuzz-dir"]).arg(root.join("tests/fuzz"));
@@ -45,34 +47,6 @@ fn all(root: &Path) -> Result<Vec<String>> {
         .collect();
     targets.sort();
     Ok(targets)
-}
-
-/// Files of the real server to begin with: from nothing, no fuzzer finds a checksum.
-fn seed(root: &Path, target: &str, corpus: &Path) -> Result<()> {
-    let data = root.join("tests/golden/zk-data");
-    let (from, prefix, before): (&str, &str, &[u8]) = match target {
-        "txn_log" => ("clean/version-2", "log.", &[]),
-        "snapshot" => ("clean/version-2", "snapshot.", &[0]),
-        _ => return Ok(()),
-    };
-    for entry in fs::read_dir(data.join(from))? {
-        let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.starts_with(prefix)) else {
-            continue;
-        };
-        let mut bytes = fs::read(&path)?;
-        // Padding teaches nothing.
-        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        bytes.truncate(end);
-        fs::write(corpus.join(name), [before, &bytes].concat())?;
-    }
-    if target == "snapshot" {
-        for (name, kind) in [("snapshot.a2.gz", 1), ("snapshot.a2.snappy", 2)] {
-            let bytes = fs::read(data.join("compressed-snapshots").join(name))?;
-            fs::write(corpus.join(name), [&[kind][..], &bytes].concat())?;
-        }
-    }
-    Ok(())
 }
 
 fn status(command: &mut Command) -> Result<()> {
