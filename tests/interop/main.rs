@@ -6,6 +6,7 @@ mod data_dirs;
 mod differential;
 mod frames;
 mod groups;
+mod kafka_data_dirs;
 mod operators;
 mod refusals;
 mod security;
