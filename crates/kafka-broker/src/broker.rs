@@ -1,7 +1,7 @@
 //! What everybody in the broker shares, and the questions that cross shards.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kafka_controller::{Answer, Event};
 use kafka_group_coordinator::{Reply, Request};
@@ -15,6 +15,8 @@ use crate::config::{Config, TopicSettingsCache};
 use crate::controller::ControllerHandle;
 use crate::coordinators::{OFFSETS_TOPIC, loading, partition_for};
 use crate::dir_moves::DirMoves;
+use crate::fetch_sessions::SessionCache;
+use crate::handlers::fetch::SharedSession;
 use crate::metadata::MetadataCache;
 use crate::producer_ids::ProducerIds;
 use crate::replicas::{Owned, Shared};
@@ -45,6 +47,8 @@ pub(crate) struct Broker {
     /// The log directories among it.
     pub(crate) shared: Arc<Shared>,
     pub(crate) moves: DirMoves,
+    /// Shared by all shards: a client may go on with its session on another connection.
+    pub(crate) fetch_sessions: Mutex<SessionCache<SharedSession>>,
     pub(crate) shutdown: Shutdown,
     /// Told when there is no directory left to keep anything in.
     pub(crate) halt: Notify,

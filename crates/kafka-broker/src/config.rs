@@ -45,6 +45,11 @@ impl Config {
         self.positive("fetch.max.bytes")
     }
 
+    /// `max.incremental.fetch.session.cache.slots`
+    pub(crate) fn fetch_session_slots(&self) -> usize {
+        self.positive("max.incremental.fetch.session.cache.slots") as usize
+    }
+
     /// `auto.create.topics.enable`
     pub(crate) fn auto_create_topics(&self) -> bool {
         self.broker.values().boolean("auto.create.topics.enable")

@@ -119,7 +119,11 @@ async fn retention(broker: Arc<Broker>) {
                 let before = partition.log.log_start();
                 partition.log.expire_producers(now.wall);
                 match partition.log.apply_retention(now) {
-                    Ok(removal) => removals.extend(removal),
+                    Ok(Some(removal)) => {
+                        removals.push(removal);
+                        partition.on_log_start();
+                    }
+                    Ok(None) => {}
                     Err(error) => {
                         partition.fail(&error);
                     }

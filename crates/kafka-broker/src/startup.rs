@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -20,6 +20,7 @@ use crate::broker::{Broker, ListenerInfo};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{Config, TopicSettingsCache};
 use crate::dir_moves::DirMoves;
+use crate::fetch_sessions::SessionCache;
 use crate::metadata::MetadataCache;
 use crate::network::acceptor;
 use crate::producer_ids::ProducerIds;
@@ -80,6 +81,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let inter_broker = config.broker().inter_broker_listener.clone();
     let core = kafka_controller::Controller::new(id, controller_settings(&config));
     let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, inter_broker);
+    let fetch_sessions = Mutex::new(SessionCache::new(config.fetch_session_slots()));
     let broker = Arc::new(Broker {
         id,
         cluster_id,
@@ -94,6 +96,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         producer_ids: ProducerIds::default(),
         moves: DirMoves::new(alter_threads(&shared)),
         shared: Arc::clone(&shared),
+        fetch_sessions,
         shutdown: Shutdown::new(),
         halt: Notify::new(),
         epoch: AtomicI64::new(-1),

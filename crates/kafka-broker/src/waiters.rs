@@ -1,9 +1,9 @@
 //! Parked replies (Kafka's purgatory): woken by effects only, or by their deadline.
 //!
-//! A parked fetch or produce costs one entry in each partition it waits for and nothing else. Waking says only "look
-//! again": the one who waits reads anew and parks again if it is still not enough.
+//! A parked produce costs one entry in the partition it waits for and nothing else. Waking says only "look again": the
+//! one who waits looks anew and parks again if it is still not enough. Fetches wait in `long_poll.rs`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -22,7 +22,7 @@ impl Waiter {
 /// Those who wait for one partition to move.
 #[derive(Default, Debug)]
 pub(crate) struct Waiters {
-    parked: Vec<Waiter>,
+    parked: Vec<Weak<Notify>>,
     /// When the list was last cleared of those that gave up, doubled: keeps the clean-up amortised.
     clean_at: usize,
 }
@@ -32,17 +32,17 @@ impl Waiters {
     pub(crate) fn park(&mut self, waiter: &Waiter) {
         if self.parked.len() >= self.clean_at.max(16) {
             // Who timed out has dropped its half; its entries here would otherwise stay until the partition moves.
-            self.parked.retain(|waiter| Arc::strong_count(&waiter.0) > 1);
+            self.parked.retain(|waiter| waiter.strong_count() > 0);
             self.clean_at = self.parked.len() * 2;
         }
-        self.parked.push(waiter.clone());
+        self.parked.push(Arc::downgrade(&waiter.0));
     }
 
     /// Wakes all.
     pub(crate) fn wake(&mut self) {
-        for waiter in self.parked.drain(..) {
-            // A permit is kept if it does not wait yet, so a move between its read and its wait is not lost.
-            waiter.0.notify_one();
+        for waiter in self.parked.drain(..).filter_map(|waiter| waiter.upgrade()) {
+            // A permit is kept if it does not wait yet, so a move between its look and its wait is not lost.
+            waiter.notify_one();
         }
     }
 }

@@ -45,7 +45,8 @@ pub use config::{CleanupPolicy, LogConfig};
 pub use error::{AppendError, LoadError, LogError, ReadError, is_out_of_descriptors};
 pub use kafka_record::validate::Origin as AppendOrigin;
 pub use log::{
-    AbortedTransaction, ActiveProducer, Appended, Found, FoundTimestamp, Log, LogStartReason, OffsetQuery, Read, Slice,
+    AbortedTransaction, ActiveProducer, Appended, Found, FoundTimestamp, Log, LogPosition, LogStartReason, OffsetQuery,
+    Read, Slice,
 };
 pub use log_dir::{CleanShutdown, Contents, DirError, LogDir};
 pub use meta_properties::MetaProperties;

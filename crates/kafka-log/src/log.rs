@@ -32,7 +32,7 @@ mod model_tests;
 mod tests;
 
 pub use append::Appended;
-pub use read::{AbortedTransaction, Found, FoundTimestamp, OffsetQuery, Read, Slice};
+pub use read::{AbortedTransaction, Found, FoundTimestamp, LogPosition, OffsetQuery, Read, Slice};
 pub use truncate::LogStartReason;
 pub(crate) use truncate::{Between, Replay};
 
@@ -155,6 +155,11 @@ impl Log {
     /// Number of segments.
     pub fn segments(&self) -> usize {
         self.segments.len()
+    }
+
+    /// Where the log end is.
+    pub fn end_position(&self) -> LogPosition {
+        LogPosition { segment: self.active().base(), bytes: self.active().len() }
     }
 
     /// Offset where the active segment begins.

@@ -14,6 +14,7 @@ use time_types::Now;
 
 use super::cleaning::Cleaning;
 use super::log_dirs::Health;
+use crate::long_poll::{Bell, Bound, Ends, Place, Seen};
 use crate::waiters::{Waiter, Waiters};
 
 /// A replica of this broker.
@@ -26,7 +27,10 @@ pub(crate) struct Partition {
     pub(crate) replica: Replica,
     /// The cleaner's part, if the topic is compacted.
     pub(crate) cleaning: Cleaning,
+    /// Produces that wait.
     waiters: Waiters,
+    /// Fetches that wait.
+    bell: Arc<Bell>,
     /// Housekeeping will look at it.
     pub(super) reached: bool,
     /// Of the directory that it lies in: when that has failed, nothing is served any more.
@@ -94,13 +98,27 @@ pub(crate) enum Reader {
     Follower(BrokerId, BrokerEpoch),
 }
 
+impl Reader {
+    fn bound(self) -> Bound {
+        match self {
+            Reader::Follower(..) => Bound::LogEnd,
+            Reader::Consumer(IsolationLevel::ReadUncommitted) => Bound::HighWatermark,
+            Reader::Consumer(IsolationLevel::ReadCommitted) => Bound::LastStable,
+        }
+    }
+}
+
 /// What a read wants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadRequest {
     pub(crate) reader: Reader,
+    /// The id that the reader knows the topic by; zero if it goes by the name.
+    pub(crate) topic_id: Uuid,
     pub(crate) offset: Offset,
+    /// What the reader wants at most; yet the first batch is found whole.
     pub(crate) max_bytes: u64,
-    pub(crate) min_one: bool,
+    /// The reader has been here with this request already, and waited.
+    pub(crate) is_second_look: bool,
     /// The leader epoch that the reader believes in.
     pub(crate) current_epoch: LeaderEpoch,
     /// The epoch of the follower's last record; `NONE` if it does not say.
@@ -119,6 +137,18 @@ pub(crate) struct ReadResult {
     pub(crate) diverging: Option<(LeaderEpoch, Offset)>,
     /// The read brought a follower back in sync: an ISR to be proposed.
     pub(crate) proposal: Option<Isr>,
+    /// Bytes of the first batch in the slice.
+    pub(crate) first_batch: u64,
+    /// Bytes that the reader wants at most.
+    pub(crate) max_bytes: u64,
+    /// Bytes that are there for the reader, but no more than it wants.
+    pub(crate) available: u64,
+    /// The reader stands at the end of what it may see.
+    pub(crate) is_at_end: bool,
+    /// The reader is not to wait for more: it is beyond what it may see, or there is more in a next segment.
+    pub(crate) ends_wait: bool,
+    /// For whoever waits for more.
+    pub(crate) seen: Seen,
 }
 
 impl Partition {
@@ -131,6 +161,7 @@ impl Partition {
             replica: Replica::new(),
             cleaning: Cleaning::default(),
             waiters: Waiters::default(),
+            bell: Arc::default(),
             reached: false,
             health,
         }
@@ -157,7 +188,7 @@ impl Partition {
     pub(crate) fn follow(&mut self, leader: BrokerId, epoch: LeaderEpoch) -> kafka_replication::Transition {
         let transition = self.replica.follow(leader, epoch);
         // Whoever waits here has to ask elsewhere.
-        self.waiters.wake();
+        self.wake_all();
         transition
     }
 
@@ -204,13 +235,16 @@ impl Partition {
 
     /// Reads for a consumer or a follower.
     pub(crate) fn read(&mut self, now: Now, request: ReadRequest) -> Result<ReadResult, ErrorCode> {
+        if !request.topic_id.is_zero() && self.topic_id.is_some_and(|id| id != request.topic_id) {
+            return Err(ErrorCode::InconsistentTopicId);
+        }
         self.check_is_replica(request)?;
         self.check_may_read(request.current_epoch)?;
         if let Some(diverging) = self.divergence(request)? {
-            return Ok(ReadResult { diverging: Some(diverging), ..self.empty_result() });
+            return Ok(ReadResult { diverging: Some(diverging), ..self.result(request, &kafka_log::Read::default()) });
         }
         let bound = self.bound_of(request.reader);
-        let read = match self.log.read(request.offset, request.max_bytes, bound, request.min_one) {
+        let read = match self.log.read(request.offset, request.max_bytes, bound, true) {
             Ok(read) => read,
             Err(kafka_log::ReadError::Storage(error)) => return Err(self.fail(&error)),
             Err(error) => return Err(error.code()),
@@ -222,23 +256,46 @@ impl Partition {
             _ => None,
         };
         let proposal = match request.reader {
-            Reader::Follower(from, life) => self.on_follower(now, from, request.offset, life)?,
-            Reader::Consumer(_) => None,
+            Reader::Follower(from, life) if !request.is_second_look => {
+                self.on_follower(now, from, request.offset, life)?
+            }
+            _ => None,
         };
-        Ok(ReadResult { slice: read.slice, aborted, proposal, ..self.empty_result() })
+        Ok(ReadResult { aborted, proposal, ..self.result(request, &read) })
     }
 
-    /// Parks somebody who looks again when the partition moves.
+    /// Parks a produce that looks again when the partition moves.
     pub(crate) fn park(&mut self, waiter: &Waiter) {
         self.waiters.park(waiter);
     }
 
+    /// The log start has moved.
+    pub(crate) fn on_log_start(&mut self) {
+        self.bell.on_change();
+    }
+
+    fn wake_all(&mut self) {
+        self.waiters.wake();
+        self.bell.ring();
+    }
+
+    fn wake_for_data(&mut self) {
+        self.waiters.wake();
+        let log = &self.log;
+        self.bell.on_data(|| Ends {
+            log_end: log.log_end(),
+            high_watermark: log.high_watermark(),
+            last_stable: log.last_stable_offset(),
+            position: log.end_position(),
+        });
+    }
+
     /// Up to where somebody may read.
     fn bound_of(&self, reader: Reader) -> Offset {
-        match reader {
-            Reader::Follower(..) => self.log.log_end(),
-            Reader::Consumer(IsolationLevel::ReadUncommitted) => self.log.high_watermark(),
-            Reader::Consumer(IsolationLevel::ReadCommitted) => self.log.last_stable_offset(),
+        match reader.bound() {
+            Bound::LogEnd => self.log.log_end(),
+            Bound::HighWatermark => self.log.high_watermark(),
+            Bound::LastStable => self.log.last_stable_offset(),
         }
     }
 
@@ -295,14 +352,14 @@ impl Partition {
     /// Nothing is served any more: the role ends, whoever waits looks elsewhere.
     pub(crate) fn stop(mut self) -> Log {
         self.replica.stop();
-        self.waiters.wake();
+        self.wake_all();
         self.log
     }
 
     /// The disk failed: from here on everything in its directory is refused, nothing is acknowledged.
     pub(crate) fn fail(&mut self, error: &(dyn std::error::Error + 'static)) -> ErrorCode {
         self.health.fail(&format!("Error while using the log of {}", self.topic_partition), error);
-        self.waiters.wake();
+        self.wake_all();
         ErrorCode::KafkaStorageError
     }
 
@@ -389,7 +446,7 @@ impl Partition {
         }
         self.perform(effects);
         // Followers wait for the log end, not for the high watermark.
-        self.waiters.wake();
+        self.wake_for_data();
     }
 
     fn perform(&mut self, effects: Vec<Effect>) -> Option<Isr> {
@@ -398,7 +455,7 @@ impl Partition {
             match effect {
                 Effect::Commit(offset) => {
                     self.log.set_high_watermark(offset);
-                    self.waiters.wake();
+                    self.wake_for_data();
                 }
                 Effect::ProposeIsr(isr) => proposal = Some(isr),
             }
@@ -406,15 +463,33 @@ impl Partition {
         proposal
     }
 
-    fn empty_result(&self) -> ReadResult {
+    fn result(&self, request: ReadRequest, read: &kafka_log::Read) -> ReadResult {
+        let end = self.bound_of(request.reader);
+        let is_at_end = request.offset == end;
+        // Who stands at the log end reads what is appended there next; at another end that place is not known.
+        let at_log_end = (request.offset == self.log.log_end()).then(|| self.log.end_position());
+        let available = read.available.min(request.max_bytes);
+        let seen = self.bell.seen(Place {
+            bound: request.reader.bound(),
+            offset: request.offset,
+            position: read.position.or(at_log_end),
+            available,
+            max_bytes: request.max_bytes,
+        });
         ReadResult {
-            slice: None,
+            slice: read.slice.clone(),
             high_watermark: self.log.high_watermark(),
             last_stable_offset: self.log.last_stable_offset(),
             log_start: self.log.log_start(),
             aborted: None,
             diverging: None,
             proposal: None,
+            first_batch: read.first_batch,
+            max_bytes: request.max_bytes,
+            available,
+            is_at_end,
+            ends_wait: request.offset > end || read.goes_on,
+            seen,
         }
     }
 }

@@ -43,6 +43,15 @@ pub struct AbortedTransaction {
     pub first_offset: Offset,
 }
 
+/// A place in the bytes of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPosition {
+    /// Base of the segment.
+    pub segment: Offset,
+    /// Bytes of the segment before it.
+    pub bytes: u64,
+}
+
 /// The answer to a read.
 #[derive(Debug, Clone, Default)]
 pub struct Read {
@@ -50,6 +59,14 @@ pub struct Read {
     pub slice: Option<Slice>,
     /// The first batch is larger than what was asked for and is cut (only without `min_one`).
     pub first_batch_incomplete: bool,
+    /// Bytes of the first batch; 0 if there is none.
+    pub first_batch: u64,
+    /// Where the batch that holds the offset begins; `None`: nothing below the bound.
+    pub position: Option<LogPosition>,
+    /// Bytes from there to the bound, or to the end of the segment if that comes before.
+    pub available: u64,
+    /// The bound lies in a later segment.
+    pub goes_on: bool,
     /// Base of the segment that the slice lies in.
     segment: Offset,
 }
@@ -126,13 +143,16 @@ impl Log {
             let segment = &self.segments[index];
             if let Some(first) = segment.find(offset)? {
                 let limit = if min_one { max_bytes.max(first.size) } else { max_bytes };
-                let end = self.end_below(index, bound)?;
-                let len = end.saturating_sub(first.position).min(limit);
+                let available = self.end_below(index, bound)?.saturating_sub(first.position);
                 let file = segment.file()?;
-                let slice = Slice { file: file.clone(), position: first.position, len };
+                let slice = Slice { file: file.clone(), position: first.position, len: available.min(limit) };
                 return Ok(Read {
                     slice: Some(slice).filter(|slice| slice.len > 0),
                     first_batch_incomplete: limit < first.size,
+                    first_batch: first.size,
+                    position: Some(LogPosition { segment: segment.base(), bytes: first.position }),
+                    available,
+                    goes_on: index < self.segment_of(bound),
                     segment: segment.base(),
                 });
             }
