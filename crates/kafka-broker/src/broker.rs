@@ -10,6 +10,7 @@ use net::Shutdown;
 use tokio::sync::{Notify, oneshot};
 
 use crate::background::Background;
+use crate::checkpoints::CheckpointOrders;
 use crate::clock::Clock;
 use crate::config::{Config, TopicSettingsCache};
 use crate::controller::ControllerHandle;
@@ -49,6 +50,7 @@ pub(crate) struct Broker {
     pub(crate) moves: DirMoves,
     /// Shared by all shards: a client may go on with its session on another connection.
     pub(crate) fetch_sessions: Mutex<SessionCache<SharedSession>>,
+    pub(crate) checkpoint_orders: CheckpointOrders,
     pub(crate) shutdown: Shutdown,
     /// Told when there is no directory left to keep anything in.
     pub(crate) halt: Notify,

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kafka_log::{Checkpoint, LogDir, LogError};
 use kafka_types::{Offset, TopicPartition};
+use tokio::sync::{Notify, watch};
 
 use crate::broker::Broker;
 use crate::replicas::partition::Partition;
@@ -111,14 +113,39 @@ impl Checkpoints {
         self.dirs.iter().any(|dir| dir.stale.contains(&true))
     }
 
-    /// Writes what has changed. A directory that cannot be written to has failed.
-    pub(crate) fn write(&mut self, shared: &Shared) {
+    /// Writes what has changed. A directory that cannot be written to has failed; `false` if one did just now.
+    pub(crate) fn write(&mut self, shared: &Shared) -> bool {
+        let mut all_written = true;
         for (files, one) in self.dirs.iter_mut().zip(shared.dirs.all()) {
             let Some(dir) = one.online() else { continue };
             if let Err(error) = files.write(dir) {
                 one.health().fail("Disk error while writing a checkpoint", &error);
+                all_written = false;
             }
         }
+        all_written
+    }
+}
+
+/// Whoever cannot wait for the next time that checkpoints are written.
+pub(crate) struct CheckpointOrders {
+    given: AtomicU64,
+    come: Notify,
+    done: watch::Sender<u64>,
+}
+
+impl CheckpointOrders {
+    /// Nobody yet.
+    pub(crate) fn new() -> CheckpointOrders {
+        CheckpointOrders { given: AtomicU64::new(0), come: Notify::new(), done: watch::Sender::new(0) }
+    }
+
+    /// Has the checkpoints written with everything that holds now; `false` if that could not be done in time.
+    pub(crate) async fn written(&self, at_most: Duration) -> bool {
+        let mut done = self.done.subscribe();
+        let order = self.given.fetch_add(1, Ordering::AcqRel) + 1;
+        self.come.notify_one();
+        tokio::time::timeout(at_most, done.wait_for(|done| *done >= order)).await.is_ok_and(|done| done.is_ok())
     }
 }
 
@@ -126,19 +153,25 @@ impl Checkpoints {
 pub(crate) async fn run(broker: Arc<Broker>, shared: Arc<Shared>) {
     let mut checkpoints = Checkpoints::new(shared.dirs.all().len());
     loop {
-        tokio::time::sleep(EVERY).await;
+        // Whether it is time or somebody cannot wait, is all the same.
+        let _ = tokio::time::timeout(EVERY, broker.checkpoint_orders.come.notified()).await;
+        let orders = broker.checkpoint_orders.given.load(Ordering::Acquire);
         let Ok(news) = broker.shards.on_all(moved).await else { return };
         if !checkpoints.take(news.into_iter().flatten()) {
+            broker.checkpoint_orders.done.send_replace(orders);
             continue;
         }
         let for_job = Arc::clone(&shared);
         let written = broker.background.run(move || {
-            checkpoints.write(&for_job);
-            checkpoints
+            let all_written = checkpoints.write(&for_job);
+            (checkpoints, all_written)
         });
         // The pool ends with the process only.
-        let Ok(written) = written.await else { return };
+        let Ok((written, all_written)) = written.await else { return };
         checkpoints = written;
+        if all_written {
+            broker.checkpoint_orders.done.send_replace(orders);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use zk_client::{Client, EventReceiver, Options};
 
 use crate::background::Background;
 use crate::broker::{Broker, ListenerInfo};
+use crate::checkpoints::CheckpointOrders;
 use crate::clock::{Clock, random_bytes};
 use crate::config::{Config, TopicSettingsCache};
 use crate::dir_moves::DirMoves;
@@ -97,6 +98,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         moves: DirMoves::new(alter_threads(&shared)),
         shared: Arc::clone(&shared),
         fetch_sessions,
+        checkpoint_orders: CheckpointOrders::new(),
         shutdown: Shutdown::new(),
         halt: Notify::new(),
         epoch: AtomicI64::new(-1),

@@ -42,6 +42,8 @@ pub struct Leadership {
 struct Follower {
     /// It holds everything below; `NONE` before its first fetch.
     fetched_to: Offset,
+    /// Where its log starts; `NONE` before its first fetch.
+    log_start: Offset,
     /// The last time at which it held everything that the leader had; `None`: never in this epoch.
     caught_up_at: Option<Tick>,
     /// When it last fetched, and the leader's log end then.
@@ -55,7 +57,8 @@ struct Follower {
 impl Follower {
     fn new(caught_up_at: Option<Tick>) -> Follower {
         let (fetched_to, broker_epoch) = (Offset::NONE, BrokerEpoch::NONE);
-        Follower { fetched_to, caught_up_at, last_fetch: None, broker_epoch, eligible: true }
+        let log_start = Offset::NONE;
+        Follower { fetched_to, log_start, caught_up_at, last_fetch: None, broker_epoch, eligible: true }
     }
 
     fn is_caught_up(&self, now: Tick, log_end: Offset, settings: Settings) -> bool {
@@ -198,6 +201,20 @@ impl Leader {
         follower.broker_epoch = life;
         self.expand(from, effects);
         self.advance_high_watermark(now, effects);
+    }
+
+    /// Where a follower's log starts, as it says itself. Not a replica: ignored.
+    pub fn on_follower_log_start(&mut self, from: BrokerId, log_start: Offset) {
+        if let Some(follower) = self.followers.get_mut(&from) {
+            follower.log_start = log_start;
+        }
+    }
+
+    /// Below this offset no living replica holds records any more, the leader's log starting at `log_start`; `NONE` while
+    /// a follower has not said where its log starts.
+    pub fn low_watermark(&self, log_start: Offset) -> Offset {
+        let living = self.followers.values().filter(|follower| follower.eligible);
+        living.map(|follower| follower.log_start).fold(log_start, Offset::min)
     }
 
     /// Time passes: members that lag are proposed out.

@@ -22,6 +22,8 @@ pub(crate) struct Wanted {
     pub(crate) current_epoch: i32,
     /// -1: it does not say.
     pub(crate) last_fetched_epoch: i32,
+    /// Where the log of a follower starts; -1 for consumers.
+    pub(crate) log_start: i64,
 }
 
 /// A partition that a request names.
@@ -234,7 +236,7 @@ mod tests {
 
     fn named(name: &str, partition: i32, offset: i64) -> Asked {
         let topic = FetchTopic { id: Uuid::ZERO, name: Some(name.into()) };
-        let wanted = Wanted { offset, max_bytes: 100, current_epoch: -1, last_fetched_epoch: -1 };
+        let wanted = Wanted { offset, max_bytes: 100, current_epoch: -1, last_fetched_epoch: -1, log_start: -1 };
         Asked { topic, partition, wanted }
     }
 

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_log::{AbortedTransaction, AppendError, AppendOrigin, Appended, Found, Log, OffsetQuery, Slice};
+use kafka_log::{
+    AbortedTransaction, AppendError, AppendOrigin, Appended, Found, Log, LogStartReason, OffsetQuery, Slice,
+};
 use kafka_replication::{
     Effect, Fencing, Isr, IsrAnswer, IsrRefusal, Leadership, Progress, Replica, Settings, check_epoch,
 };
@@ -123,6 +125,8 @@ pub(crate) struct ReadRequest {
     pub(crate) current_epoch: LeaderEpoch,
     /// The epoch of the follower's last record; `NONE` if it does not say.
     pub(crate) last_fetched_epoch: LeaderEpoch,
+    /// Where the follower's log starts.
+    pub(crate) follower_log_start: Offset,
 }
 
 /// What a read found.
@@ -256,9 +260,7 @@ impl Partition {
             _ => None,
         };
         let proposal = match request.reader {
-            Reader::Follower(from, life) if !request.is_second_look => {
-                self.on_follower(now, from, request.offset, life)?
-            }
+            Reader::Follower(from, life) if !request.is_second_look => self.on_follower(now, from, life, request)?,
             _ => None,
         };
         Ok(ReadResult { aborted, proposal, ..self.result(request, &read) })
@@ -267,6 +269,42 @@ impl Partition {
     /// Parks a produce that looks again when the partition moves.
     pub(crate) fn park(&mut self, waiter: &Waiter) {
         self.waiters.park(waiter);
+    }
+
+    /// Deletes the records below `offset`, or all that are committed if it is -1; returns what that offset is. The log
+    /// starts there from now on, and retention removes the segments that are not needed any more.
+    pub(crate) fn delete_records(&mut self, now: Now, offset: Offset) -> Result<Offset, ErrorCode> {
+        self.check_may_read(LeaderEpoch::NONE)?;
+        if !self.log.config().cleanup.delete {
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let offset = if offset == Offset::NONE { self.log.high_watermark() } else { offset };
+        if offset < Offset(0) {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        match self.log.advance_log_start(now, offset, LogStartReason::ClientRecordDeletion) {
+            Ok(true) => self.on_log_start(),
+            Ok(false) => {}
+            Err(kafka_log::ReadError::Storage(error)) => return Err(self.fail(&error)),
+            Err(error) => return Err(error.code()),
+        }
+        Ok(offset)
+    }
+
+    /// Below this offset no living replica holds records any more.
+    pub(crate) fn low_watermark(&self) -> Result<Offset, ErrorCode> {
+        let leader = self.replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
+        Ok(leader.low_watermark(self.log.log_start()))
+    }
+
+    /// Answers OffsetForLeaderEpoch: the largest epoch that is not above `epoch`, and its end; `None` if not known.
+    pub(crate) fn end_of_epoch(
+        &self,
+        current_epoch: LeaderEpoch,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
+        self.check_may_read(current_epoch)?;
+        Ok(self.log.end_of_epoch(epoch))
     }
 
     /// The log start has moved.
@@ -371,6 +409,8 @@ impl Partition {
     /// Puts another log with the same records in the place of this one, which is handed out.
     pub(super) fn replace_log(&mut self, log: Log, health: Arc<Health>) -> Log {
         self.health = health;
+        // Where a reader stood in the files of the old one says nothing of the new one's.
+        self.bell.ring();
         std::mem::replace(&mut self.log, log)
     }
 
@@ -419,12 +459,19 @@ impl Partition {
         &mut self,
         now: Now,
         from: BrokerId,
-        offset: Offset,
         life: BrokerEpoch,
+        request: ReadRequest,
     ) -> Result<Option<Isr>, ErrorCode> {
+        let log_start = self.log.log_start();
         let leader = self.replica.leader_mut().ok_or(ErrorCode::NotLeaderOrFollower)?;
         let mut effects = Vec::new();
-        leader.on_fetch(now.tick, from, offset, life, &mut effects);
+        let low_before = leader.low_watermark(log_start);
+        leader.on_follower_log_start(from, request.follower_log_start);
+        leader.on_fetch(now.tick, from, request.offset, life, &mut effects);
+        if leader.low_watermark(log_start) != low_before {
+            // A deletion of records may wait for it.
+            self.waiters.wake();
+        }
         Ok(self.perform(effects))
     }
 

@@ -188,3 +188,16 @@ fn the_leader_is_no_follower_of_its_own() {
     assert!(leader.has_follower(BrokerId(1)));
     assert!(!leader.has_follower(BrokerId(0)) && !leader.has_follower(BrokerId(5)));
 }
+
+#[test]
+fn the_low_watermark_is_the_lowest_log_start_of_those_who_live() {
+    let mut leader = leader(&[0, 1, 2], 1);
+    assert_eq!(leader.low_watermark(Offset(5)), Offset::NONE, "nobody has fetched yet");
+    leader.on_follower_log_start(BrokerId(1), Offset(3));
+    leader.on_follower_log_start(BrokerId(9), Offset(0));
+    assert_eq!(leader.low_watermark(Offset(5)), Offset::NONE);
+    leader.on_follower_log_start(BrokerId(2), Offset(7));
+    assert_eq!(leader.low_watermark(Offset(5)), Offset(3));
+    leader.set_eligible(|id| id != BrokerId(1));
+    assert_eq!(leader.low_watermark(Offset(5)), Offset(5));
+}

@@ -109,6 +109,7 @@ impl Planner {
                     max_bytes: partition.partition_max_bytes,
                     current_epoch: partition.current_leader_epoch,
                     last_fetched_epoch: partition.last_fetched_epoch,
+                    log_start: partition.log_start_offset,
                 },
             }));
         }
@@ -177,6 +178,7 @@ impl Planner {
             max_bytes: asked.wanted.max_bytes.max(0) as u64,
             current_epoch: LeaderEpoch(asked.wanted.current_epoch),
             last_fetched_epoch: LeaderEpoch(asked.wanted.last_fetched_epoch),
+            follower_log_start: Offset(asked.wanted.log_start),
             is_second_look: false,
         };
         Ok(Target { shard: self.broker.shards.owner(&topic_partition), topic_partition, read })
@@ -205,7 +207,7 @@ mod tests {
         let asked = |id: u8, partition: i32, offset: i64| Asked {
             topic: FetchTopic { id: Uuid([id; 16]), name: None },
             partition,
-            wanted: Wanted { offset, max_bytes: 1, current_epoch: -1, last_fetched_epoch: -1 },
+            wanted: Wanted { offset, max_bytes: 1, current_epoch: -1, last_fetched_epoch: -1, log_start: -1 },
         };
         let kept = without_twins(vec![asked(1, 0, 5), asked(1, 1, 6), asked(2, 0, 7), asked(1, 0, 8)]);
         assert_eq!(kept, [asked(1, 0, 8), asked(1, 1, 6), asked(2, 0, 7)]);
