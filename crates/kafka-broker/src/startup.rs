@@ -82,11 +82,11 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let inter_broker = config.broker().inter_broker_listener.clone();
     let core = kafka_controller::Controller::new(id, controller_settings(&config));
     let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, inter_broker);
-    let fetch_sessions = Mutex::new(SessionCache::new(config.fetch_session_slots()));
     let broker = Arc::new(Broker {
         id,
         cluster_id,
         clock,
+        fetch_sessions: Mutex::new(SessionCache::new(config.fetch_session_slots())),
         config,
         shards,
         background,
@@ -97,7 +97,6 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         producer_ids: ProducerIds::default(),
         moves: DirMoves::new(alter_threads(&shared)),
         shared: Arc::clone(&shared),
-        fetch_sessions,
         checkpoint_orders: CheckpointOrders::new(),
         shutdown: Shutdown::new(),
         halt: Notify::new(),

@@ -41,8 +41,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::
     let deadline = broker.clock.tick().after(u64::try_from(request.max_wait_ms).unwrap_or(0));
     fetch.run(broker, &scope, limits, deadline).await;
     let Fetch { mut parts, .. } = fetch;
-    // Apache's order: what could not even be looked up comes last.
-    parts.sort_by_key(|part| (part.target.is_err(), part.place));
+    parts.sort_by_key(|part| (rank(part, reader), part.place));
     let session_id = match close(broker, scope, reader, &mut parts) {
         Ok(session_id) => session_id,
         Err((error, session_id)) => return (refusal(error, session_id), Vec::new()),
@@ -50,6 +49,16 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::
     let (mut response, slices) = reply::Reply::new(context, version, image, reader).build(parts).await;
     response.session_id = session_id;
     (response, slices)
+}
+
+/// Apache's order of an answer: what could not even be looked up comes last. For clients, whose permissions are asked for
+/// by topic, the topics that nobody knows were sorted out before that.
+fn rank(part: &Part, reader: Reader) -> u8 {
+    match (&part.target, reader) {
+        (Ok(_), _) => 0,
+        (Err(ErrorCode::UnknownTopicId), Reader::Consumer(_)) => 1,
+        (Err(_), _) => 2,
+    }
 }
 
 fn refusal(error: ErrorCode, session_id: i32) -> wire::Response {

@@ -47,7 +47,7 @@ impl<'c> Reply<'c> {
         for part in &mut parts {
             let outcome = std::mem::replace(&mut part.outcome, Outcome::Refused(ErrorCode::UnknownServerError));
             let data = match (self.cannot_be_told(part), outcome) {
-                (Some(error), _) => hidden(part, error, self.version),
+                (Some(error), _) => PartitionData { records: None, ..hidden(part, error, self.version) },
                 (None, Outcome::Found(found)) => self.found(part, *found).await,
                 (None, Outcome::Refused(error)) => self.refused(part, error),
             };
