@@ -158,6 +158,7 @@ fn class_of(program: &str) -> (&'static str, &'static str, &'static str) {
         "kafka-console-producer" => tool("kafka.tools.ConsoleProducer"),
         "kafka-console-consumer" => tool("org.apache.kafka.tools.consumer.ConsoleConsumer"),
         "kafka-consumer-groups" => tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+        "kafka-delete-records" => tool("org.apache.kafka.tools.DeleteRecordsCommand"),
         "kafka-dump-log" => tool("kafka.tools.DumpLogSegments"),
         "kafka-get-offsets" => tool("org.apache.kafka.tools.GetOffsetShell"),
         "kafka-producer-perf-test" => tool("org.apache.kafka.tools.ProducerPerformance"),

@@ -4,6 +4,7 @@ use crate::Invocation;
 
 pub mod console_consumer;
 pub mod console_producer;
+pub mod delete_records;
 pub mod log_dirs;
 pub mod topics;
 pub mod zk_cleanup;
@@ -18,6 +19,7 @@ pub mod zookeeper_shell;
 pub const NAMES: &[&str] = &[
     "kafka-console-consumer",
     "kafka-console-producer",
+    "kafka-delete-records",
     "kafka-log-dirs",
     "kafka-topics",
     "zk-cleanup",
@@ -34,6 +36,7 @@ pub fn run(name: &str, invocation: Invocation) -> u8 {
     match name {
         "kafka-console-consumer" => console_consumer::run(invocation),
         "kafka-console-producer" => console_producer::run(invocation),
+        "kafka-delete-records" => delete_records::run(invocation),
         "kafka-log-dirs" => log_dirs::run(invocation),
         "kafka-topics" => topics::run(invocation),
         "zk-cleanup" => zk_cleanup::run(invocation),

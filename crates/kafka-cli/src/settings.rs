@@ -47,11 +47,15 @@ impl FileError {
 /// Reads the file that an option names; without one there are no settings.
 pub fn read(path: Option<&str>) -> Result<Properties, FileError> {
     let Some(path) = path else { return Ok(Properties::new()) };
-    let bytes = OsVfs.read(Path::new(path)).map_err(|error| match error.kind() {
+    Ok(Properties::parse(path, &read_file(path)?)?)
+}
+
+/// Reads any file that an option names.
+pub fn read_file(path: &str) -> Result<Vec<u8>, FileError> {
+    OsVfs.read(Path::new(path)).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => FileError::Missing(path.to_owned()),
         _ => FileError::Unreadable { path: path.to_owned(), reason: error.to_string() },
-    })?;
-    Ok(Properties::parse(path, &bytes)?)
+    })
 }
 
 /// Sets one by an option that was given.

@@ -10,6 +10,7 @@ mod configs;
 mod groups;
 mod log_dirs;
 mod partitions;
+mod records;
 mod topics;
 
 use kafka_types::ErrorCode;
@@ -19,6 +20,7 @@ pub use configs::{ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym, Desc
 pub use groups::{CommittedOffset, GroupDescription, GroupListing, MemberDescription};
 pub use log_dirs::{LogDirDescription, ReplicaInfo};
 pub use partitions::{NewPartitions, Reassignment};
+pub use records::LowWatermarks;
 pub use topics::{CreatedTopic, NewTopic, TopicListing, TopicSelection};
 
 use crate::cluster::Cluster;

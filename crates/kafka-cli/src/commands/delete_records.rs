@@ -1,0 +1,179 @@
+//! `kafka-delete-records.sh`: deletes the records of partitions below given offsets.
+
+use kafka_client::config::AdminConfig;
+use kafka_client::{Admin, Error};
+use kafka_types::{Offset, TopicPartition};
+use serde_json::Value;
+
+use crate::exit::Failure;
+use crate::options::{Opt, Options, Table};
+use crate::output::Console;
+use crate::start::{self, Introduction};
+use crate::{Invocation, settings};
+
+const TABLE: Table = Table(&[
+    Opt::value(
+        "bootstrap-server",
+        "String",
+        "server(s) to use for bootstrapping",
+        "REQUIRED: brokers to begin with, as host:port,..",
+    ),
+    Opt::value(
+        "offset-json-file",
+        "String",
+        "Offset json file path",
+        "REQUIRED: a file that says what to delete, such as\n{\"partitions\":\n  [{\"topic\": \"foo\",\n    \
+         \"partition\": 1,\n    \"offset\": 3}],\n \"version\":1\n}\nRecords below the offset go; -1 is the end of \
+         what is committed.",
+    ),
+    Opt::value(
+        "command-config",
+        "String",
+        "command config property file path",
+        "A file with settings of the admin client.",
+    ),
+    Opt::flag("help", "Prints this."),
+    Opt::flag("version", "Prints the version of Kafka."),
+]);
+
+const INTRODUCTION: Introduction = Introduction {
+    table: TABLE,
+    purpose: "This tool helps to delete records of the given partitions down to the specified offset.",
+    without_arguments: Some("This tool helps to delete records of the given partitions down to the specified offset."),
+    usage_after_mistake: true,
+};
+
+/// What Java throws when the file cannot be used.
+const OPERATION: &str = "org.apache.kafka.server.common.AdminOperationException";
+const COMMAND: &str = "org.apache.kafka.server.common.AdminCommandFailedException";
+
+/// Runs the tool.
+pub fn run(invocation: Invocation) -> u8 {
+    let (options, mut console) = match INTRODUCTION.begin(invocation) {
+        Ok(begun) => begun,
+        Err(code) => return code,
+    };
+    for required in ["bootstrap-server", "offset-json-file"] {
+        if !options.has(required) {
+            return Failure::usage(format!("Missing required argument \"[{required}]\"")).report(TABLE, &mut console);
+        }
+    }
+    start::block_on(async move {
+        match execute(&options, &mut console).await {
+            Ok(()) => 0,
+            Err(failure) => failure.report(TABLE, &mut console),
+        }
+    })
+}
+
+async fn execute(options: &Options, console: &mut Console) -> Result<(), Failure> {
+    let plain = |error: crate::options::OptionError| Failure::new(error.to_string());
+    let admin = connect(options).await?;
+    let path = options.one("offset-json-file").map_err(plain)?.unwrap_or_default();
+    let text = settings::read_file(path)
+        .map_err(|error| Failure::new(error.to_string()).hint(error.exception()).hint(error.hint()))?;
+    let wishes = parse(&text)?;
+    console.line("Executing records delete operation");
+    let low_watermarks = admin.delete_records(&wishes).await;
+    console.line("Records delete operation completed:");
+    for (partition, outcome) in low_watermarks {
+        console.line(&match outcome {
+            Ok(low_watermark) => format!("partition: {partition}\tlow_watermark: {low_watermark}"),
+            Err(error) => format!("partition: {partition}\terror: {}: {error}", error.exception()),
+        });
+    }
+    admin.close();
+    Ok(())
+}
+
+async fn connect(options: &Options) -> Result<Admin, Failure> {
+    let plain = |error: crate::options::OptionError| Failure::new(error.to_string());
+    let path = options.one("command-config").map_err(plain)?;
+    let mut config = settings::read(path).map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
+    let servers = options.one("bootstrap-server").map_err(plain)?.unwrap_or_default();
+    settings::set(&mut config, "bootstrap.servers", servers);
+    let config = AdminConfig::parse(settings::pairs(&config))
+        .map_err(|error| Failure::new(error.to_string()).hint(format!("{}: {error}", error.exception())))?;
+    let not_created = |error: Error| {
+        Failure::new("Failed to create new KafkaAdminClient").hint(format!("{}: {error}", error.exception()))
+    };
+    Admin::new(config).await.map_err(not_created)
+}
+
+/// What the file says, each partition once.
+fn parse(text: &[u8]) -> Result<Vec<(TopicPartition, Offset)>, Failure> {
+    let json: Value =
+        serde_json::from_slice(text).map_err(|_| thrown(OPERATION, "The input string is not a valid JSON"))?;
+    let version = match json.get("version") {
+        None => 1,
+        Some(version) => version.as_i64().ok_or_else(|| unfit(version, "an integer"))?,
+    };
+    if version != 1 {
+        return Err(thrown(OPERATION, &format!("Not supported version field value {version}")));
+    }
+    let partitions = json.get("partitions").ok_or_else(|| thrown(OPERATION, "Missing partitions field"))?;
+    let mut wishes: Vec<(TopicPartition, Offset)> = Vec::new();
+    let mut twins: Vec<String> = Vec::new();
+    for entry in partitions.as_array().ok_or_else(|| unfit(partitions, "an array"))? {
+        let topic = field(entry, "topic")?;
+        let (partition, offset) = (field(entry, "partition")?, field(entry, "offset")?);
+        let name = topic.as_str().ok_or_else(|| unfit(topic, "a string"))?;
+        let number = partition.as_i64().and_then(|number| i32::try_from(number).ok());
+        let number = number.ok_or_else(|| unfit(partition, "an integer"))?;
+        let offset = offset.as_i64().ok_or_else(|| unfit(offset, "a long"))?;
+        let topic_partition = TopicPartition::new(name, number);
+        let written = topic_partition.to_string();
+        if wishes.iter().any(|(known, _)| *known == topic_partition) {
+            if !twins.contains(&written) {
+                twins.push(written);
+            }
+            continue;
+        }
+        wishes.push((topic_partition, Offset(offset)));
+    }
+    if !twins.is_empty() {
+        let message = format!("Offset json file contains duplicate topic partitions: {}", twins.join(","));
+        return Err(thrown(COMMAND, &message));
+    }
+    Ok(wishes)
+}
+
+fn field<'v>(entry: &'v Value, name: &str) -> Result<&'v Value, Failure> {
+    const MAPPING: &str = "com.fasterxml.jackson.databind.JsonMappingException";
+    entry.get(name).ok_or_else(|| thrown(MAPPING, &format!("No such field exists: `{name}`")))
+}
+
+fn unfit(value: &Value, wanted: &str) -> Failure {
+    thrown("com.fasterxml.jackson.databind.JsonMappingException", &format!("Expected {wanted}, received {value}"))
+}
+
+/// As Java's tool ends: the message, then the exception.
+fn thrown(class: &str, message: &str) -> Failure {
+    Failure::new(message).hint(format!("{class}: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        parse(text.as_bytes()).expect_err("it cannot be used").lines[0].clone()
+    }
+
+    #[test]
+    fn a_file_names_partitions_and_offsets() {
+        let text = r#"{"partitions":[{"topic":"t","partition":0,"offset":2},{"topic":"t","partition":1,"offset":-1}]}"#;
+        let wishes = parse(text.as_bytes()).expect("it is as it should be");
+        assert_eq!(wishes, [(TopicPartition::new("t", 0), Offset(2)), (TopicPartition::new("t", 1), Offset(-1))]);
+    }
+
+    #[test]
+    fn mistakes_are_named_in_apaches_words() {
+        assert_eq!(message("nothing"), "The input string is not a valid JSON");
+        assert_eq!(message(r#"{"version":2,"partitions":[]}"#), "Not supported version field value 2");
+        assert_eq!(message("{}"), "Missing partitions field");
+        let twice = r#"{"topic":"t","partition":0,"offset":2}"#;
+        let text = format!(r#"{{"partitions":[{twice},{twice},{twice}]}}"#);
+        assert_eq!(message(&text), "Offset json file contains duplicate topic partitions: t-0");
+    }
+}
