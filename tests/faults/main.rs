@@ -7,6 +7,8 @@ mod dir_moves;
 mod failed_dir;
 mod hostile;
 mod kill_rounds;
+mod message_sizes;
+mod vanishing_records;
 mod zk_crowds;
 mod zk_disk;
 mod zk_frames;

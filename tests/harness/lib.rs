@@ -6,7 +6,9 @@
 mod apache;
 mod broker;
 mod dirs;
+mod fetch_wire;
 mod install;
+mod kafka_wire;
 mod lab;
 mod process;
 mod pty;
@@ -21,7 +23,11 @@ mod zookeeper;
 pub use apache::{Apache, JvmPermit};
 pub use broker::Broker;
 pub use dirs::{TempDir, free_port, programs, repository};
+pub use fetch_wire::{Asked, Fetch, TIME, compare};
 pub use install::ensure_program;
+pub use kafka_wire::{
+    KafkaBody, KafkaReply, KafkaWire, Writer, batch, batch_around, compressed_batch, message, stored_gzip,
+};
 pub use lab::Lab;
 pub use process::{Running, wait_until};
 pub use pty::Terminal;

@@ -2,8 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
 
 mod clients;
+mod codecs;
 mod data_dirs;
 mod differential;
+mod fetch;
 mod frames;
 mod groups;
 mod kafka_data_dirs;
