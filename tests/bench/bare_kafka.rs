@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 const PRODUCE: (i16, i16) = (0, 3);
 const FETCH: (i16, i16) = (1, 4);
+const LIST_OFFSETS: (i16, i16) = (2, 1);
 const METADATA: (i16, i16) = (3, 1);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
 
@@ -152,13 +153,24 @@ impl BareClient {
         let mut read = 0;
         let mut offset = 0;
         while read < bytes {
-            self.stream.write_all(&fetch_request(topic, offset))?;
+            self.stream.write_all(&fetch_request(topic, offset, 500))?;
             self.receive()?;
             let records = records_of(&self.answer, topic)?;
             read += records.len();
             offset = next_offset(records).ok_or_else(|| io::Error::other("the log ended early"))?;
         }
         Ok(read)
+    }
+
+    /// Asks for what is behind the end of partition 0 of a topic, and does not wait for the answer.
+    pub(crate) fn ask_beyond_the_end(&mut self, topic: &str, patience: Duration) -> io::Result<()> {
+        self.stream.write_all(&list_offsets_request(topic))?;
+        self.receive()?;
+        // Correlation id, count, topic, count, partition, error, timestamp; then the offset.
+        let at = 4 + 4 + 2 + topic.len() + 4 + 4 + 2 + 8;
+        let offset = self.answer.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).ok_or_else(short)?;
+        let wait = i32::try_from(patience.as_millis()).map_err(io::Error::other)?;
+        self.stream.write_all(&fetch_request(topic, i64::from_be_bytes(offset), wait))
     }
 
     /// Reads one answer into the buffer.
@@ -248,9 +260,20 @@ pub(crate) fn produce_answer(topic: &str) -> Vec<u8> {
     [&(body.len() as u32).to_be_bytes()[..], &body].concat()
 }
 
-fn fetch_request(topic: &str, offset: i64) -> Vec<u8> {
+/// Where does partition 0 end?
+fn list_offsets_request(topic: &str) -> Vec<u8> {
+    let mut body = (-1i32).to_be_bytes().to_vec();
+    body.extend(1i32.to_be_bytes());
+    body.extend(text(topic));
+    body.extend(1i32.to_be_bytes());
+    body.extend(0i32.to_be_bytes());
+    body.extend((-1i64).to_be_bytes());
+    frame(LIST_OFFSETS, &body)
+}
+
+fn fetch_request(topic: &str, offset: i64, wait_ms: i32) -> Vec<u8> {
     let mut body = Vec::new();
-    for number in [-1i32, 500, 1, 50 << 20] {
+    for number in [-1i32, wait_ms, 1, 50 << 20] {
         body.extend(number.to_be_bytes());
     }
     body.push(0);

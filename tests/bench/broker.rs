@@ -149,7 +149,16 @@ fn add(tables: &mut Tables, options: &Options, who: Who, what: &str, bytes: usiz
         return;
     }
     tables.records.add(who, &format!("{what}: MB/s"), Goal::AtLeast(1.0), bytes as f64 / 1e6 / work.seconds);
-    tables.records.add(who, &format!("{what}: CPU s per GB"), Goal::AtMost(0.5), work.cpu / (bytes as f64 / 1e9));
+    // The floor is measured with the bare client's batches only.
+    let goal = match (part, what.contains("100 B"), what.ends_with("bare client")) {
+        (Part::Produce, true, true) => Goal::Within(0.25, 2.0),
+        (Part::Produce, true, false) => Goal::AtMost(0.25),
+        (Part::Produce, false, true) => Goal::Within(0.33, 1.5),
+        (Part::Produce, false, false) => Goal::AtMost(0.33),
+        (_, _, true) => Goal::Within(0.5, 1.3),
+        (_, _, false) => Goal::AtMost(0.5),
+    };
+    tables.records.add(who, &format!("{what}: CPU s per GB"), goal, work.cpu / (bytes as f64 / 1e9));
 }
 
 /// How much is sent with values of that size.

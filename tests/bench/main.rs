@@ -8,6 +8,7 @@ mod bare_kafka;
 mod broker;
 mod floor;
 mod floor_zk;
+mod kafka_crowd;
 mod kafka_load;
 mod partitions;
 mod proc;
@@ -29,7 +30,8 @@ Usage: cargo xtask bench [OPTION ...]
   --quick        one round of short measurements: for a look, not for a claim
   --rounds N     so many rounds (3)
   --only PART    only this part; may be given several times: start, produce, consume, zookeeper,
-                 million, connections, storms, growth, paced, partitions
+                 million, connections, storms, growth, paced, partitions,
+                 crowd, long
   --load TEXT    of the loads on ZooKeeper only those whose name has this text, such as '64 clients'
   --ours-only    without Apache's servers
   --apache-only  without ours";
@@ -47,6 +49,8 @@ enum Part {
     Growth,
     Paced,
     Partitions,
+    Crowd,
+    Long,
 }
 
 /// What to measure, and for how long.
@@ -89,6 +93,8 @@ impl Options {
                     Some("growth") => Part::Growth,
                     Some("paced") => Part::Paced,
                     Some("partitions") => Part::Partitions,
+                    Some("crowd") => Part::Crowd,
+                    Some("long") => Part::Long,
                     other => return Err(format!("no part `{}`", other.unwrap_or_default())),
                 }),
                 other => return Err(format!("no option `{other}`")),
@@ -110,6 +116,7 @@ struct Tables {
     large: Table,
     growth: Table,
     partitions: Table,
+    crowd: Table,
 }
 
 #[expect(clippy::print_stdout, reason = "the tables are what it is for")]
@@ -129,6 +136,7 @@ fn main() -> ExitCode {
         large: Table::new("ZooKeeper, large"),
         growth: Table::new("ZooKeeper, growing"),
         partitions: Table::new("partitions"),
+        crowd: Table::new("many clients of a broker"),
     };
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
@@ -137,14 +145,23 @@ fn main() -> ExitCode {
             zk_scale::measure(*kind, &options, &mut tables);
             broker::measure(*kind, &options, &mut tables);
             partitions::measure(*kind, &options, &mut tables);
+            kafka_crowd::measure(*kind, &options, &mut tables);
         }
         zk_scale::paced(&options, &mut tables);
         zookeeper::floor(&options, &mut tables);
         broker::floor(&options, &mut tables);
         partitions::floor(&options, &mut tables);
+        kafka_crowd::floor(&options, &mut tables);
     }
-    for table in [&tables.start, &tables.records, &tables.zookeeper, &tables.large, &tables.growth, &tables.partitions]
-    {
+    for table in [
+        &tables.start,
+        &tables.records,
+        &tables.zookeeper,
+        &tables.large,
+        &tables.growth,
+        &tables.partitions,
+        &tables.crowd,
+    ] {
         let text = table.markdown();
         if !text.is_empty() {
             println!("{text}");

@@ -25,6 +25,8 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// At least Apache's figure times this.
     AtLeast(f64),
+    /// At most Apache's figure times the first, and the floor's times the second.
+    Within(f64, f64),
 }
 
 /// One row: what was measured.
@@ -70,14 +72,14 @@ impl Table {
             let figure = |who| row.figures.get(&who).map(|figures| median(figures));
             let shown = |who| figure(who).map_or_else(String::new, digits);
             let (ours, apache, floor) = (shown(Who::Ours), shown(Who::Apache), shown(Who::Floor));
-            let verdict = verdict(row.goal, figure(Who::Ours), figure(Who::Apache));
+            let verdict = verdict(row.goal, figure(Who::Ours), figure(Who::Apache), figure(Who::Floor));
             let _ = writeln!(text, "| {} | {ours} | {apache} | {floor} | {verdict} |", row.label);
         }
         text
     }
 }
 
-fn verdict(goal: Goal, ours: Option<f64>, apache: Option<f64>) -> String {
+fn verdict(goal: Goal, ours: Option<f64>, apache: Option<f64>, floor: Option<f64>) -> String {
     let (text, met) = match goal {
         Goal::None => return String::new(),
         Goal::Below(limit) => (format!("below {limit}"), ours.map(|ours| ours < limit)),
@@ -86,6 +88,10 @@ fn verdict(goal: Goal, ours: Option<f64>, apache: Option<f64>) -> String {
         }
         Goal::AtLeast(part) => {
             (format!("≥ {part} × Apache"), ours.zip(apache).map(|(ours, apache)| ours >= part * apache))
+        }
+        Goal::Within(part, times) => {
+            let met = |(ours, (apache, floor))| ours <= part * apache && ours <= times * floor;
+            (format!("≤ {part} × Apache, ≤ {times} × floor"), ours.zip(apache.zip(floor)).map(met))
         }
     };
     match met {
