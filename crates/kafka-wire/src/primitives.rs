@@ -282,6 +282,9 @@ pub struct Encoder {
     /// What stands between inline bytes, by the inline offset before which it goes.
     inserts: Vec<(usize, Piece)>,
     inserted: usize,
+    /// Tests let every struct have a tagged field that nobody knows.
+    #[cfg(test)]
+    pub(crate) unknown_tags: Option<crate::tests::Generator>,
 }
 
 impl Encoder {

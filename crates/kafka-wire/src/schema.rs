@@ -167,8 +167,11 @@ pub(crate) fn read_struct(value: &mut dyn Struct, decoder: &mut Decoder, form: F
 pub struct FieldWriter<'a, 'e> {
     target: Target<'e>,
     form: Form,
-    tagged: Vec<(u32, &'static FieldSpec, &'a dyn Field)>,
+    tagged: Vec<Tagged<'a>>,
 }
+
+/// A tagged field to be written: its tag, what it is, its value.
+pub(crate) type Tagged<'a> = (u32, &'static FieldSpec, &'a dyn Field);
 
 enum Target<'e> {
     Write(&'e mut Encoder),
@@ -208,14 +211,25 @@ impl<'a> FieldWriter<'a, '_> {
 pub(crate) fn write_struct(value: &dyn Struct, encoder: &mut Encoder, form: Form) -> Result<(), EncodeError> {
     let mut writer = FieldWriter { target: Target::Write(encoder), form, tagged: Vec::new() };
     value.write_fields(&mut writer)?;
-    let mut tagged = writer.tagged;
+    let tagged = writer.tagged;
     if !form.flexible {
         return Ok(());
     }
+    #[cfg(test)]
+    if encoder.unknown_tags.is_some() {
+        return crate::tests::write_tags_and_unknown_ones(tagged, encoder, form);
+    }
     encoder.unsigned_varint(tagged.len() as u32);
+    write_tags(tagged, encoder, form)
+}
+
+/// Writes tagged fields in the order of their tags; their number stands before them.
+pub(crate) fn write_tags(mut tagged: Vec<Tagged<'_>>, encoder: &mut Encoder, form: Form) -> Result<(), EncodeError> {
     tagged.sort_unstable_by_key(|(tag, ..)| *tag);
     for (tag, spec, field) in tagged {
         let mut content = Encoder::new();
+        #[cfg(test)]
+        content.unknown_tags.clone_from(&encoder.unknown_tags);
         field.write(&mut content, spec.form(form), spec.name)?;
         let Ok(size) = u32::try_from(content.len()) else {
             return Err(EncodeError::TooLong { field: spec.name, len: content.len() });

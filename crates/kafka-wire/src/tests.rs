@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 
-use crate::error::DecodeError;
+use crate::error::{DecodeError, EncodeError};
 use crate::primitives::{Decoder, Encoder, Form};
-use crate::schema::{FieldReader, Message, Struct};
+use crate::schema::{FieldReader, Message, Struct, Tagged, write_tags};
 
 mod differential;
 mod every;
@@ -73,6 +73,23 @@ pub(crate) fn generate_tagged(value: &mut dyn Struct, decoder: &mut Decoder, for
             value.read_fields(&mut FieldReader::new(decoder, form, Some(tag)))?;
         }
     }
+    Ok(())
+}
+
+/// The same with a field behind them that is of a version to come, as newer peers send them.
+pub(crate) fn write_tags_and_unknown_ones(
+    tagged: Vec<Tagged<'_>>,
+    encoder: &mut Encoder,
+    form: Form,
+) -> Result<(), EncodeError> {
+    encoder.unsigned_varint(tagged.len() as u32 + 1);
+    write_tags(tagged, encoder, form)?;
+    let generator = encoder.unknown_tags.as_mut().expect("asked for");
+    let len = generator.below(200) as usize;
+    let bytes = generator.bytes(len);
+    encoder.unsigned_varint(100 + len as u32);
+    encoder.unsigned_varint(len as u32);
+    encoder.slice(&bytes);
     Ok(())
 }
 
