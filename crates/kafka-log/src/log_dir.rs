@@ -182,6 +182,7 @@ impl LogDir {
         let recovery_points = self.checkpoint_or_empty(Checkpoint::RecoveryPoint)?;
         let log_starts = self.checkpoint_or_empty(Checkpoint::LogStart)?;
         let high_watermarks = self.checkpoint_or_empty(Checkpoint::HighWatermark)?;
+        let compacted = self.checkpoint_or_empty(Checkpoint::Cleaner)?;
         let of = |map: &HashMap<TopicPartition, Offset>, tp: &TopicPartition| map.get(tp).copied().unwrap_or_default();
         let mut contents = Contents::default();
         for entry in self.vfs.read_dir(&self.path).context("listing", &self.path)? {
@@ -201,6 +202,7 @@ impl LogDir {
                     recovery_point: of(&recovery_points, &partition),
                     log_start: of(&log_starts, &partition),
                     high_watermark: of(&high_watermarks, &partition),
+                    compacted_to: of(&compacted, &partition),
                     partition,
                 }),
                 Some(DirName::Deleted(_)) => {
@@ -262,6 +264,10 @@ impl LogDir {
             return Err(LogError { action: "creating", path: dir, source });
         }
         self.vfs.create_dir_all(&dir).context("creating", &dir)?;
+        if topic_id.is_none() {
+            // With an id the directory's name becomes durable with the file that tells it.
+            self.vfs.sync_dir(&self.path).context("syncing", &self.path)?;
+        }
         let place = Place { vfs: &self.vfs, dir: &dir, index_bytes: config.segment_index_bytes, suffix: "" };
         let segment = Segment::create(place, Offset(0), &config, now.wall)?;
         let mut metadata = MetadataFile::absent();

@@ -43,6 +43,8 @@ pub struct UnrecoveredLog {
     pub(crate) recovery_point: Offset,
     pub(crate) log_start: Offset,
     pub(crate) high_watermark: Offset,
+    /// Records below were compacted, whatever the policy is now: between segments there may be holes.
+    pub(crate) compacted_to: Offset,
 }
 
 impl UnrecoveredLog {
@@ -247,8 +249,20 @@ impl Recovery<'_> {
         let point = self.of.recovery_point;
         let first = self.segments.partition_point(|segment| segment.base() <= point).saturating_sub(1);
         let total = self.segments.len() - first;
+        let mut reached = Offset(0);
         for (done, index) in (first..self.segments.len()).enumerate() {
             let base = self.segments[index].base();
+            if base < reached && !self.begins_at_or_after(index, reached)? {
+                tracing::warn!(
+                    target: "kafka.log.LogLoader",
+                    "{} Segment {base} begins before offset {reached}, which the segments before it reach",
+                    self.of.prefix()
+                );
+                for path in self.segments.remove(index).files().iter().rev() {
+                    remove(&*self.of.vfs, path)?;
+                }
+                return self.check_unflushed();
+            }
             tracing::info!(
                 target: "kafka.log.LogLoader",
                 "{} Recovering unflushed segment {base}. {done}/{total} recovered for {}.",
@@ -266,9 +280,11 @@ impl Recovery<'_> {
             }
             self.distrust_from(from);
             let end = self.check_segment(&mut segment, from)?;
+            reached = end.next;
             // A power loss may take the end of a segment and leave the next one: what follows a hole is not a log.
-            // Where compaction is on, holes are no sign of that.
-            let hole = !self.config.cleanup.compact && later.first().is_some_and(|next| next.base() > end.next);
+            // Where compaction is or was at work, holes are no sign of that.
+            let missing = |next: &Segment| next.base() > end.next && next.base() > self.of.compacted_to;
+            let hole = !self.config.cleanup.compact && later.first().is_some_and(missing);
             let damaged = end.damaged || hole;
             if damaged {
                 tracing::warn!(
@@ -293,6 +309,15 @@ impl Recovery<'_> {
             self.segments.extend(later);
         }
         Ok(())
+    }
+
+    /// Is there a first batch in this segment, and none of it below `offset`?
+    fn begins_at_or_after(&self, index: usize, offset: Offset) -> Result<bool, LoadError> {
+        match self.segments[index].head_at(0) {
+            Ok(head) => Ok(head.is_some_and(|head| head.first_offset >= offset)),
+            Err(ReadError::Storage(error)) => Err(LoadError::Storage(error)),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Keeps the index entries below `from` if they are sound; returns from where the batches have to be checked.

@@ -369,7 +369,18 @@ impl Segment {
             }
             head = walker.next().map_err(|error| error.at(&self.path))?;
         }
+        self.walked_to(walker.position())?;
         Ok(None)
+    }
+
+    /// A walk that finds no further batch has to be at the end: a length that reaches beyond it is damage, and what
+    /// follows would be passed over.
+    pub(crate) fn walked_to(&self, position: u64) -> Result<(), ReadError> {
+        if position >= self.len {
+            return Ok(());
+        }
+        let what = "no whole batch begins here".to_owned();
+        Err(ReadError::Damaged { path: self.path.clone(), position, what })
     }
 
     /// Reads batch by batch from where an index entry points, with the first batch: from the front of the segment if

@@ -14,7 +14,7 @@ use vfs::{Crash, FaultVfs, MemoryVfs, Vfs};
 
 use super::*;
 use crate::log_dir::{CleanShutdown, LogDir};
-use crate::testing::{DATA, at, golden_dir, golden_now, open_all, unrecovered};
+use crate::testing::{DATA, at, full, golden_dir, golden_now, open_all, unrecovered};
 use crate::{CleanupPolicy, LogConfig};
 
 const DAY: i64 = 24 * 3_600_000;
@@ -473,8 +473,70 @@ fn a_crash_at_any_call_loses_nothing() {
     assert!(synced_stops > 300, "{synced_stops} prove little");
 }
 
+#[test]
+fn a_log_that_was_compacted_once_keeps_what_is_behind_its_holes() {
+    let mut world = World::memory();
+    for round in 0..40u8 {
+        world.put(&plain(&[(&[round % 20], Some(&[round; 60])), (b"common", Some(&[round; 40]))]));
+    }
+    world.compact(at(2), 1 << 20);
+    let before = all(&world.log);
+    let segments = world.log.segments();
+    let vfs = world.dir.vfs().clone();
+    let clean_to = world.clean_to.expect("compacted");
+    world.dir.write_checkpoint(crate::checkpoint::Checkpoint::Cleaner, [(&tp(), clean_to)]).expect("writes");
+    drop((world.log, world.dir));
+    let dir = LogDir::open(vfs, Path::new(DATA)).expect("opens");
+    // Nothing is known to be synced, and the topic is not compacted any more.
+    let config = LogConfig { cleanup: CleanupPolicy { delete: true, compact: false }, retention_ms: -1, ..config() };
+    let log = unrecovered(&dir, &tp(), CleanShutdown::No).recover(config, at(3)).expect("recovers");
+    assert!(segments > 2 && log.segments() == segments, "{segments} segments became {}", log.segments());
+    assert_eq!(all(&log), before);
+}
+
+#[test]
+fn a_crash_while_a_swap_is_finished_loses_nothing_either() {
+    let expected: BTreeMap<Vec<u8>, Vec<u8>> = (9..12u8).map(|round| (vec![round % 3], vec![round; 60])).collect();
+    let mut stops = 0;
+    for stop in 0.. {
+        let memory = MemoryVfs::with_dirs(["/"]);
+        let faults = FaultVfs::new(Arc::new(memory.clone()));
+        faults.stop_at_change(stop);
+        let mut synced = false;
+        let done = rehearse(Arc::new(faults), &mut synced).is_some();
+        // From the first file of the compaction on; each stop counts there, as names change from one to the next.
+        for crash in [Crash::Process, Crash::Power, Crash::Torn { seed: stop }].into_iter().filter(|_| synced) {
+            let left = memory.fork();
+            left.crash_with(crash);
+            for again in 0.. {
+                let second = left.fork();
+                let faults = FaultVfs::new(Arc::new(second.clone()));
+                faults.stop_at_change(again);
+                let recover = |vfs: Arc<dyn Vfs>| {
+                    let dir = LogDir::open(vfs, Path::new(DATA)).ok()?;
+                    let contents = dir.contents(CleanShutdown::No).ok()?;
+                    contents.logs.into_iter().next()?.recover(config(), at(2)).ok()
+                };
+                let recovered = recover(Arc::new(faults)).is_some();
+                second.crash_with(if crash == Crash::Process { crash } else { Crash::Torn { seed: again } });
+                let what = format!("stopped at {stop}, {crash:?}, recovery at {again}");
+                let log = recover(Arc::new(second)).expect(&what);
+                assert_eq!((log.log_end(), table(&log)), (Offset(24), expected.clone()), "{what}");
+                stops += 1;
+                if recovered {
+                    break;
+                }
+            }
+        }
+        if done {
+            break;
+        }
+    }
+    assert!(stops > 500, "{stops} stops prove little");
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if full() { 2000 } else { 60 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn compaction_never_changes_the_table(

@@ -182,7 +182,11 @@ impl Log {
     /// Rolls if that is due, and opens the files that the batch goes to.
     fn make_room(&mut self, now: Now, head: &Head) -> Result<(), ReadError> {
         if self.active().should_roll(head, &self.config, now.wall)? {
-            self.roll_at(head.first_offset.max(self.log_end), now.wall)?;
+            // At the log end even if the batch leaves offsets out: a segment that begins where the last one ends shows
+            // that nothing is missing between them.
+            let reaches = i32::try_from(head.last_offset - self.log_end).is_ok();
+            let base = if reaches { self.log_end } else { head.first_offset.max(self.log_end) };
+            self.roll_at(base, now.wall)?;
         }
         if !self.indexes_open {
             let bytes = self.config.segment_index_bytes;

@@ -16,7 +16,7 @@ use vfs::{Crash, FaultVfs, MemoryVfs, Vfs};
 use super::{Log, LogStartReason};
 use crate::checkpoint::Checkpoint;
 use crate::log_dir::LogDir;
-use crate::testing::{DATA, at, batch, produced, transactional, unrecovered};
+use crate::testing::{DATA, at, batch, full, produced, transactional, unrecovered};
 use crate::{FileRemoval, LogConfig};
 
 fn tp() -> TopicPartition {
@@ -266,6 +266,53 @@ fn what_was_promised_survives_a_crash_at_any_call() {
         }
     }
     assert!(finished && stops > 100, "a rehearsal with {stops} stops proves little");
+}
+
+/// Opens the log and recovers it, if the disk lets it.
+fn recovers(vfs: Arc<dyn Vfs>) -> bool {
+    let Ok(dir) = LogDir::open(vfs, Path::new(DATA)) else { return false };
+    let Ok(shutdown) = dir.take_clean_marker() else { return false };
+    let Ok(contents) = dir.contents(shutdown) else { return false };
+    let log = contents.logs.into_iter().find(|log| *log.partition() == tp()).expect("the partition is there");
+    log.recover(config(), at(9)).is_ok()
+}
+
+#[test]
+fn a_crash_at_any_call_of_a_recovery_changes_nothing() {
+    let mut stops = 0;
+    for stop in (0..).step_by(if full() { 1 } else { 11 }) {
+        let memory = MemoryVfs::with_dirs(["/"]);
+        let faults = FaultVfs::new(Arc::new(memory.clone()));
+        faults.stop_at_change(stop);
+        let (told, done) = rehearse(Arc::new(faults));
+        for crash in [Crash::Process, Crash::Power, Crash::Torn { seed: stop }, Crash::Scattered { seed: stop }] {
+            let left = memory.fork();
+            left.crash_with(crash);
+            if !left.exists(&Path::new(DATA).join("c-0")) {
+                continue;
+            }
+            for again in 0.. {
+                let second = left.fork();
+                let faults = FaultVfs::new(Arc::new(second.clone()));
+                faults.stop_at_change(again);
+                let recovered = recovers(Arc::new(faults));
+                second.crash_with(match crash {
+                    Crash::Torn { .. } => Crash::Torn { seed: again },
+                    Crash::Scattered { .. } => Crash::Scattered { seed: again },
+                    same => same,
+                });
+                check(&second, &told, crash, &format!("stopped at {stop}, {crash:?}, recovery at {again}"));
+                stops += 1;
+                if recovered {
+                    break;
+                }
+            }
+        }
+        if done {
+            break;
+        }
+    }
+    assert!(stops > 200, "{stops} stops prove little");
 }
 
 #[test]

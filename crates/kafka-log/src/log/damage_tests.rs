@@ -255,3 +255,77 @@ fn retention_does_not_believe_a_time_index() {
         assert!(removal.is_none(), "{damage:?}: young records are deleted");
     }
 }
+
+#[test]
+fn a_segment_that_begins_below_the_end_of_another_is_no_part_of_the_log() {
+    let before = stopped();
+    let logs = files_named(&before, ".log");
+    let right = answers(&open(&before.fork()).1);
+    // Bytes of an earlier segment, or hardly any, under a name within another.
+    for bytes in [before.read(&logs[0]).expect("reads"), vec![0; 15]] {
+        let vfs = before.fork();
+        forget(&vfs);
+        let stray = logs[0].with_file_name(format!("{:020}.log", right.ends.1.0 - 8));
+        let file = vfs.open(&stray, OpenMode::Create).expect("opens");
+        file.write_at(&bytes, 0).expect("writes");
+        let (_dir, log) = open(&vfs);
+        assert_eq!(answers(&log), right);
+        assert!(!vfs.exists(&stray));
+    }
+}
+
+/// Every byte of the last batches: cut before it, zeros from it on, one bit of it turned.
+#[test]
+fn whatever_happens_to_a_tail_whole_batches_before_it_stay() {
+    let before = stopped();
+    forget(&before);
+    let mut paths = files_named(&before, ".log");
+    paths.retain(|path| before.read(path).is_ok_and(|bytes| bytes.len() > 300));
+    let path = paths.pop().expect("a segment with some batches");
+    for later in files_named(&before, ".log").into_iter().filter(|other| *other > path) {
+        before.remove_file(&later).expect("removes");
+    }
+    let whole = before.read(&path).expect("reads");
+    let mut ends = vec![0];
+    let mut lasts =
+        vec![path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()).expect("a base")];
+    for batch in kafka_record::batches(&whole) {
+        let batch = batch.expect("a batch");
+        ends.push(ends.last().expect("one") + batch.size());
+        lasts.push(batch.next_offset().0);
+    }
+    let from = ends[ends.len() - 1 - 3.min(ends.len() - 1)];
+    for at_byte in from..whole.len() {
+        let cut = whole[..at_byte].to_vec();
+        let zeros = [&whole[..at_byte], &vec![0; whole.len() - at_byte][..]].concat();
+        let flips = (0..8).map(|bit| {
+            let mut flipped = whole.clone();
+            flipped[at_byte] ^= 1 << bit;
+            flipped
+        });
+        for bytes in [cut, zeros].into_iter().chain(flips) {
+            let vfs = before.fork();
+            let file = vfs.open(&path, OpenMode::Create).expect("opens");
+            file.set_len(0).expect("empties");
+            file.write_at(&bytes, 0).expect("writes");
+            let (_dir, mut log) = open(&vfs);
+            // Where nothing but zeros was, zeros are no damage.
+            let differs = bytes.iter().zip(&whole).position(|(left, right)| left != right).unwrap_or(bytes.len());
+            let index = ends.partition_point(|end| *end <= differs) - 1;
+            // Base offset and leader epoch lie outside the checksum: what they become may be believed, if it is in order.
+            let in_head = differs - ends[index] < 16;
+            let end = log.log_end().0;
+            assert!(end == lasts[index] || in_head, "byte {at_byte}: ends at {end}");
+            assert!(log.size() >= ends[index] as u64);
+            let read = log.read(Offset(lasts[0]), 1 << 20, log.log_end(), true).expect("reads");
+            let served = read.slice.map(|slice| slice.read().expect("reads")).unwrap_or_default();
+            assert!(
+                served.starts_with(&whole[..ends[index]]),
+                "byte {at_byte}: what is before the damage is not served"
+            );
+            log.append_as_leader(at(101), &batch(1_700_000_000_500, &[b"on"]), LeaderEpoch(i32::MAX), Origin::Client)
+                .expect("appends");
+            assert_eq!(log.log_end(), Offset(end + 1));
+        }
+    }
+}

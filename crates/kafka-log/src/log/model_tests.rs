@@ -13,7 +13,7 @@ use super::{Log, LogStartReason, OffsetQuery};
 use crate::LogConfig;
 use crate::checkpoint::Checkpoint;
 use crate::log_dir::LogDir;
-use crate::testing::{DATA, at, batch, open_one, produced};
+use crate::testing::{DATA, at, batch, full, open_one, produced};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -284,7 +284,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if full() { 5000 } else { 200 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_log_is_a_list(steps in proptest::collection::vec(step(), 1..60)) {

@@ -318,5 +318,6 @@ fn search(
             return Ok(found);
         }
     }
+    segment.walked_to(walker.position())?;
     Ok(None)
 }
