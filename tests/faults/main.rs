@@ -1,6 +1,7 @@
 //! Processes killed, frames broken, directories shared: nothing acknowledged is lost, and nobody else is hurt.
 #![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
 
+mod broker_damage;
 mod broker_disk;
 mod compaction;
 mod dir_moves;

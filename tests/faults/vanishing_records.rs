@@ -211,7 +211,7 @@ fn consumers_go_on_where_the_log_begins_when_records_vanish() {
     let errors = |kind: Kind| dir.join(&format!("{kind:?}.err"));
     let consumers = [Kind::Ours, Kind::Apache].map(|kind| (kind, consume(kind, &server, &errors(kind), &stop)));
     // First only retention takes records away, then deletions do as well.
-    let pace = if full() { Duration::from_secs(60) } else { Duration::from_secs(8) };
+    let pace = if full() { Duration::from_mins(1) } else { Duration::from_secs(8) };
     thread::sleep(pace);
     let deleter = delete(broker.port(), &stop_deleting);
     thread::sleep(pace);

@@ -67,7 +67,8 @@ fn combinations() -> Vec<(&'static str, &'static str)> {
 }
 
 fn lines(count: usize, what: &str) -> (String, Vec<String>) {
-    let text: String = (0..count).map(|n| format!("line {n} of {what}\n")).collect();
+    let lines: Vec<String> = (0..count).map(|n| format!("line {n} of {what}")).collect();
+    let text = lines.join("\n") + "\n";
     let expected = sorted(&text);
     (text, expected)
 }

@@ -215,6 +215,8 @@ impl LogDir {
                     recovery_point: Offset(0),
                     log_start: Offset(0),
                     high_watermark: Offset(0),
+                    // It is copied in order and its segments touch: what is missing is copied again.
+                    compacted_to: Offset(0),
                     partition,
                 }),
                 Some(DirName::Stray(partition)) => {

@@ -234,7 +234,7 @@ fn listings(data: &Path, expected: &Path, recovered: bool) {
                 assert!(recovered && snapshot && !end, "{file} is gone");
                 continue;
             };
-            let (ours, theirs) = if snapshot { common_producers(ours, theirs) } else { (ours, theirs) };
+            let (ours, theirs) = if snapshot { common_producers(&ours, &theirs) } else { (ours, theirs) };
             assert_eq!(ours, theirs, "{file}");
         }
     }
@@ -272,12 +272,12 @@ fn sections(text: &str) -> BTreeMap<String, Vec<String>> {
 
 /// Apache's order is that of a hash map; and on the day of the capture it forgot, where it came to read a snapshot, who
 /// was last heard of in November 2023.
-fn common_producers(ours: Vec<String>, theirs: Vec<String>) -> (Vec<String>, Vec<String>) {
+fn common_producers(ours: &[String], theirs: &[String]) -> (Vec<String>, Vec<String>) {
     let old = |line: &String| line.contains("lastTimestamp: 17000") && !line.contains("OptionalLong[");
     let sorted = |lines: &[String], others: &[String]| {
         let mut kept: Vec<String> = lines.iter().filter(|line| !old(line) || others.contains(line)).cloned().collect();
         kept.sort();
         kept
     };
-    (sorted(&ours, &theirs), sorted(&theirs, &ours))
+    (sorted(ours, theirs), sorted(theirs, ours))
 }

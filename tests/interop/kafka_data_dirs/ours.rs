@@ -49,14 +49,14 @@ fn apache_tells_of_directories_that_ours_wrote_what_ours_tells() {
     let lab = Carrier { zookeeper, saved: dir.join("saved") };
 
     // A clean stop.
-    let known = lab.tell(&mut broker);
+    let known = Carrier::tell(&broker);
     check_content(&known);
     broker.stop();
     lab.same_under_apache(&mut broker, &known, "stopped");
 
     // A kill.
     add(&broker, "killed");
-    let known = lab.tell(&mut broker);
+    let known = Carrier::tell(&broker);
     broker.kill();
     lab.same_under_apache(&mut broker, &known, "killed");
 
@@ -64,7 +64,7 @@ fn apache_tells_of_directories_that_ours_wrote_what_ours_tells() {
     let cuts: &[u64] = if full() { &CUTS } else { &CUTS[2..4] };
     for cut in cuts {
         add(&broker, &format!("cut {cut}"));
-        let whole = lab.tell(&mut broker);
+        let whole = Carrier::tell(&broker);
         broker.kill();
         for topic in TORN {
             tear(&broker.data().join(format!("{topic}-0")), *cut);
@@ -72,7 +72,7 @@ fn apache_tells_of_directories_that_ours_wrote_what_ours_tells() {
         lab.save(&broker);
         lab.await_expiry();
         broker.run();
-        let known = lab.tell(&mut broker);
+        let known = Carrier::tell(&broker);
         for topic in TORN {
             let partition = (topic.to_owned(), 0);
             assert!(known[&partition].ends.1 < whole[&partition].ends.1, "{topic}: {cut} bytes fewer changed nothing");
@@ -104,7 +104,7 @@ struct Carrier {
 }
 
 impl Carrier {
-    fn tell(&self, broker: &mut Broker) -> BTreeMap<Partition, Told> {
+    fn tell(broker: &Broker) -> BTreeMap<Partition, Told> {
         let partitions: Vec<Partition> = TOPICS.iter().map(|(topic, _)| ((*topic).to_owned(), 0)).collect();
         told(broker.port(), &partitions, &[START - 1, START, START + 17, START + 500, i64::MAX / 2])
     }
@@ -134,7 +134,7 @@ impl Carrier {
         self.await_expiry();
         self.save(broker);
         broker.restart_as(Kind::Apache);
-        let theirs = self.tell(broker);
+        let theirs = Carrier::tell(broker);
         for (partition, ours) in known {
             let (mut theirs, mut ours) = (theirs[partition].clone(), ours.clone());
             if partition.0 == "compacted" {

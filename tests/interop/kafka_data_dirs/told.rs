@@ -32,7 +32,9 @@ pub(crate) struct Told {
 
 /// Asks a broker for everything; `times` beside the ends and the largest timestamp.
 pub(crate) fn told(port: u16, partitions: &[Partition], times: &[i64]) -> BTreeMap<Partition, Told> {
-    partitions.iter().for_each(|partition| await_leader(port, partition));
+    for partition in partitions {
+        await_leader(port, partition);
+    }
     let mut uncommitted = consume_all(port, partitions, "read_uncommitted");
     let mut committed = consume_all(port, partitions, "read_committed");
     let mut of = |partition: &Partition| Told {
