@@ -442,7 +442,8 @@ fn many_partitions_cost_neither_descriptors_nor_time() {
         sent.map_err(|(error, _)| error).expect("there is room");
     }
     client.flush(Duration::from_mins(2)).expect("answers come");
-    assert_eq!(recorder.acknowledged.lock().expect("nobody panicked").len(), count);
+    let acknowledged = recorder.acknowledged.lock().expect("nobody panicked").len();
+    assert_eq!(acknowledged, count, "{:?}", recorder.refused.lock().expect("nobody panicked"));
     drop(client);
     // Stopped in order, killed, and with fewer descriptors than partitions.
     for stop in [Broker::stop as fn(&mut Broker), Broker::kill] {

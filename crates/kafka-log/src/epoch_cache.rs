@@ -50,6 +50,11 @@ impl EpochCache {
         std::mem::take(&mut self.changed)
     }
 
+    /// The file was not written after all.
+    pub(crate) fn mark_changed(&mut self) {
+        self.changed = true;
+    }
+
     /// Differs from the file?
     pub(crate) fn is_changed(&self) -> bool {
         self.changed

@@ -191,10 +191,21 @@ impl<const N: usize> IndexFile<N> {
     /// The file, if it has to be synced: everything is written to it by now and counts as clean.
     pub(crate) fn take_dirty(&mut self) -> Result<Option<DirtyFile>, LogError> {
         self.write_tail()?;
-        if !std::mem::take(&mut self.dirty) {
+        if !self.dirty {
             return Ok(None);
         }
-        Ok(Some((self.path.clone(), self.open()?.clone())))
+        let was_open = self.file.get().is_some();
+        let file = self.open()?.clone();
+        self.dirty = false;
+        if !was_open {
+            // Opened for this sync alone: it closes with the job.
+            self.file.take();
+        }
+        Ok(Some((self.path.clone(), file)))
+    }
+
+    pub(crate) fn mark_dirty(&mut self) {
+        self.dirty = true;
     }
 
     /// Closes the file unless it has something to sync, or in any case. Entries that are only in memory stay there.

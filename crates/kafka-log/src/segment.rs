@@ -569,8 +569,14 @@ impl Segment {
     pub(crate) fn take_dirty(&mut self) -> Result<(Vec<DirtyFile>, bool), LogError> {
         let mut files = Vec::new();
         let mut new_name = false;
-        if std::mem::take(&mut self.dirty) {
+        if self.dirty {
+            let was_open = self.file.get().is_some();
             files.push((self.path.clone(), self.file()?.clone()));
+            self.dirty = false;
+            if !was_open {
+                // Opened for this sync alone: it closes with the job.
+                self.file.take();
+            }
         }
         files.extend(self.offsets.file.take_dirty()?);
         files.extend(self.times.file.take_dirty()?);
@@ -579,6 +585,13 @@ impl Segment {
             new_name = created;
         }
         Ok((files, new_name))
+    }
+
+    /// All of its files have to be synced.
+    pub(crate) fn mark_dirty(&mut self) {
+        self.dirty = true;
+        self.offsets.file.mark_dirty();
+        self.times.file.mark_dirty();
     }
 
     /// The first offset that an index entry knows at or behind the end of a read; `None` if none does.

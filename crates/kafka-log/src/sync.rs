@@ -73,7 +73,9 @@ pub struct SyncJob {
     pub(crate) dir: PathBuf,
     pub(crate) files: Vec<DirtyFile>,
     pub(crate) snapshot: Option<(PathBuf, Vec<u8>)>,
-    /// Small files to be replaced whole: `leader-epoch-checkpoint`, `partition.metadata`.
+    /// `partition.metadata`, to be written if it is not there: the owner's own is durable and must not be replaced.
+    pub(crate) topic_id: Option<(PathBuf, Vec<u8>)>,
+    /// Small files to be replaced whole: `leader-epoch-checkpoint`.
     pub(crate) texts: Vec<(PathBuf, Vec<u8>)>,
     /// Do they have to survive a power loss?
     pub(crate) texts_durable: bool,
@@ -128,6 +130,9 @@ impl SyncJob {
                 file.sync_data()
             })();
             written.context("writing", path)?;
+        }
+        if let Some((path, bytes)) = self.topic_id.as_ref().filter(|(path, _)| !self.vfs.exists(path)) {
+            vfs::durable::replace_file(&*self.vfs, path, bytes).context("writing", path)?;
         }
         for (path, bytes) in &self.texts {
             let write = if self.texts_durable { vfs::durable::write_file } else { vfs::durable::replace_file };

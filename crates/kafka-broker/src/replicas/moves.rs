@@ -45,7 +45,7 @@ pub(crate) enum Step {
     /// Read these bytes and bring them back.
     Read(Slice),
     /// All is there: sync it.
-    Sync(SyncJob),
+    Sync(Box<SyncJob>),
     /// All is there and synced: take its place.
     Swap,
     /// Look again: something was put right.
@@ -332,7 +332,7 @@ fn next_step(now: Now, current: &Log, future: &mut Log, bytes: u64) -> Result<St
         return Ok(Step::Read(slice));
     }
     match future.sync_job()? {
-        Some(job) => Ok(Step::Sync(job)),
+        Some(job) => Ok(Step::Sync(Box::new(job))),
         None => Ok(Step::Swap),
     }
 }

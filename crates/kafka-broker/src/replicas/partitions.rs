@@ -117,7 +117,7 @@ impl Partitions {
         let all = &mut self.all;
         self.unsynced.retain(|name| {
             let Some(partition) = all.get_mut(name).filter(|partition| !partition.has_failed()) else { return false };
-            let has_room = self.syncing + jobs.len() < SYNCS_AT_ONCE;
+            let has_room = self.syncing + jobs.len() < self.open_max.min(SYNCS_AT_ONCE);
             if has_room && (too_many_open || is_due(partition)) {
                 match partition.log.sync_job() {
                     Ok(job) => jobs.extend(job),
@@ -135,7 +135,7 @@ impl Partitions {
     /// A sync is over; says whether others may have waited for that.
     pub(crate) fn sync_ended(&mut self) -> bool {
         self.syncing = self.syncing.saturating_sub(1);
-        self.syncing == SYNCS_AT_ONCE / 2
+        self.syncing == self.open_max.min(SYNCS_AT_ONCE) / 2
     }
 
     /// Closes files of logs that nobody asked for lately.

@@ -8,7 +8,7 @@ use time_types::Tick;
 
 use super::Log;
 use crate::epoch_cache;
-use crate::error::LogError;
+use crate::error::{LogError, is_out_of_descriptors};
 use crate::metadata_file;
 use crate::producer_snapshot::encode;
 use crate::segment::Segment;
@@ -33,7 +33,10 @@ impl Log {
             return Ok(None);
         }
         let job = self.make_sync_job();
-        let job = self.guard(job)?;
+        if job.as_ref().is_err_and(|error| is_out_of_descriptors(error)) {
+            self.sync_again();
+        }
+        let job = self.guard_opening(job)?;
         self.sync_running = true;
         Ok(Some(job))
     }
@@ -44,6 +47,11 @@ impl Log {
             return Ok(self.recovery_point);
         }
         self.sync_running = false;
+        if done.result.as_ref().is_err_and(|error| is_out_of_descriptors(error)) {
+            // It failed to open a file, and before any of its calls failed on one.
+            self.sync_again();
+            return Ok(self.recovery_point);
+        }
         self.guard(done.result)?;
         if done.life == self.life {
             done.snapshot.into_iter().for_each(|offset| self.snapshots.note(offset));
@@ -59,6 +67,14 @@ impl Log {
         Ok(self.recovery_point)
     }
 
+    /// A sync ended before it was through: the next one does all of it.
+    fn sync_again(&mut self) {
+        self.segments.iter_mut().for_each(Segment::mark_dirty);
+        self.epochs.mark_changed();
+        self.names_changed = true;
+        self.unsynced.since = Some(Tick(0));
+    }
+
     /// Syncs everything at once, on this thread.
     pub fn flush(&mut self) -> Result<(), LogError> {
         self.check_usable()?;
@@ -68,6 +84,10 @@ impl Log {
         let was_running = self.sync_running;
         let job = self.make_sync_job();
         let done = self.guard(job)?.run();
+        if done.result.as_ref().is_err_and(|error| is_out_of_descriptors(error)) {
+            self.sync_again();
+            return done.result;
+        }
         self.on_synced(done)?;
         self.sync_running = was_running;
         Ok(())
@@ -90,7 +110,11 @@ impl Log {
     /// Makes `partition.metadata` durable now, if it is not.
     pub(crate) fn write_metadata(&mut self) -> Result<(), LogError> {
         let Some(id) = self.metadata.unwritten() else { return Ok(()) };
-        let written = metadata_file::write(&*self.vfs, &self.dir, id);
+        let written = {
+            // A job may be at the same file.
+            let _writing = self.life.hold();
+            metadata_file::write(&*self.vfs, &self.dir, id)
+        };
         self.guard_opening(written)?;
         self.metadata.on_written(id);
         Ok(())
@@ -150,10 +174,9 @@ impl Log {
     /// Where there never was a record, there is nothing that a power loss could take: the small files are written for
     /// those who look, and nobody waits for the disk. The first append makes the topic's id and the directory durable.
     fn job_without_records(&mut self) -> SyncJob {
-        let mut texts = Vec::new();
-        texts.extend(self.metadata.unwritten().map(|id| metadata_file::text_of(&self.dir, id)));
-        texts.extend(self.changed_epochs());
-        SyncJob { texts, ..self.empty_job() }
+        let topic_id = self.metadata.unwritten().map(|id| metadata_file::text_of(&self.dir, id));
+        let texts = self.changed_epochs().into_iter().collect();
+        SyncJob { topic_id, texts, ..self.empty_job() }
     }
 
     fn changed_epochs(&mut self) -> Option<(PathBuf, Vec<u8>)> {
@@ -169,6 +192,7 @@ impl Log {
             dir: self.dir.clone(),
             files: Vec::new(),
             snapshot: None,
+            topic_id: None,
             texts: Vec::new(),
             texts_durable: false,
             names_changed: false,

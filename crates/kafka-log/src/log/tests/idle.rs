@@ -27,6 +27,18 @@ fn without_a_record_the_small_files_are_written_and_not_waited_for() {
 }
 
 #[test]
+fn a_sync_that_comes_late_does_not_take_the_durable_topic_id_away() {
+    let mut world = world(LogConfig::default());
+    world.log.assign_epoch(at(0), LeaderEpoch(3), Offset(0));
+    let late = world.log.sync_job().expect("is usable").expect("the epoch is new");
+    world.must(&batch(1000, &[b"a"]));
+    world.log.on_synced(late.run()).expect("is written");
+    world.vfs.crash();
+    let text = world.vfs.read(&Path::new(DATA).join("t-0/partition.metadata")).expect("survives");
+    assert_eq!(String::from_utf8_lossy(&text), format!("version: 0\ntopic_id: {}", Uuid([7; 16])));
+}
+
+#[test]
 fn a_sync_that_comes_late_leaves_the_next_log_of_that_name_alone() {
     let mut world = world(LogConfig::default());
     world.must(&batch(1000, &[b"a"]));
