@@ -27,6 +27,8 @@ mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod mixed_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod tests;
