@@ -22,10 +22,19 @@ const FILES: [(&str, &str); 9] = [
     ("broken", "{\"partitions\""),
 ];
 
+/// Which of these it is depends on where Apache's call stood when its time was over.
+const OUT_OF_TIME: [&str; 2] = [
+    "TimeoutException: Timed out waiting for a node assignment. Call: deleteRecords(api=METADATA)",
+    "TimeoutException: Call(callName=deleteRecords(api=METADATA), ",
+];
+
 /// Without what is another one each time: times, and how often something was tried.
 fn masked(text: &str) -> Vec<String> {
     let is_figure = |word: &str| word.trim_matches(|c: char| !c.is_ascii_digit()).len() > 9;
     let mask = |line: &str| {
+        if let Some(at) = OUT_OF_TIME.iter().find_map(|text| line.find(text)) {
+            return format!("{}out of time", &line[..at]);
+        }
         let words: Vec<&str> = line.split(' ').map(|word| if is_figure(word) { "_" } else { word }).collect();
         let line = words.join(" ");
         match (line.find("tries="), line.find("after ")) {
