@@ -144,7 +144,9 @@ fn small_requests(who: Who, server: Worker, port: u16, clients: usize, times: (D
     let mut buffer = vec![0; 4 << 10];
     let mut latencies = Vec::new();
     let mut counted = None;
-    streams.iter_mut().for_each(|stream| stream.write_all(&request).expect("there is room for one request"));
+    for stream in &mut streams {
+        stream.write_all(&request).expect("there is room for one request");
+    }
     while begin.elapsed() < times.0 + times.1 {
         for index in ready(&poll, clients) {
             came[index] += match streams[index].read(&mut buffer) {
@@ -198,7 +200,7 @@ fn waiting(who: Who, broker: &Server, count: usize, table: &mut Table) {
     let each = |now: f64, before: f64| (now - before).max(0.0) * 1e3 / count as f64;
     let idle = resident_mb(broker.pid());
     table.add(who, &format!("{count} idle connections: memory of each, kB"), Goal::None, each(idle, before));
-    let patience = WATCHED + Duration::from_secs(60);
+    let patience = WATCHED + Duration::from_mins(1);
     for client in &mut clients {
         client.ask_beyond_the_end(TOPIC, patience).expect("the broker listens");
     }
