@@ -5,6 +5,7 @@ use crate::Invocation;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod delete_records;
+pub mod dump_log;
 pub mod log_dirs;
 pub mod topics;
 pub mod zk_cleanup;
@@ -20,6 +21,7 @@ pub const NAMES: &[&str] = &[
     "kafka-console-consumer",
     "kafka-console-producer",
     "kafka-delete-records",
+    "kafka-dump-log",
     "kafka-log-dirs",
     "kafka-topics",
     "zk-cleanup",
@@ -37,6 +39,7 @@ pub fn run(name: &str, invocation: Invocation) -> u8 {
         "kafka-console-consumer" => console_consumer::run(invocation),
         "kafka-console-producer" => console_producer::run(invocation),
         "kafka-delete-records" => delete_records::run(invocation),
+        "kafka-dump-log" => dump_log::run(invocation),
         "kafka-log-dirs" => log_dirs::run(invocation),
         "kafka-topics" => topics::run(invocation),
         "zk-cleanup" => zk_cleanup::run(invocation),

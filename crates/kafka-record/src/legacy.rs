@@ -45,6 +45,8 @@ pub struct LegacyMessage {
     pub key: Option<Bytes>,
     /// The value; null is not empty.
     pub value: Option<Bytes>,
+    /// The CRC-32 that is stored with it.
+    pub crc: u32,
 }
 
 impl LegacyMessage {
@@ -135,9 +137,14 @@ impl<'a> LegacyEntry<'a> {
         self.magic() == 1 && self.bytes[ATTRIBUTES_AT] & LOG_APPEND_TIME_BIT != 0
     }
 
+    /// The CRC-32 that is stored in it.
+    pub fn crc(&self) -> u32 {
+        i32_at(self.bytes, CRC_AT) as u32
+    }
+
     /// Fails unless the stored CRC fits the bytes.
     pub fn check_crc(&self) -> Result<(), ReadError> {
-        let stored = i32_at(self.bytes, CRC_AT) as u32;
+        let stored = self.crc();
         let computed = crc32(&self.bytes[MAGIC_AT..]);
         if stored == computed { Ok(()) } else { Err(ReadError::Checksum { stored, computed }) }
     }
@@ -254,6 +261,7 @@ impl Iterator for LegacyMessages {
             timestamp: self.append_time.unwrap_or_else(|| entry.timestamp()),
             key: key.map(|key| self.set.slice_ref(key)),
             value: value.map(|value| self.set.slice_ref(value)),
+            crc: entry.crc(),
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::output::Console;
 use crate::start::{self, Introduction};
 use crate::{Invocation, settings};
 
-mod java_order;
+pub(super) mod java_order;
 
 const TABLE: Table = Table(&[
     Opt::value(

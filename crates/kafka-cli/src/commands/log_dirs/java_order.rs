@@ -11,7 +11,7 @@ pub(super) fn hash_of_string(text: &str) -> i32 {
 }
 
 /// `TopicPartition.hashCode`.
-pub(super) fn hash_of_partition(partition: &TopicPartition) -> i32 {
+pub(in crate::commands) fn hash_of_partition(partition: &TopicPartition) -> i32 {
     let number = 31i32.wrapping_add(partition.partition);
     number.wrapping_mul(31).wrapping_add(hash_of_string(&partition.topic))
 }
