@@ -258,7 +258,7 @@ impl Listener {
     /// would be a busy loop.
     async fn rest(&mut self, error: &io::Error) {
         if !self.resting {
-            tracing::warn!(target: "net.Listener", "Cannot accept connections for now: {error}");
+            tracing::warn!(target: "net.Listener", "Cannot accept connections, trying again: {error}");
         }
         self.resting = true;
         tokio::time::sleep(REST).await;
