@@ -1,6 +1,7 @@
 //! House tasks: `cargo xtask TASK`. Each check is a module; this file is the list of them.
 #![expect(clippy::disallowed_methods, reason = "xtask reads the tree itself; it is no part of what is shipped")]
 
+mod failures;
 mod fuzz;
 mod layers;
 mod purity;

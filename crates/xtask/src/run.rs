@@ -1,10 +1,12 @@
 //! The tasks that run other programs: test, bench, ci.
 
+use std::io::{BufReader, stdout};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::failures::Failures;
 use crate::{layers, purity, scripts, tidy};
 
 /// Builds all programs, hands their directory to the tests and runs them. Plain `cargo test` would not build other
@@ -18,7 +20,14 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<()> {
     if full {
         tests.env("KAFKA_TESTS_FULL", "1");
     }
-    status(tests)
+    let mut running = tests.stdout(Stdio::piped()).spawn().context("cargo test did not start")?;
+    let output = BufReader::new(running.stdout.take().context("the pipe was asked for")?);
+    let failures = Failures::watch(output, stdout()).context("the output of the tests cannot be passed on")?;
+    let ended = running.wait().context("cargo test cannot be waited for")?;
+    if let Some(found) = failures.found() {
+        eprintln!("\nWhat failed, once more:\n{found}");
+    }
+    judged(&tests, ended)
 }
 
 /// The bench table on stdout.
@@ -56,10 +65,17 @@ fn cargo(root: &Path, args: &[&str]) -> Command {
 }
 
 fn status(mut command: Command) -> Result<()> {
-    let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
-    let status = command.status().with_context(|| format!("cargo {} did not start", words.join(" ")))?;
-    if !status.success() {
-        bail!("cargo {} failed ({status})", words.join(" "));
+    let ended = command.status().with_context(|| format!("{} did not start", words(&command)))?;
+    judged(&command, ended)
+}
+
+fn judged(command: &Command, ended: ExitStatus) -> Result<()> {
+    if !ended.success() {
+        bail!("{} failed ({ended})", words(command));
     }
     Ok(())
+}
+
+fn words(command: &Command) -> String {
+    command.get_args().fold("cargo".to_owned(), |words, word| format!("{words} {}", word.display()))
 }
