@@ -52,6 +52,12 @@ impl Failure {
     }
 }
 
+impl From<OptionError> for Failure {
+    fn from(error: OptionError) -> Failure {
+        Failure::new(error.to_string())
+    }
+}
+
 /// What to do about a command line that cannot be understood.
 pub fn option_hint(error: &OptionError, table: Table) -> String {
     match error {

@@ -1,15 +1,13 @@
 //! `kafka-delete-records.sh`: deletes the records of partitions below given offsets.
 
-use kafka_client::config::AdminConfig;
-use kafka_client::{Admin, Error};
 use kafka_types::{Offset, TopicPartition};
 use serde_json::Value;
 
 use crate::exit::Failure;
 use crate::options::{Opt, Options, Table};
 use crate::output::Console;
-use crate::start::{self, Introduction};
-use crate::{Invocation, settings};
+use crate::start::Introduction;
+use crate::{Invocation, admin, settings};
 
 const TABLE: Table = Table(&[
     Opt::value(
@@ -49,27 +47,12 @@ const COMMAND: &str = "org.apache.kafka.server.common.AdminCommandFailedExceptio
 
 /// Runs the tool.
 pub fn run(invocation: Invocation) -> u8 {
-    let (options, mut console) = match INTRODUCTION.begin(invocation) {
-        Ok(begun) => begun,
-        Err(code) => return code,
-    };
-    for required in ["bootstrap-server", "offset-json-file"] {
-        if !options.has(required) {
-            return Failure::usage(format!("Missing required argument \"[{required}]\"")).report(TABLE, &mut console);
-        }
-    }
-    start::block_on(async move {
-        match execute(&options, &mut console).await {
-            Ok(()) => 0,
-            Err(failure) => failure.report(TABLE, &mut console),
-        }
-    })
+    admin::run(INTRODUCTION, &["bootstrap-server", "offset-json-file"], invocation, execute)
 }
 
 async fn execute(options: &Options, console: &mut Console) -> Result<(), Failure> {
-    let plain = |error: crate::options::OptionError| Failure::new(error.to_string());
-    let admin = connect(options).await?;
-    let path = options.one("offset-json-file").map_err(plain)?.unwrap_or_default();
+    let admin = admin::connect(options).await?;
+    let path = options.one("offset-json-file")?.unwrap_or_default();
     let text = settings::read_file(path)
         .map_err(|error| Failure::new(error.to_string()).hint(error.exception()).hint(error.hint()))?;
     let wishes = parse(&text)?;
@@ -84,20 +67,6 @@ async fn execute(options: &Options, console: &mut Console) -> Result<(), Failure
     }
     admin.close();
     Ok(())
-}
-
-async fn connect(options: &Options) -> Result<Admin, Failure> {
-    let plain = |error: crate::options::OptionError| Failure::new(error.to_string());
-    let path = options.one("command-config").map_err(plain)?;
-    let mut config = settings::read(path).map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
-    let servers = options.one("bootstrap-server").map_err(plain)?.unwrap_or_default();
-    settings::set(&mut config, "bootstrap.servers", servers);
-    let config = AdminConfig::parse(settings::pairs(&config))
-        .map_err(|error| Failure::new(error.to_string()).hint(format!("{}: {error}", error.exception())))?;
-    let not_created = |error: Error| {
-        Failure::new("Failed to create new KafkaAdminClient").hint(format!("{}: {error}", error.exception()))
-    };
-    Admin::new(config).await.map_err(not_created)
 }
 
 /// What the file says, each partition once.

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use kafka_client::Error;
 use kafka_client::admin::{LogDirDescription, ReplicaInfo};
-use kafka_client::config::AdminConfig;
-use kafka_client::{Admin, Error};
 use kafka_types::BrokerId;
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
 use crate::options::{Opt, Options, Table};
 use crate::output::Console;
-use crate::start::{self, Introduction};
-use crate::{Invocation, settings};
+use crate::start::Introduction;
+use crate::{Invocation, admin};
 
 pub(super) mod java_order;
 
@@ -40,28 +39,13 @@ const INTRODUCTION: Introduction = Introduction {
 
 /// Runs the tool.
 pub fn run(invocation: Invocation) -> u8 {
-    let (options, mut console) = match INTRODUCTION.begin(invocation) {
-        Ok(begun) => begun,
-        Err(code) => return code,
-    };
-    for required in ["bootstrap-server", "describe"] {
-        if !options.has(required) {
-            return Failure::usage(format!("Missing required argument \"[{required}]\"")).report(TABLE, &mut console);
-        }
-    }
-    start::block_on(async move {
-        match describe(&options, &mut console).await {
-            Ok(()) => 0,
-            Err(failure) => failure.report(TABLE, &mut console),
-        }
-    })
+    admin::run(INTRODUCTION, &["bootstrap-server", "describe"], invocation, describe)
 }
 
 async fn describe(options: &Options, console: &mut Console) -> Result<(), Failure> {
-    let plain = |error: crate::options::OptionError| Failure::new(error.to_string());
-    let topics = words(options.one("topic-list").map_err(plain)?);
-    let wanted = broker_ids(options.one("broker-list").map_err(plain)?)?;
-    let admin = connect(options).await?;
+    let topics = words(options.one("topic-list")?);
+    let wanted = broker_ids(options.one("broker-list")?)?;
+    let admin = admin::connect(options).await?;
     let cluster = admin.describe_cluster().await.map_err(|error| failed(&error, options))?;
     let existing: BTreeSet<i32> = cluster.brokers.iter().map(|broker| broker.id.0).collect();
     let missing: BTreeSet<i32> = wanted.difference(&existing).copied().collect();
@@ -84,19 +68,6 @@ async fn describe(options: &Options, console: &mut Console) -> Result<(), Failur
     let brokers = brokers.join(",");
     console.line(&format!("{{\"brokers\":[{brokers}],\"version\":1}}"));
     Ok(())
-}
-
-async fn connect(options: &Options) -> Result<Admin, Failure> {
-    let plain = |error: crate::options::OptionError| Failure::new(error.to_string());
-    let path = options.one("command-config").map_err(plain)?;
-    let mut config = settings::read(path).map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
-    let servers = options.one("bootstrap-server").map_err(plain)?.unwrap_or_default();
-    settings::set(&mut config, "bootstrap.servers", servers);
-    let config = AdminConfig::parse(settings::pairs(&config))
-        .map_err(|error| Failure::new(error.to_string()).hint(format!("{}: {error}", error.exception())))?;
-    Admin::new(config).await.map_err(|error| {
-        Failure::new("Failed to create new KafkaAdminClient").hint(format!("{}: {error}", error.exception()))
-    })
 }
 
 fn failed(error: &Error, options: &Options) -> Failure {

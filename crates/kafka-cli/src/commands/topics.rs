@@ -4,14 +4,12 @@ mod arguments;
 mod describe;
 mod service;
 
-use kafka_client::config::AdminConfig;
-use kafka_client::{Admin, ConnectionError, Error};
+use kafka_client::{ConnectionError, Error};
 
-use crate::exit::Failure;
 use crate::options::Options;
 use crate::output::Console;
 use crate::start::{self, Introduction};
-use crate::{Invocation, settings};
+use crate::{Invocation, admin};
 use arguments::Rejection;
 
 const LOGGER: &str = "org.apache.kafka.tools.TopicCommand";
@@ -36,7 +34,7 @@ pub fn run(invocation: Invocation) -> u8 {
 }
 
 async fn main(options: Options, mut console: Console) -> u8 {
-    let admin = match connect(&options).await {
+    let admin = match admin::connect(&options).await {
         Ok(admin) => admin,
         Err(failure) => return failure.report(arguments::TABLE, &mut console),
     };
@@ -47,22 +45,6 @@ async fn main(options: Options, mut console: Console) -> u8 {
             1
         }
     }
-}
-
-async fn connect(options: &Options) -> Result<Admin, Failure> {
-    let plain = |error: crate::options::OptionError| Failure::new(error.to_string());
-    let path = options.one("command-config").map_err(plain)?;
-    let mut config = settings::read(path).map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
-    let servers = options.one("bootstrap-server").map_err(plain)?.unwrap_or_default();
-    settings::set(&mut config, "bootstrap.servers", servers);
-    let config = AdminConfig::parse(settings::pairs(&config))
-        .map_err(|error| Failure::new(error.to_string()).hint(format!("{}: {error}", error.exception())))?;
-    Admin::new(config).await.map_err(|error| not_created(&error))
-}
-
-/// Java says this first, and the reason far below.
-fn not_created(error: &Error) -> Failure {
-    Failure::new("Failed to create new KafkaAdminClient").hint(format!("{}: {error}", error.exception()))
 }
 
 /// Why an action failed.
