@@ -31,6 +31,7 @@ pub(crate) fn floor(options: &Options, tables: &mut Tables) {
         let times = bytes_of(options, size) / batch.len();
         floor::produce(dir.path(), &batch, times / 5 + 1);
         let bytes = times * batch.len();
+        settle();
         let work = floor::produce(dir.path(), &batch, times);
         add(tables, options, Who::Floor, &format!("produce {name}, bare client"), bytes, work);
         floor::fetch(dir.path(), batch.len(), 1);
