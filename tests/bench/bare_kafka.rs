@@ -5,7 +5,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const PRODUCE: (i16, i16) = (0, 3);
 const FETCH: (i16, i16) = (1, 4);
@@ -344,7 +344,9 @@ pub(crate) fn batch(value: usize, size: usize) -> (Vec<u8>, usize) {
         records.extend(record);
         count += 1;
     }
-    let timestamp = 1_700_000_000_000i64.to_be_bytes();
+    // Now: retention takes what is old.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    let timestamp = (now as i64).to_be_bytes();
     let mut checked = 0i16.to_be_bytes().to_vec();
     checked.extend((count as i32 - 1).to_be_bytes());
     checked.extend(timestamp);

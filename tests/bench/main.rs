@@ -194,7 +194,7 @@ fn settle() {
     std::thread::sleep(std::time::Duration::from_millis(500));
 }
 
-/// Takes half of what is free and gives it back, once, before anything is measured. A virtual machine gets its memory
+/// Takes most of what is free and gives it back, once, before anything is measured. A virtual machine gets its memory
 /// from its host page by page, which costs several times what a write into the page cache does: whoever measured first
 /// would pay for all others. A machine that gives free pages back makes everybody pay again and again, at random.
 fn fault_in_memory() {
@@ -208,8 +208,8 @@ fn fault_in_memory() {
         );
     }
     let free = rustix::system::sysinfo();
-    let half = free.freeram as usize / 2 * free.mem_unit.max(1) as usize;
-    let mut memory = vec![0_u8; half];
+    let most = free.freeram as usize / 8 * 7 * free.mem_unit.max(1) as usize;
+    let mut memory = vec![0_u8; most];
     for page in memory.chunks_mut(PAGE) {
         page[0] = 1;
     }

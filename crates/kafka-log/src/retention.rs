@@ -1,21 +1,32 @@
 //! Which segments may go: by time, by size, below the log start.
 
-use kafka_types::Offset;
 use time_types::{Now, WallMillis};
 
 use crate::error::ReadError;
 use crate::log::{Between, Log, LogStartReason};
 use crate::removal::FileRemoval;
 
+/// How many of the oldest segments may go, for each of the reasons that there are.
+struct Breaches {
+    /// They end at or below the log start offset.
+    start: usize,
+    /// The log is larger than it may be.
+    size: usize,
+    /// They are older than they may be.
+    time: usize,
+}
+
 impl Log {
     /// Takes away the segments that retention does not keep: oldest first, none that reaches above the high watermark.
     /// The removal unlinks them; `None` if nothing was to be done. A log of which all records go is rolled first.
     pub fn apply_retention(&mut self, now: Now) -> Result<Option<FileRemoval>, ReadError> {
         self.check_usable()?;
-        let count = self.deletable(now.wall)?;
+        let breaches = self.breaches(now.wall)?;
+        let count = breaches.start.max(breaches.size).max(breaches.time);
         if count == 0 {
             return Ok(None);
         }
+        self.tell_why(&breaches)?;
         let done = self.delete_oldest(now, count);
         self.guard(done).map(Some)
     }
@@ -26,13 +37,6 @@ impl Log {
         }
         let kept = self.segments.split_off(count);
         let gone = std::mem::replace(&mut self.segments, kept);
-        let bases: Vec<Offset> = gone.iter().map(crate::segment::Segment::base).collect();
-        tracing::info!(
-            target: "kafka.log.UnifiedLog",
-            "[UnifiedLog partition={}, dir={}] Deleting segments with base offsets {bases:?} due to retention",
-            self.partition,
-            self.parent().display()
-        );
         // The log start moves first: what it excludes is not read any more, whatever happens to the files.
         let start = self.segments[0].base();
         if start > self.log_start {
@@ -44,13 +48,48 @@ impl Log {
         Ok(removal)
     }
 
-    /// How many of the oldest segments may go.
-    fn deletable(&self, now: WallMillis) -> Result<usize, ReadError> {
-        let by_start = self.count_while(|index| Ok(self.end_of_segment(index) <= self.log_start))?;
+    fn breaches(&self, now: WallMillis) -> Result<Breaches, ReadError> {
+        // The active segment goes for its age or its size only.
+        let closed = self.segments.len() - 1;
+        let start = self.count_while(|index| Ok(index < closed && self.end_of_segment(index) <= self.log_start))?;
         if !self.config.cleanup.delete {
-            return Ok(by_start);
+            return Ok(Breaches { start, size: 0, time: 0 });
         }
-        Ok(by_start.max(self.beyond_size()).max(self.beyond_time(now)?))
+        Ok(Breaches { start, size: self.beyond_size(), time: self.beyond_time(now)? })
+    }
+
+    /// A line for each segment that goes, in Apache's words.
+    fn tell_why(&self, breaches: &Breaches) -> Result<(), ReadError> {
+        let mut left = self.size();
+        let count = breaches.start.max(breaches.size).max(breaches.time);
+        for (index, segment) in self.segments[..count].iter().enumerate() {
+            left -= segment.len();
+            let reason = if index < breaches.start {
+                format!("log start offset {} breach", self.log_start)
+            } else if index < breaches.size {
+                let keep = self.config.retention_bytes;
+                format!("log retention size {keep} breach. Log size after deletion will be {left}.")
+            } else {
+                let keep = self.config.retention_ms;
+                let by = match segment.largest()?.timestamp {
+                    ..0 => "last modified time of",
+                    _ => "largest record timestamp in",
+                };
+                format!("log retention time {keep}ms breach based on the {by} the segment")
+            };
+            tracing::info!(
+                target: "kafka.log.UnifiedLog",
+                "[UnifiedLog partition={}, dir={}] Deleting segment LogSegment(baseOffset={}, size={}, \
+                 lastModifiedTime={}, largestRecordTimestamp={}) due to {reason}",
+                self.partition,
+                self.parent().display(),
+                segment.base(),
+                segment.len(),
+                segment.modified()?,
+                segment.largest()?.timestamp,
+            );
+        }
+        Ok(())
     }
 
     fn beyond_time(&self, now: WallMillis) -> Result<usize, ReadError> {

@@ -390,6 +390,20 @@ fn a_log_of_which_all_records_go_keeps_its_end() {
 }
 
 #[test]
+fn the_active_segment_outlives_its_records() {
+    let mut world = world(LogConfig { retention_ms: -1, ..small() });
+    for _ in 0..3 {
+        world.must(&batch(at(0).wall.0, &[&[b'x'; 300]]));
+    }
+    world.commit_all();
+    assert!(world.log.advance_log_start(at(1), Offset(3), LogStartReason::ClientRecordDeletion).expect("moves"));
+    world.log.apply_retention(at(1)).expect("deletes").expect("something went");
+    assert_eq!((world.log.segments(), world.log.log_start(), world.log.log_end()), (1, Offset(3), Offset(3)));
+    assert!(world.log.size() > 0, "the file of its last segment is still there");
+    assert!(world.log.apply_retention(at(1)).expect("looks").is_none());
+}
+
+#[test]
 fn deleted_records_stay_deleted() {
     let mut world = world(small());
     for _ in 0..4 {
