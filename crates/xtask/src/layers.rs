@@ -31,6 +31,7 @@ pub(crate) const LAYERS: &[(&str, u8, Kind)] = &[
     ("net", 1, Kind::Async),
     ("kafka-wire", 1, Kind::Pure),
     ("kafka-record", 1, Kind::Pure),
+    ("kafka-security", 1, Kind::Pure),
     ("zk-state", 2, Kind::Pure),
     ("kafka-metadata", 2, Kind::Pure),
     ("zk-store", 3, Kind::Io),
