@@ -7,6 +7,7 @@ mod data_dirs;
 mod differential;
 mod fetch;
 mod frames;
+mod group_requests;
 mod groups;
 mod kafka_data_dirs;
 mod operators;

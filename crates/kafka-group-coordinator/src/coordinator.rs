@@ -360,6 +360,10 @@ impl Coordinator {
                 };
                 let partitions = answers.into_iter().map(fail).collect();
                 cx.reply(token, Reply::DeleteOffsets(DeleteOffsetsReply { error: ErrorCode::None, partitions }));
+                // Its last offset may have been all that an empty group was kept for.
+                if failure.is_none() && !group.is(State::Dead) && !group.is_blank() {
+                    group.forget(&mut cx, Vec::new());
+                }
             }
             Then::Expired => self.bury(now, &group_id, failure),
         }

@@ -19,7 +19,8 @@ use crate::shard::here;
 /// Bytes that are read and replayed in one go.
 const PIECE: u64 = 1 << 20;
 
-/// Replays the whole partition into the core that waits for it, on the shard that owns both.
+/// Replays the whole partition into the core that waits for it, on the shard that owns both. What cannot be read ends
+/// the replay, and the core serves what came before it, as Apache's does: groups that are never served would be worse.
 pub(crate) async fn load(broker: Arc<Broker>, partition: i32, epoch: LeaderEpoch) {
     let started = broker.clock.tick();
     let topic_partition = TopicPartition::new(OFFSETS_TOPIC, partition);
@@ -34,16 +35,20 @@ pub(crate) async fn load(broker: Arc<Broker>, partition: i32, epoch: LeaderEpoch
         };
         let read = broker.background.run(move || slice.read()).await;
         let Ok(Ok(bytes)) = read else {
-            error!(target: "kafka.coordinator.group.GroupMetadataManager", "[GroupMetadataManager brokerId={}] Error loading offsets from {topic_partition} at {from}", broker.id);
-            return;
+            unreadable(&broker, &topic_partition, from);
+            break;
         };
         let after = here(|owned: &mut Owned| {
             owned.groups.loading(partition, epoch).map(|core| replay(core, &bytes, &topic_partition))
         });
-        match after.flatten() {
-            Some(after) if after > from => offset = Some(after),
-            // A piece without one whole batch cannot be: reads return at least one.
-            _ => return,
+        match after {
+            Some(Some(after)) if after > from => offset = Some(after),
+            // Reads return at least one whole batch, so this one is none.
+            Some(_) => {
+                unreadable(&broker, &topic_partition, from);
+                break;
+            }
+            None => return,
         }
         tokio::task::yield_now().await;
     }
@@ -53,6 +58,10 @@ pub(crate) async fn load(broker: Arc<Broker>, partition: i32, epoch: LeaderEpoch
         "[GroupMetadataManager brokerId={}] Finished loading offsets and group metadata from {topic_partition} in {} milliseconds for epoch {epoch}",
         broker.id, broker.clock.tick().since(started)
     );
+}
+
+fn unreadable(broker: &Broker, partition: &TopicPartition, from: Offset) {
+    error!(target: "kafka.coordinator.group.GroupMetadataManager", "[GroupMetadataManager brokerId={}] Error loading offsets from {partition} at {from}: what follows is left out", broker.id);
 }
 
 enum Next {

@@ -242,3 +242,17 @@ fn offsets_of_topics_that_are_read_are_not_deleted() {
     let Some(Reply::DeleteOffsets(reply)) = world.answer(token) else { panic!() };
     assert_eq!(reply.error, ErrorCode::GroupIdNotFound);
 }
+
+#[test]
+fn an_empty_group_goes_with_its_last_offset() {
+    let (mut world, a) = World::with_one_member();
+    world.commit(Some(&a), 0, 1);
+    world.commit(Some(&a), 1, 1);
+    world.leave(&a.id, None);
+    for (partition, state) in [(0, "Empty"), (1, "Dead")] {
+        world.ask(Request::DeleteOffsets { group_id: "g".into(), partitions: vec![tp(partition)] });
+        assert_eq!(world.state(), state);
+    }
+    world.reloaded(Config::default());
+    assert_eq!((world.state(), world.committed(0, true)), ("Dead", Ok(-1)));
+}

@@ -1,0 +1,27 @@
+//! DeleteGroups: groups without members go, with all that they committed.
+
+use std::collections::HashSet;
+
+use kafka_group_coordinator::{Reply, Request};
+use kafka_types::ErrorCode;
+use kafka_wire::delete_groups::{self as wire, DeletableGroupResult};
+
+use super::Context;
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let mut seen = HashSet::new();
+    let mut results = Vec::new();
+    for group_id in request.groups_names {
+        // Who names a group twice hears of it once.
+        if !seen.insert(group_id.clone()) {
+            continue;
+        }
+        let asked = Request::DeleteGroup { group_id: group_id.clone() };
+        let error = match context.broker.ask_group(&group_id, asked).await {
+            Ok(Reply::DeleteGroup(error)) | Err(error) => error,
+            Ok(_) => ErrorCode::UnknownServerError,
+        };
+        results.push(DeletableGroupResult { group_id, error_code: error.code() });
+    }
+    wire::Response { throttle_time_ms: 0, results }
+}
