@@ -1,12 +1,15 @@
 //! What everybody in the broker shares, and the questions that cross shards.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kafka_controller::{Answer, Event};
 use kafka_group_coordinator::{Reply, Request};
+use kafka_metadata::BrokerConfig;
+use kafka_metadata::znodes::brokers::BrokerRegistration;
 use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, TopicPartition};
-use net::Shutdown;
+use net::{Limits, Shutdown};
 use tokio::sync::{Notify, oneshot};
 
 use crate::background::Background;
@@ -21,6 +24,7 @@ use crate::handlers::fetch::SharedSession;
 use crate::metadata::MetadataCache;
 use crate::producer_ids::ProducerIds;
 use crate::replicas::{Owned, Shared};
+use crate::settings::Changes;
 use crate::shard::Shards;
 use crate::topics::Topics;
 use crate::zookeeper::ZooKeeper;
@@ -60,6 +64,11 @@ pub(crate) struct Broker {
     pub(crate) controller_epoch: AtomicI32,
     /// Version of `/feature`; -1 before it was read.
     pub(crate) features_epoch: AtomicI64,
+    pub(crate) changes: Changes,
+    /// How many connections there may be.
+    pub(crate) limits: Limits,
+    /// The ports that listeners have, by name.
+    pub(crate) ports: HashMap<String, i32>,
 }
 
 impl Broker {
@@ -71,6 +80,26 @@ impl Broker {
     /// Does this broker control the cluster?
     pub(crate) fn is_controller(&self) -> bool {
         self.controller.is_here()
+    }
+
+    /// How this broker registers itself under these settings.
+    pub(crate) fn registration(&self, config: &BrokerConfig) -> BrokerRegistration {
+        let mut endpoints = config.advertised_listeners.clone();
+        for endpoint in &mut endpoints {
+            if endpoint.host.is_empty() {
+                endpoint.host = crate::advertised::host_name();
+            }
+            if endpoint.port == 0 {
+                endpoint.port = self.ports.get(&endpoint.listener).copied().unwrap_or(0);
+            }
+        }
+        BrokerRegistration {
+            id: self.id,
+            endpoints,
+            rack: config.rack.clone(),
+            jmx_port: -1,
+            timestamp: self.clock.wall(),
+        }
     }
 
     /// Version of the finalized features, for ApiVersions.

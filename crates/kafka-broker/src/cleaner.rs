@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use kafka_log::{Cleanable, CompactionDone, CompactionError, CompactionJob, CompactionStats};
 use kafka_types::TopicPartition;
+use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::background::Background;
@@ -24,18 +25,38 @@ struct Candidate {
     what: Cleanable,
 }
 
-/// Starts the cleaners, if there are to be any.
+/// Starts the cleaners, and more of them when the settings ask for more.
 pub(crate) fn start(broker: &Arc<Broker>) {
-    let Some(settings) = broker.config.cleaner() else { return };
-    info!(target: "kafka.log.LogCleaner", "Starting the log cleaner");
-    let (pool, _threads) = Background::start(settings.threads);
-    for number in 0..settings.threads {
-        tokio::spawn(run(Arc::clone(broker), pool.clone(), number, settings));
+    if broker.config.cleaner().is_some() {
+        info!(target: "kafka.log.LogCleaner", "Starting the log cleaner");
+        tokio::spawn(keep_up(Arc::clone(broker)));
     }
 }
 
-async fn run(broker: Arc<Broker>, pool: Background, number: usize, settings: CleanerSettings) {
+async fn keep_up(broker: Arc<Broker>) {
+    let mut changes = broker.config.changes();
+    let mut cleaners: Vec<JoinHandle<()>> = Vec::new();
     loop {
+        let wanted = broker.config.cleaner().map_or(0, |settings| settings.threads);
+        for number in 0..wanted {
+            if cleaners.get(number).is_none_or(JoinHandle::is_finished) {
+                let cleaner = tokio::spawn(run(Arc::clone(&broker), number));
+                if let Some(ended) = cleaners.get_mut(number) { *ended = cleaner } else { cleaners.push(cleaner) }
+            }
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = broker.shutdown.begun() => return,
+        }
+    }
+}
+
+/// One cleaner with a thread of its own. It obeys the settings of the moment, and ends when there are to be fewer.
+async fn run(broker: Arc<Broker>, number: usize) {
+    let (pool, _threads) = Background::start(1);
+    let mut changes = broker.config.changes();
+    loop {
+        let Some(settings) = broker.config.cleaner().filter(|settings| number < settings.threads) else { return };
         let pause = match clean_one(&broker, &pool, number, settings).await {
             Cleaned::Some(pause) => pause,
             Cleaned::Nothing => settings.backoff,
@@ -43,6 +64,7 @@ async fn run(broker: Arc<Broker>, pool: Background, number: usize, settings: Cle
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
+            changed = changes.changed() => if changed.is_err() { return },
             () = broker.shutdown.begun() => return,
         }
     }

@@ -5,26 +5,57 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use kafka_log::{CleanupPolicy, LogConfig};
-use kafka_metadata::BrokerConfig;
 use kafka_metadata::topic_config::{self, TopicConfig, TopicConfigError};
+use kafka_metadata::{BrokerConfig, ConfigError};
 use kafka_record::validate::TargetCompression;
 use kafka_record::{Codec, Compression};
 use kafka_types::TopicName;
+use tokio::sync::watch;
 
-/// Settings of the broker; the file and the command line, as they were at the start.
+/// Settings of the broker: the file and the command line, and over them what is changed while it runs.
 pub(crate) struct Config {
-    broker: BrokerConfig,
+    broker: RwLock<Arc<BrokerConfig>>,
+    changes: watch::Sender<()>,
 }
 
 impl Config {
     /// Around what was read.
     pub(crate) fn new(broker: BrokerConfig) -> Config {
-        Config { broker }
+        Config { broker: RwLock::new(Arc::new(broker)), changes: watch::Sender::new(()) }
     }
 
-    /// All of it.
-    pub(crate) fn broker(&self) -> &BrokerConfig {
-        &self.broker
+    /// All of it, as it is now.
+    pub(crate) fn broker(&self) -> Arc<BrokerConfig> {
+        Arc::clone(&self.broker.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Other settings from now on; those until now come back.
+    pub(crate) fn replace(&self, broker: BrokerConfig) -> Arc<BrokerConfig> {
+        let mut current = self.broker.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, Arc::new(broker));
+        drop(current);
+        self.changes.send_replace(());
+        before
+    }
+
+    /// Told after each change.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Are these settings for as many shards as there are? Partitions cannot move to other threads.
+    pub(crate) fn check_shards(&self, proposed: &BrokerConfig) -> Result<(), ConfigError> {
+        if shards(proposed) == self.shards() {
+            return Ok(());
+        }
+        Err(ConfigError {
+            class: "org.apache.kafka.common.config.ConfigException",
+            message: format!(
+                "num.network.threads cannot be changed to {} while this broker runs: set it in its file and start it \
+                 anew.",
+                proposed.values().int("num.network.threads")
+            ),
+        })
     }
 
     /// `socket.request.max.bytes`
@@ -34,7 +65,7 @@ impl Config {
 
     /// `connections.max.idle.ms`; negative means never.
     pub(crate) fn connections_max_idle(&self) -> Duration {
-        match self.broker.values().long("connections.max.idle.ms") {
+        match self.broker().values().long("connections.max.idle.ms") {
             idle if idle < 0 => Duration::from_secs(u64::from(u32::MAX)),
             idle => Duration::from_millis(idle as u64),
         }
@@ -52,39 +83,39 @@ impl Config {
 
     /// `auto.create.topics.enable`
     pub(crate) fn auto_create_topics(&self) -> bool {
-        self.broker.values().boolean("auto.create.topics.enable")
+        self.broker().values().boolean("auto.create.topics.enable")
     }
 
     /// `delete.topic.enable`
     pub(crate) fn delete_topics(&self) -> bool {
-        self.broker.values().boolean("delete.topic.enable")
+        self.broker().values().boolean("delete.topic.enable")
     }
 
     /// `num.partitions`
     pub(crate) fn default_partitions(&self) -> i32 {
-        self.broker.values().int("num.partitions")
+        self.broker().values().int("num.partitions")
     }
 
     /// `default.replication.factor`
     pub(crate) fn default_replication_factor(&self) -> i32 {
-        self.broker.values().int("default.replication.factor")
+        self.broker().values().int("default.replication.factor")
     }
 
     /// How many threads serve connections and partitions: `num.network.threads`, but no more than there are
     /// processors, for each of them runs as long as it has something to do.
     pub(crate) fn shards(&self) -> usize {
-        let wanted = self.positive("num.network.threads") as usize;
-        wanted.min(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+        shards(&self.broker())
     }
 
     /// An INT, LONG or SHORT that is not negative.
     pub(crate) fn positive(&self, name: &str) -> u64 {
-        self.broker.values().get(name).and_then(properties::Value::as_i64).map_or(0, |value| value.max(0) as u64)
+        self.broker().values().get(name).and_then(properties::Value::as_i64).map_or(0, |value| value.max(0) as u64)
     }
 
     /// The settings of the log cleaner; `None` if it is switched off.
     pub(crate) fn cleaner(&self) -> Option<CleanerSettings> {
-        let values = self.broker.values();
+        let broker = self.broker();
+        let values = broker.values();
         let threads = self.positive("log.cleaner.threads") as usize;
         if !values.boolean("log.cleaner.enable") || threads == 0 {
             return None;
@@ -101,7 +132,8 @@ impl Config {
 
     /// The settings of group coordinators.
     pub(crate) fn groups(&self) -> kafka_group_coordinator::Config {
-        let values = self.broker.values();
+        let broker = self.broker();
+        let values = broker.values();
         kafka_group_coordinator::Config {
             session_timeout_min_ms: values.int("group.min.session.timeout.ms"),
             session_timeout_max_ms: values.int("group.max.session.timeout.ms"),
@@ -123,7 +155,7 @@ impl Config {
 
     /// What a topic's own settings make of the broker's.
     pub(crate) fn topic(&self, own: BTreeMap<String, String>) -> Result<TopicSettings, TopicConfigError> {
-        let resolved = topic_config::resolve(&self.broker.topic_defaults(), &own)?;
+        let resolved = topic_config::resolve(&self.broker().topic_defaults(), &own)?;
         let typed = TopicConfig::from_values(&resolved);
         let log = LogConfig {
             segment_bytes: typed.segment_bytes as u64,
@@ -159,6 +191,11 @@ impl Config {
             own,
         })
     }
+}
+
+fn shards(broker: &BrokerConfig) -> usize {
+    let wanted = broker.values().int("num.network.threads").max(1) as usize;
+    wanted.min(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
 fn target_compression(typed: &TopicConfig) -> TargetCompression {

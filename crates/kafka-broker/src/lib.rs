@@ -29,6 +29,7 @@ mod pid_file;
 mod producer_ids;
 mod replicas;
 mod session_file;
+mod settings;
 mod shard;
 mod startup;
 mod topics;

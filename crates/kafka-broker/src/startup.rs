@@ -1,13 +1,11 @@
 //! Start and stop, in order, on one page.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, ToSocketAddrs as _};
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
-use kafka_metadata::znodes::brokers::BrokerRegistration;
+use anyhow::{Result, bail};
 use kafka_metadata::{BrokerConfig, Endpoint};
 use net::{Limits, Listener, Shutdown};
 use tokio::sync::Notify;
@@ -26,6 +24,7 @@ use crate::metadata::MetadataCache;
 use crate::network::acceptor;
 use crate::producer_ids::ProducerIds;
 use crate::replicas::{Owned, Shared};
+use crate::settings::{Changes, brokers};
 use crate::shard::Shards;
 use crate::zookeeper::{self, ZooKeeper};
 use crate::{
@@ -33,6 +32,7 @@ use crate::{
     watches,
 };
 
+pub(crate) mod connections;
 mod identity;
 mod loading;
 mod log_dirs;
@@ -69,6 +69,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         zookeeper::end_session(options.clone(), old, session_timeout(&config)).await;
     }
     let (cluster_id, id) = identity::agree(&config, &zookeeper, &dirs, clock).await?;
+    config.replace(brokers::stored(&zookeeper, &config, id).await?);
     let idle_logs = descriptors::idle_logs(descriptors::raise_limit(), config.shards());
     let shared = Arc::new(Shared { clock, config: Arc::clone(&config), dirs, idle_logs });
     let (background, _threads) = Background::start(BACKGROUND_THREADS);
@@ -78,7 +79,9 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let for_shards = Arc::clone(&shared);
     let (shards, _threads) = Shards::start(config.shards(), move |_| Owned::new(Arc::clone(&for_shards)));
     let moves = loading::hand_over(&shared, &shards, logs).await?;
-    let listeners = bind(&config)?;
+    let limits = Limits::none();
+    connections::limit(&config, &limits, &background).await?;
+    let listeners = bind(&config, &limits)?;
     let inter_broker = config.broker().inter_broker_listener.clone();
     let core = kafka_controller::Controller::new(id, controller_settings(&config));
     let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, inter_broker);
@@ -103,16 +106,18 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         epoch: AtomicI64::new(-1),
         controller_epoch: AtomicI32::new(0),
         features_epoch: AtomicI64::new(-1),
+        changes: Changes::new(),
+        limits,
+        ports: ports(&listeners)?,
     });
     for shard in 0..broker.shards.count() {
         let for_shard = Arc::clone(&broker);
         broker.shards.spawn_on(shard, move || async move { housekeeping::start_on_shard(&for_shard) }).await?;
     }
-    let registration = registration(&broker, &listeners)?;
     let running = Running { broker: Arc::clone(&broker), shared: Arc::clone(&shared), session_dir };
-    register(&running, &registration).await?;
+    register(&running).await?;
     tokio::spawn(runner.run());
-    tokio::spawn(watches::run(Arc::clone(&broker), events, registration, running.session_dir.clone()));
+    tokio::spawn(watches::run(Arc::clone(&broker), events, running.session_dir.clone()));
     watches::start(&broker).await?;
     tokio::spawn(checkpoints::run(Arc::clone(&broker), Arc::clone(&shared)));
     tokio::spawn(dir_failures::run(Arc::clone(&broker), shared));
@@ -168,7 +173,7 @@ async fn create_chroot(options: &Options, chroot: &str, patience: Duration) -> R
 
 fn zookeeper_options(config: &Config) -> Result<Options> {
     let broker = config.broker();
-    let mut options = zookeeper::options(broker)?;
+    let mut options = zookeeper::options(&broker)?;
     options.session_timeout_ms = broker.zookeeper_session_timeout_ms.max(1) as u32;
     options.seed = u64::from_be_bytes(random_bytes()[..8].try_into().expect("eight of sixteen bytes"));
     Ok(options)
@@ -187,9 +192,10 @@ fn alter_threads(shared: &Shared) -> usize {
 }
 
 fn controller_settings(config: &Config) -> kafka_controller::ControllerSettings {
-    let values = config.broker().values();
+    let broker = config.broker();
+    let values = broker.values();
     kafka_controller::ControllerSettings {
-        inter_broker_listener: config.broker().inter_broker_listener.clone(),
+        inter_broker_listener: broker.inter_broker_listener.clone(),
         delete_topics: config.delete_topics(),
         unclean_leader_election: values.boolean("unclean.leader.election.enable"),
         rebalance_leaders: values.boolean("auto.leader.rebalance.enable"),
@@ -198,26 +204,8 @@ fn controller_settings(config: &Config) -> kafka_controller::ControllerSettings 
     }
 }
 
-/// Limits of single addresses: a host that has several has the limit for each.
-fn connection_overrides(config: &Config) -> Result<HashMap<IpAddr, usize>> {
-    let mut limits = HashMap::new();
-    for (host, limit) in &config.broker().max_connections_per_ip_overrides {
-        let addresses = (host.as_str(), 0).to_socket_addrs().map_err(|_| {
-            anyhow!(
-                "java.net.UnknownHostException: {host}: Name or service not known\n(max.connections.per.ip.overrides)"
-            )
-        })?;
-        limits.extend(addresses.map(|address| (address.ip(), (*limit).max(0) as usize)));
-    }
-    Ok(limits)
-}
-
 /// Opens every port, so that a taken one is an error now and clients that come early wait in the queue.
-fn bind(config: &Config) -> Result<Vec<(Endpoint, Listener)>> {
-    let limits = Limits::none();
-    let connections = config.positive("max.connections.per.ip") as usize;
-    limits.set_per_address(Some(connections), connection_overrides(config)?);
-    limits.set_total(Some(config.positive("max.connections") as usize), net::listener::WhenFull::Wait);
+fn bind(config: &Config, limits: &Limits) -> Result<Vec<(Endpoint, Listener)>> {
     let backlog = config.positive("socket.listen.backlog.size") as u32;
     let mut listeners = Vec::new();
     for endpoint in &config.broker().listeners {
@@ -241,36 +229,21 @@ fn bind(config: &Config) -> Result<Vec<(Endpoint, Listener)>> {
     Ok(listeners)
 }
 
-fn registration(broker: &Broker, listeners: &[(Endpoint, Listener)]) -> Result<BrokerRegistration> {
-    let config = broker.config.broker();
-    let mut endpoints = Vec::new();
-    for endpoint in &config.advertised_listeners {
-        let mut endpoint = endpoint.clone();
-        if endpoint.host.is_empty() {
-            endpoint.host = advertised::host_name();
-        }
-        if endpoint.port == 0 {
-            let bound = listeners.iter().find(|(listener, _)| listener.listener == endpoint.listener);
-            endpoint.port =
-                bound.map_or(Ok(0), |(_, listener)| listener.local().map(|local| i32::from(local.port())))?;
-        }
-        endpoints.push(endpoint);
-    }
-    Ok(BrokerRegistration {
-        id: broker.id,
-        endpoints,
-        rack: config.rack.clone(),
-        jmx_port: -1,
-        timestamp: broker.clock.wall(),
-    })
+/// The ports that listeners have, by name.
+fn ports(listeners: &[(Endpoint, Listener)]) -> Result<HashMap<String, i32>> {
+    let port = |(endpoint, listener): &(Endpoint, Listener)| {
+        Ok((endpoint.listener.clone(), i32::from(listener.local()?.port())))
+    };
+    listeners.iter().map(port).collect()
 }
 
 /// Registers this life of the broker, and remembers its session for the next one.
-async fn register(running: &Running, registration: &BrokerRegistration) -> Result<()> {
+async fn register(running: &Running) -> Result<()> {
     let broker = &running.broker;
+    let registration = broker.registration(&broker.config.broker());
     // An older life's session runs out within its timeout, rounded up to the server's ticks.
     let patience = session_timeout(&broker.config) * 2;
-    let epoch = broker.zookeeper.register(registration, patience).await?;
+    let epoch = broker.zookeeper.register(&registration, patience).await?;
     broker.epoch.store(epoch.0, Ordering::Release);
     if let Some(key) = broker.zookeeper.client().session()
         && let Err(error) = session_file::write(&OsVfs, &running.session_dir, key)
@@ -348,24 +321,5 @@ impl Running {
                 warn!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", broker.id);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use properties::Properties;
-    use std::net::Ipv4Addr;
-
-    #[test]
-    fn single_addresses_have_limits_of_their_own() {
-        let limits = |text: &str| {
-            let text = format!("zookeeper.connect=h:1\nmax.connections.per.ip.overrides={text}\n");
-            let properties = Properties::parse("test", text.as_bytes()).expect("well formed");
-            connection_overrides(&Config::new(BrokerConfig::from_properties(&properties).expect("legal")))
-        };
-        let local = IpAddr::from(Ipv4Addr::LOCALHOST);
-        assert_eq!(limits("127.0.0.1:7").expect("an address"), HashMap::from([(local, 7)]));
-        assert_eq!(limits("127.0.0.1:7,127.0.0.2:0").expect("addresses").len(), 2);
     }
 }

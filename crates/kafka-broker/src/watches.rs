@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use kafka_controller::Event;
-use kafka_metadata::znodes::brokers::BrokerRegistration;
-use kafka_metadata::znodes::config::{self, EntityType};
+use kafka_metadata::znodes::config;
 use kafka_metadata::znodes::feature;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use vfs::OsVfs;
 use zk_client::{Event as Session, EventReceiver};
 
 use crate::broker::Broker;
+use crate::settings::follow;
 use crate::{session_file, zookeeper};
 
 /// Between attempts to come back after an expired session.
@@ -22,19 +22,14 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Sets the watches of every broker and takes part in elections.
 pub(crate) async fn start(broker: &Arc<Broker>) -> Result<()> {
-    broker.zookeeper.children(config::CHANGES, true).await?;
+    follow::start(broker).await?;
     read_features(broker).await?;
     broker.controller.tell(Event::SessionStarted).await;
     Ok(())
 }
 
 /// Follows the session; after it expired, a new one takes its place.
-pub(crate) async fn run(
-    broker: Arc<Broker>,
-    mut events: EventReceiver,
-    registration: BrokerRegistration,
-    session_dir: PathBuf,
-) {
+pub(crate) async fn run(broker: Arc<Broker>, mut events: EventReceiver, session_dir: PathBuf) {
     loop {
         match events.recv().await {
             Some(Session::Watch(event)) => changed(&broker, event.path).await,
@@ -48,7 +43,7 @@ pub(crate) async fn run(
                 }
                 info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Session expired.");
                 broker.controller.tell(Event::SessionLost).await;
-                events = come_back(&broker, &registration, &session_dir).await;
+                events = come_back(&broker, &session_dir).await;
             }
         }
     }
@@ -56,7 +51,7 @@ pub(crate) async fn run(
 
 async fn changed(broker: &Arc<Broker>, path: String) {
     let done = match path.as_str() {
-        config::CHANGES => settings_changed(broker).await,
+        config::CHANGES => follow::changed(broker).await,
         feature::FEATURE => {
             let read = read_features(broker).await;
             broker.controller.tell(Event::Changed { path }).await;
@@ -80,46 +75,11 @@ async fn read_features(broker: &Broker) -> Result<()> {
     Ok(())
 }
 
-/// Somebody changed settings: those of every topic that has partitions here are read again.
-async fn settings_changed(broker: &Arc<Broker>) -> Result<()> {
-    broker.zookeeper.children(config::CHANGES, true).await?;
-    for topic in broker.topic_settings.names() {
-        let stored = broker.zookeeper.settings(EntityType::Topics, &topic).await?;
-        let Some(known) = broker.topic_settings.get(&topic) else { continue };
-        if known.own == stored {
-            continue;
-        }
-        let settings = match broker.config.topic(stored) {
-            Ok(settings) => Arc::new(settings),
-            Err(error) => {
-                error!(target: "kafka.server.TopicConfigHandler", "The new settings of topic {topic} are not legal and ignored: {error}");
-                continue;
-            }
-        };
-        info!(target: "kafka.server.TopicConfigHandler", "New settings of topic {topic}: {}", settings.overrides_text());
-        broker.topic_settings.put(topic.clone(), Arc::clone(&settings));
-        broker
-            .shards
-            .on_all(move |owned| {
-                let (now, replica) = (owned.shared.clock.now(), owned.shared.config.replica_settings(&settings));
-                for partition in owned.partitions.values_mut().filter(|one| one.topic_partition.topic == topic) {
-                    partition.set_settings(now, settings.log.clone(), replica);
-                }
-            })
-            .await?;
-    }
-    Ok(())
-}
-
 /// A new session, registered; tries until it works, for the broker serves on meanwhile.
-async fn come_back(
-    broker: &Arc<Broker>,
-    registration: &BrokerRegistration,
-    session_dir: &std::path::Path,
-) -> EventReceiver {
+async fn come_back(broker: &Arc<Broker>, session_dir: &std::path::Path) -> EventReceiver {
     let timeout = Duration::from_millis(broker.config.broker().zookeeper_session_timeout_ms.max(1) as u64);
     loop {
-        match new_session(broker, registration, session_dir, timeout).await {
+        match new_session(broker, session_dir, timeout).await {
             Ok(events) => return events,
             Err(error) => warn!(target: "kafka.zookeeper.ZooKeeperClient", "No new session yet: {error:#}"),
         }
@@ -127,17 +87,13 @@ async fn come_back(
     }
 }
 
-async fn new_session(
-    broker: &Arc<Broker>,
-    registration: &BrokerRegistration,
-    session_dir: &std::path::Path,
-    timeout: Duration,
-) -> Result<EventReceiver> {
-    let mut options = zookeeper::options(broker.config.broker())?;
+async fn new_session(broker: &Arc<Broker>, session_dir: &std::path::Path, timeout: Duration) -> Result<EventReceiver> {
+    let mut options = zookeeper::options(&broker.config.broker())?;
     options.session_timeout_ms = timeout.as_millis() as u32;
     let (client, events) = zookeeper::connect(options, timeout).await?;
     broker.zookeeper.replace(client);
-    let epoch = broker.zookeeper.register(registration, timeout * 2).await?;
+    let registration = broker.registration(&broker.config.broker());
+    let epoch = broker.zookeeper.register(&registration, timeout * 2).await?;
     broker.epoch.store(epoch.0, Ordering::Release);
     if let Some(key) = broker.zookeeper.client().session() {
         session_file::write(&OsVfs, session_dir, key)?;

@@ -147,6 +147,15 @@ impl ZooKeeper {
         }
     }
 
+    /// Overwrites a znode that is there.
+    pub(crate) async fn put_existing(&self, path: &str, data: Bytes) -> Result<(), Error> {
+        let set = self.retry(|client| {
+            let data = data.clone();
+            async move { client.set(path, Some(data), -1).await }
+        });
+        set.await.map(|_| ())
+    }
+
     /// Creates or overwrites a znode, and its parents where they are missing.
     pub(crate) async fn put_with_parents(&self, path: &str, data: Bytes) -> Result<(), Error> {
         for (at, _) in path.match_indices('/').skip(1) {

@@ -199,6 +199,12 @@ impl Controller {
             Event::Changed { path } if path == znodes::controller::CONTROLLER => {
                 self.jobs.push_back(Job::Elect(Elect::Look));
             }
+            Event::UncleanElections { allowed } => {
+                self.settings.unclean_leader_election = allowed;
+                if allowed && self.active {
+                    self.jobs.push_back(Job::ElectMissing);
+                }
+            }
             event if !self.active => refuse(&event, effects),
             Event::Changed { path } => self.jobs.extend(Job::for_path(&path)),
             Event::LeaderAndIsrAnswered { broker, errors } => self.on_leader_and_isr_answer(broker, errors, effects),

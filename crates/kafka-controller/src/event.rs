@@ -89,6 +89,11 @@ pub enum Event {
         /// Of which partitions; `None` for all.
         partitions: Option<Vec<TopicPartition>>,
     },
+    /// The broker's own `unclean.leader.election.enable` was changed.
+    UncleanElections {
+        /// May topics that do not say elect uncleanly?
+        allowed: bool,
+    },
 }
 
 /// What is known of a znode beside its data.

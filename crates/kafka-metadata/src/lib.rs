@@ -5,6 +5,7 @@
 //! in this crate talks to anybody: bytes and structs in, bytes and structs out.
 #![deny(missing_docs)]
 
+pub mod alter;
 pub mod broker_config;
 mod checks;
 mod endpoint;

@@ -12,21 +12,21 @@
 use std::env;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tracing::Level;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 
 use vfs::Vfs;
 
 mod layer;
+mod levels;
 mod output;
 mod zone;
 
 pub use layer::ApacheLayer;
+pub use levels::{Levels, LogLevel, ROOT};
 pub use output::Output;
 pub use zone::local_zone;
 
@@ -101,16 +101,24 @@ impl fmt::Display for Warning {
     }
 }
 
+/// The levels of this process, once [`init`] has set them up.
+static PROCESS: OnceLock<Levels> = OnceLock::new();
+
+/// The levels that this process logs by; a set that changes nothing before [`init`].
+pub fn levels() -> Levels {
+    PROCESS.get().cloned().unwrap_or_else(|| Levels::new(LogLevel::Info))
+}
+
 /// Sets up logging for the whole process. Wishes that cannot be met are logged as warnings and returned.
 pub fn init(options: Options) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let levels = levels_from(&|name| env::var(name).ok(), options.level).unwrap_or_else(|warning| {
         warnings.push(warning);
-        Targets::new().with_default(options.level)
+        Levels::new(of_tracing(options.level))
     });
     let output = Output::open(options.console, options.file, &mut warnings);
-    let subscriber = Registry::default().with(levels).with(ApacheLayer::new(output));
-    if tracing::subscriber::set_global_default(subscriber).is_err() {
+    let subscriber = Registry::default().with(levels.clone()).with(ApacheLayer::new(output));
+    if tracing::subscriber::set_global_default(subscriber).is_err() || PROCESS.set(levels).is_err() {
         warnings.push(Warning::AlreadySet);
     }
     for warning in &warnings {
@@ -119,43 +127,41 @@ pub fn init(options: Options) -> Vec<Warning> {
     warnings
 }
 
-fn levels_from(variable: &dyn Fn(&str) -> Option<String>, default: Level) -> Result<Targets, Warning> {
+fn of_tracing(level: Level) -> LogLevel {
+    match level {
+        Level::ERROR => LogLevel::Error,
+        Level::WARN => LogLevel::Warn,
+        Level::INFO => LogLevel::Info,
+        Level::DEBUG => LogLevel::Debug,
+        Level::TRACE => LogLevel::Trace,
+    }
+}
+
+fn levels_from(variable: &dyn Fn(&str) -> Option<String>, default: Level) -> Result<Levels, Warning> {
     let set = |name: &&str| variable(name).filter(|value| !value.trim().is_empty());
     match LEVEL_VARIABLES.iter().find_map(|name| set(name).map(|value| (*name, value))) {
-        None => Ok(Targets::new().with_default(default)),
+        None => Ok(Levels::new(of_tracing(default))),
         Some((variable, value)) => parse_levels(&value, default).ok_or(Warning::Level { variable, value }),
     }
 }
 
 /// `LEVEL` for all, `logger=LEVEL` for loggers whose names begin so, separated by commas.
-fn parse_levels(text: &str, default: Level) -> Option<Targets> {
-    let mut targets = Targets::new().with_default(default);
+fn parse_levels(text: &str, default: Level) -> Option<Levels> {
+    let levels = Levels::new(of_tracing(default));
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        targets = match part.split_once('=') {
-            Some((logger, level)) => targets.with_target(logger.trim(), parse_level(level)?),
-            None => targets.with_default(parse_level(part)?),
-        };
+        match part.split_once('=') {
+            Some((logger, level)) => levels.set(logger.trim(), LogLevel::parse(level)?),
+            None => levels.set(ROOT, LogLevel::parse(part)?),
+        }
     }
-    Some(targets)
-}
-
-fn parse_level(text: &str) -> Option<LevelFilter> {
-    Some(match text.trim().to_ascii_uppercase().as_str() {
-        "OFF" => LevelFilter::OFF,
-        "FATAL" | "ERROR" => LevelFilter::ERROR,
-        "WARN" => LevelFilter::WARN,
-        "INFO" => LevelFilter::INFO,
-        "DEBUG" => LevelFilter::DEBUG,
-        "TRACE" | "ALL" => LevelFilter::TRACE,
-        _ => return None,
-    })
+    Some(levels)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn levels(pairs: &[(&str, &str)]) -> Result<Targets, Warning> {
+    fn levels(pairs: &[(&str, &str)]) -> Result<Levels, Warning> {
         let find = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_string());
         levels_from(&find, Level::INFO)
     }
@@ -163,19 +169,19 @@ mod tests {
     #[test]
     fn the_first_variable_that_is_set_decides() {
         let targets = levels(&[("RUST_LOG", "debug"), ("KAFKA_LOG_LEVEL", "WARN")]).unwrap();
-        assert!(targets.would_enable("kafka.server.KafkaServer", &Level::WARN));
-        assert!(!targets.would_enable("kafka.server.KafkaServer", &Level::INFO));
+        assert!(targets.of("kafka.server.KafkaServer") >= LogLevel::Warn);
+        assert!(targets.of("kafka.server.KafkaServer") < LogLevel::Info);
         let targets = levels(&[("KAFKA_LOG_LEVEL", " ")]).unwrap();
-        assert!(targets.would_enable("a", &Level::INFO) && !targets.would_enable("a", &Level::DEBUG));
+        assert!(targets.of("a") >= LogLevel::Info && targets.of("a") < LogLevel::Debug);
     }
 
     #[test]
     fn loggers_have_levels_of_their_own() {
         let targets = levels(&[("KAFKA_LOG_LEVEL", "error, kafka.controller=ALL,org.apache=off")]).unwrap();
-        assert!(targets.would_enable("kafka.controller.KafkaController", &Level::TRACE));
-        assert!(!targets.would_enable("org.apache.zookeeper.ZooKeeper", &Level::ERROR));
-        assert!(targets.would_enable("kafka.server.KafkaServer", &Level::ERROR));
-        assert!(!targets.would_enable("kafka.server.KafkaServer", &Level::WARN));
+        assert!(targets.of("kafka.controller.KafkaController") >= LogLevel::Trace);
+        assert!(targets.of("org.apache.zookeeper.ZooKeeper") < LogLevel::Error);
+        assert!(targets.of("kafka.server.KafkaServer") >= LogLevel::Error);
+        assert!(targets.of("kafka.server.KafkaServer") < LogLevel::Warn);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! DescribeConfigs: settings of topics and brokers, with where each value comes from.
 
-use kafka_metadata::broker_config::ConfigEntry;
+use kafka_metadata::broker_config::{ConfigEntry, ConfigSource};
 use kafka_metadata::znodes::config::EntityType;
 use kafka_metadata::{topic_config, topic_name};
 use kafka_types::{BrokerId, ErrorCode};
@@ -9,12 +9,9 @@ use kafka_wire::describe_configs::{
 };
 
 use super::Context;
+use crate::settings::alter::{BROKER, BROKER_LOGGER, CLIENT_METRICS, TOPIC};
+use crate::settings::loggers;
 use crate::topics::TopicError;
-
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
-const BROKER_LOGGER: i8 = 8;
-const CLIENT_METRICS: i8 = 16;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let known = |resource: &DescribeConfigsResource| {
@@ -82,6 +79,9 @@ async fn describe(context: &Context, resource: &DescribeConfigsResource) -> Resu
         }
         BROKER if name.is_empty() => Ok(config.describe_dynamic_default()),
         BROKER if *name == context.broker.id.0.to_string() => Ok(config.describe()),
+        BROKER_LOGGER if *name == context.broker.id.0.to_string() => {
+            Ok(loggers::all().into_iter().map(logger).collect())
+        }
         kind => Err(TopicError::new(ErrorCode::InvalidRequest, refusal(context.broker.id, kind, name))),
     }
 }
@@ -95,8 +95,21 @@ fn refusal(me: BrokerId, kind: i8, name: &str) -> String {
         (BROKER_LOGGER, _) if name.is_empty() => "Broker id must not be empty".to_owned(),
         (_, Err(_)) => format!("Broker id must be an integer, but it is: {name}"),
         (BROKER, Ok(_)) => format!("Unexpected broker id, expected {me} or empty string, but received {name}"),
-        (_, Ok(id)) if id != me.0 => format!("Unexpected broker id, expected {me} but received {name}"),
-        _ => "Broker loggers cannot be described yet; levels are set by KAFKA_LOG_LEVEL at the start".to_owned(),
+        _ => format!("Unexpected broker id, expected {me} but received {name}"),
+    }
+}
+
+/// A logger has no type, and what it is for stands nowhere.
+fn logger((name, level): (String, &'static str)) -> ConfigEntry {
+    ConfigEntry {
+        name,
+        value: Some(level.to_owned()),
+        source: ConfigSource::DynamicBrokerLogger,
+        read_only: false,
+        sensitive: false,
+        kind: None,
+        doc: "",
+        synonyms: Vec::new(),
     }
 }
 
@@ -124,7 +137,9 @@ fn told(entry: ConfigEntry, synonyms: bool, documentation: bool) -> DescribeConf
             Vec::new()
         },
         config_type: entry.kind.map_or(0, properties::Kind::wire_number),
-        documentation: documentation.then(|| entry.doc.to_owned()),
+        // Of loggers it is told without being asked for, as Apache's broker does.
+        documentation: (documentation || entry.source == ConfigSource::DynamicBrokerLogger)
+            .then(|| entry.doc.to_owned()),
         name: entry.name,
     }
 }

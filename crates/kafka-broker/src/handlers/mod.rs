@@ -1,6 +1,7 @@
 //! One file per request: wire structs to domain calls and back. Rules live in the cores; versions in `kafka-wire`.
 
 pub(crate) mod allocate_producer_ids;
+pub(crate) mod alter_configs;
 pub(crate) mod alter_partition;
 pub(crate) mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
@@ -19,6 +20,7 @@ pub(crate) mod error_codes;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
 pub(crate) mod heartbeat;
+pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
 pub(crate) mod join_group;
 pub(crate) mod leader_and_isr;

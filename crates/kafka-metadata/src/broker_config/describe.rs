@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use properties::{Default, Kind, Scope, Setting, Values};
 
+use super::dynamic::rate_of;
 use super::{BrokerConfig, DEFINITIONS};
 use crate::topic_config;
 
@@ -21,6 +22,8 @@ pub enum ConfigSource {
     StaticBroker = 4,
     /// The table's default.
     Default = 5,
+    /// A level of a logger.
+    DynamicBrokerLogger = 6,
 }
 
 /// A setting that stands behind another.
@@ -72,18 +75,24 @@ pub(super) fn synonyms(name: &str) -> Vec<&str> {
 }
 
 /// The plain setting behind `listener.name.<listener>.<setting>`.
-fn base_of(name: &str) -> Option<&'static str> {
+pub(super) fn base_of(name: &str) -> Option<&'static str> {
     let (_, base) = name.strip_prefix("listener.name.")?.split_once('.')?;
     DEFINITIONS.get(base).map(|setting| setting.name)
 }
 
 fn setting_of(name: &str) -> Option<&'static Setting> {
-    DEFINITIONS.get(base_of(name).unwrap_or(name))
+    DEFINITIONS.get(base_of(name).unwrap_or(name)).or_else(|| rate_of(name))
+}
+
+/// A setting of TLS that is changed for one listener at a time.
+pub(super) fn is_security(name: &str) -> bool {
+    name.starts_with("ssl.") && is_dynamic(name)
 }
 
 /// May the setting be changed at run time?
 pub(super) fn is_dynamic(name: &str) -> bool {
-    setting_of(name).is_some_and(|setting| setting.scope != Scope::ReadOnly)
+    let setting = DEFINITIONS.get(base_of(name).unwrap_or(name));
+    setting.is_some_and(|setting| setting.scope != Scope::ReadOnly)
 }
 
 /// May the setting be changed at run time for all brokers at once?

@@ -11,12 +11,14 @@ use crate::topic_config::TopicDefaults;
 
 mod check;
 mod describe;
+mod dynamic;
 mod error;
 mod listeners;
 mod settings;
 mod support;
 
 pub use describe::{ConfigEntry, ConfigSource, Synonym};
+pub use dynamic::Layer;
 pub use error::ConfigError;
 pub use settings::DEFINITIONS;
 
@@ -80,20 +82,16 @@ impl BrokerConfig {
     }
 
     /// With settings changed at run time: for all brokers, and for this one, which go before them. Settings that may not
-    /// be changed at run time, and unknown ones, are left out.
+    /// be changed at run time are left out; unknown ones are kept, for somebody may know them.
     pub fn with_dynamic(
         &self,
         for_all: &BTreeMap<String, String>,
         own: &BTreeMap<String, String>,
     ) -> Result<BrokerConfig, ConfigError> {
-        let pick = |from: &BTreeMap<String, String>, cluster_wide: bool| {
-            let allowed = |name: &str| describe::is_dynamic(name) && (!cluster_wide || describe::is_cluster_wide(name));
-            from.iter().filter(|(name, _)| allowed(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
-        };
         BrokerConfig::build(Texts {
             fixed: self.texts.fixed.clone(),
-            dynamic_default: pick(for_all, true),
-            dynamic_own: pick(own, false),
+            dynamic_default: Texts::pick(for_all, Layer::ForAll),
+            dynamic_own: Texts::pick(own, Layer::Own),
         })
     }
 

@@ -78,6 +78,16 @@ fn the_last_in_sync_replica_is_waited_for_unless_the_topic_says_otherwise() {
 }
 
 #[test]
+fn the_brokers_default_may_be_changed_at_run_time() {
+    let mut world = three_brokers();
+    world.alter(0, 0, "t", 0, &[0]);
+    world.kill(0);
+    assert_eq!(world.state("t", 0), "leader -1 isr [0] epoch 1");
+    world.tell(1, Event::UncleanElections { allowed: true });
+    assert_eq!(world.state("t", 0), "leader 1 isr [1] epoch 2");
+}
+
+#[test]
 fn a_topic_may_allow_unclean_elections_by_itself() {
     let mut world = three_brokers();
     world.znodes.set(&config::topic_path("t"), br#"{"version":1,"config":{"unclean.leader.election.enable":"true"}}"#);

@@ -1,0 +1,365 @@
+//! Changes of a broker's settings at run time (KIP-226): which may be made, and what they come to.
+
+use std::collections::BTreeMap;
+
+use properties::{Check, Kind, Scope, Setting};
+
+use super::describe::{base_of, is_dynamic, is_security};
+use super::error::ConfigError;
+use super::{BrokerConfig, DEFINITIONS, Texts};
+
+/// Limits that are known at run time only; no file has them.
+static RATES: [Setting; 3] = [
+    rate("leader.replication.throttled.rate", "Bytes a second that leaders send to throttled replicas."),
+    rate("follower.replication.throttled.rate", "Bytes a second that throttled replicas fetch."),
+    rate("replica.alter.log.dirs.io.max.bytes.per.second", "Bytes a second for moves between log directories."),
+];
+
+const fn rate(name: &'static str, doc: &'static str) -> Setting {
+    Setting::new(name, Kind::Long, "9223372036854775807", doc).check(Check::at_least(0))
+}
+
+/// Sizes of pools: a step may halve or double them at most.
+const POOLS: [&str; 5] = [
+    "num.io.threads",
+    "num.replica.fetchers",
+    "num.recovery.threads.per.data.dir",
+    "background.threads",
+    "num.network.threads",
+];
+
+/// Changeable beside Apache's broker, and fixed here while the broker runs.
+const FIXED_HERE: [&str; 4] =
+    ["listeners", "listener.security.protocol.map", "principal.builder.class", "max.connection.creation.rate"];
+
+/// The definition of a setting that is known at run time only.
+pub(super) fn rate_of(name: &str) -> Option<&'static Setting> {
+    RATES.iter().find(|setting| setting.name == name)
+}
+
+/// Which settings are changed: those of one broker, or those of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// `/config/brokers/N`
+    Own,
+    /// `/config/brokers/<default>`
+    ForAll,
+}
+
+impl BrokerConfig {
+    /// The settings after `changed` has replaced everything in a layer, or why that may not be (the texts are those of
+    /// Apache's broker). Changes nothing.
+    pub fn propose(&self, layer: Layer, changed: &BTreeMap<String, String>) -> Result<BrokerConfig, ConfigError> {
+        check_names(changed)?;
+        check_values(changed)?;
+        if layer == Layer::ForAll {
+            let own_only = changed.keys().filter(|name| is_dynamic(name) && !super::describe::is_cluster_wide(name));
+            refuse(
+                "Cannot update these configs at default cluster level, broker id must be specified",
+                "Set",
+                &own_only.map(String::as_str).collect::<Vec<_>>(),
+            )?;
+        }
+        if changed.get("log.cleaner.threads").is_some_and(|threads| threads.trim() == "0") {
+            // Apache's broker divides the memory for keys before it looks at the number.
+            return Err(ConfigError { class: "java.lang.ArithmeticException", message: "/ by zero".to_owned() });
+        }
+        let (for_all, own) = match layer {
+            Layer::Own => (&self.texts.dynamic_default, changed),
+            Layer::ForAll => (changed, &self.texts.dynamic_own),
+        };
+        let proposed = self.with_dynamic(for_all, own)?;
+        self.check_steps(&proposed)?;
+        Ok(proposed)
+    }
+
+    /// What was changed at run time in a layer.
+    pub fn dynamic(&self, layer: Layer) -> &BTreeMap<String, String> {
+        match layer {
+            Layer::Own => &self.texts.dynamic_own,
+            Layer::ForAll => &self.texts.dynamic_default,
+        }
+    }
+
+    /// Both layers of what was changed at run time.
+    pub fn layers(&self) -> [&BTreeMap<String, String>; 2] {
+        [&self.texts.dynamic_default, &self.texts.dynamic_own]
+    }
+
+    /// The settings whose values are others than `before`, with the values that may be shown.
+    pub fn differences<'c>(
+        &'c self,
+        before: &'c BrokerConfig,
+    ) -> impl Iterator<Item = (&'static str, String)> + use<'c> {
+        let pairs = self.values().iter().zip(before.values().iter());
+        pairs.filter(|((_, now), (_, then))| now != then).map(|((setting, now), _)| {
+            let shown = if setting.is_sensitive() { None } else { now.text() };
+            (setting.name, shown.unwrap_or_else(|| "[hidden]".to_owned()))
+        })
+    }
+
+    fn check_steps(&self, proposed: &BrokerConfig) -> Result<(), ConfigError> {
+        for name in POOLS {
+            let (now, then) = (self.values().int(name), proposed.values().int(name));
+            let rule = match then {
+                _ if then == now => continue,
+                _ if then < now / 2 => format!("value should be at least half the current value {now}"),
+                _ if then > now.saturating_mul(2) => {
+                    format!("value should not be greater than double the current value {now}")
+                }
+                _ => continue,
+            };
+            let what = format!("Dynamic thread count update validation failed for {name}={then}");
+            return Err(invalid(&format!("{what}, {rule}")));
+        }
+        let threads = |config: &BrokerConfig| config.values().int("log.cleaner.threads");
+        let (now, then) = (threads(self), threads(proposed));
+        if then < now / 2 {
+            let rule = format!("Log cleaner threads cannot be reduced to less than half the current value {now}");
+            return Err(invalid(&rule));
+        }
+        if then > now.saturating_mul(2) {
+            let rule = format!("Log cleaner threads cannot be increased to more than double the current value {now}");
+            return Err(invalid(&rule));
+        }
+        self.check_fixed(proposed)
+    }
+
+    fn check_fixed(&self, proposed: &BrokerConfig) -> Result<(), ConfigError> {
+        for name in FIXED_HERE {
+            if self.values().get(name) != proposed.values().get(name) {
+                return Err(cannot(name));
+            }
+        }
+        let added = proposed.texts.dynamic_own.iter().filter(|(name, value)| {
+            let before = self.texts.dynamic_own.get(*name);
+            before != Some(value) && (name.starts_with("listener.name.") || name.starts_with("sasl."))
+        });
+        match added.map(|(name, _)| name).next() {
+            Some(name) => Err(cannot(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn cannot(name: &str) -> ConfigError {
+    ConfigError::config(format!(
+        "{name} cannot be changed while this broker runs: set it in its file and start it anew."
+    ))
+}
+
+/// Apache's broker wraps what a part of it has against a change.
+fn invalid(message: &str) -> ConfigError {
+    ConfigError::config(format!(
+        "Invalid value org.apache.kafka.common.config.ConfigException: {message} for configuration Invalid dynamic \
+         configuration"
+    ))
+}
+
+fn refuse(message: &str, set: &str, names: &[&str]) -> Result<(), ConfigError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigError::config(format!("{message}: {set}({})", names.join(", "))))
+}
+
+fn check_names(changed: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    // The order of the table is the order in which Apache's broker names them.
+    let named = || DEFINITIONS.settings().filter(|setting| changed.contains_key(setting.name));
+    let fixed = named().filter(|setting| setting.scope == Scope::ReadOnly);
+    let fixed: Vec<&str> = fixed.map(|setting| setting.name).collect();
+    // Scala's name of a small set and of a larger one.
+    let set = if fixed.len() > 4 { "HashSet" } else { "Set" };
+    refuse("Cannot update these configs dynamically", set, &fixed)?;
+    let secret: Vec<&str> = named().map(|setting| setting.name).filter(|name| is_security(name)).collect();
+    refuse(
+        "These security configs can be dynamically updated only per-listener using the listener prefix",
+        "HashSet",
+        &secret,
+    )
+}
+
+fn check_values(changed: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    let value_of = |setting: &Setting| {
+        let prefixed = |(name, value): (&String, &String)| (base_of(name) == Some(setting.name)).then(|| value.clone());
+        changed.get(setting.name).cloned().or_else(|| changed.iter().find_map(prefixed))
+    };
+    for setting in RATES.iter().chain(DEFINITIONS.settings()) {
+        if let Some(value) = value_of(setting) {
+            setting.parse(&value).map_err(|error| ConfigError::from(Some(error)))?;
+        }
+    }
+    Ok(())
+}
+
+impl Texts {
+    /// What of a stored layer counts; the rest was written by somebody who knows other settings, or none.
+    pub(super) fn pick(stored: &BTreeMap<String, String>, layer: Layer) -> BTreeMap<String, String> {
+        let known = |name: &str| DEFINITIONS.get(base_of(name).unwrap_or(name)).is_some();
+        let counts = |name: &str| {
+            !known(name)
+                || is_dynamic(name)
+                    && !is_security(name)
+                    && (layer == Layer::Own || super::describe::is_cluster_wide(name))
+        };
+        stored.iter().filter(|(name, _)| counts(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use properties::{Origin, Properties};
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn file() -> BrokerConfig {
+        let mut properties = Properties::new();
+        for (name, value) in [("zookeeper.connect", "localhost:2181"), ("broker.id", "0")] {
+            properties.set(name, value, Origin::Program);
+        }
+        BrokerConfig::from_properties(&properties).expect("legal")
+    }
+
+    fn answer(layer: Layer, pairs: &[(&str, &str)]) -> String {
+        match file().propose(layer, &map(pairs)) {
+            Ok(_) => "OK".to_owned(),
+            Err(error) => error.message,
+        }
+    }
+
+    fn wrapped(text: &str) -> String {
+        format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: {text} for configuration Invalid dynamic configuration"
+        )
+    }
+
+    fn pool(name: &str, value: i32, rule: &str) -> String {
+        wrapped(&format!("Dynamic thread count update validation failed for {name}={value}, value should {rule}"))
+    }
+
+    #[test]
+    fn answers_are_those_of_release_3_9_1() {
+        let own_only = "Cannot update these configs at default cluster level, broker id must be specified: Set";
+        for (layer, name, value, expected) in [
+            (
+                Layer::Own,
+                "log.cleaner.threads",
+                "abc",
+                "Invalid value abc for configuration log.cleaner.threads: Not a number of type INT".to_owned(),
+            ),
+            (Layer::Own, "log.cleaner.threads", "0", "/ by zero".to_owned()),
+            (
+                Layer::Own,
+                "log.cleaner.threads",
+                "5",
+                wrapped("Log cleaner threads cannot be increased to more than double the current value 1"),
+            ),
+            (
+                Layer::Own,
+                "num.io.threads",
+                "17",
+                pool("num.io.threads", 17, "not be greater than double the current value 8"),
+            ),
+            (
+                Layer::ForAll,
+                "num.io.threads",
+                "3",
+                pool("num.io.threads", 3, "be at least half the current value 8"),
+            ),
+            (Layer::Own, "num.io.threads", "4", "OK".to_owned()),
+            (
+                Layer::Own,
+                "num.io.threads",
+                "0",
+                "Invalid value 0 for configuration num.io.threads: Value must be at least 1".to_owned(),
+            ),
+            (Layer::ForAll, "advertised.listeners", "PLAINTEXT://h:1", format!("{own_only}(advertised.listeners)")),
+            (
+                Layer::Own,
+                "advertised.listeners",
+                "PLAINTEXT://h:x",
+                "Error creating broker listeners from 'PLAINTEXT://h:x': Unable to parse PLAINTEXT://h:x to a broker endpoint".to_owned(),
+            ),
+            (Layer::Own, "advertised.listeners", "PLAINTEXT://h:1", "OK".to_owned()),
+            (
+                Layer::Own,
+                "ssl.keystore.location",
+                "x",
+                "These security configs can be dynamically updated only per-listener using the listener prefix: HashSet(ssl.keystore.location)".to_owned(),
+            ),
+            (
+                Layer::ForAll,
+                "listener.name.plaintext.ssl.keystore.location",
+                "x",
+                format!("{own_only}(listener.name.plaintext.ssl.keystore.location)"),
+            ),
+            (
+                Layer::Own,
+                "listener.name.plaintext.num.network.threads",
+                "x",
+                "Invalid value x for configuration num.network.threads: Not a number of type INT".to_owned(),
+            ),
+            (Layer::Own, "made.up", "7", "OK".to_owned()),
+            (
+                Layer::Own,
+                "leader.replication.throttled.rate",
+                "-1",
+                "Invalid value -1 for configuration leader.replication.throttled.rate: Value must be at least 0".to_owned(),
+            ),
+            (Layer::Own, "log.retention.ms", "-5", "OK".to_owned()),
+            (
+                Layer::Own,
+                "log.roll.ms",
+                "0",
+                "requirement failed: log.roll.ms must be greater than or equal to 1".to_owned(),
+            ),
+            (
+                Layer::Own,
+                "log.cleaner.dedupe.buffer.size",
+                "5",
+                "requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.".to_owned(),
+            ),
+            (
+                Layer::Own,
+                "log.message.format.version",
+                "2.8",
+                "Cannot update these configs dynamically: Set(log.message.format.version)".to_owned(),
+            ),
+        ] {
+            assert_eq!(answer(layer, &[(name, value)]), expected, "{name}={value}");
+        }
+        assert_eq!(
+            answer(Layer::Own, &[("broker.id", "3"), ("zookeeper.connect", "x")]),
+            "Cannot update these configs dynamically: Set(zookeeper.connect, broker.id)"
+        );
+    }
+
+    #[test]
+    fn what_this_broker_cannot_change_is_refused_by_name() {
+        for (name, value) in [
+            ("listeners", "PLAINTEXT://:1"),
+            ("listener.name.plaintext.max.connections", "10"),
+            ("listener.name.plaintext.ssl.keystore.location", "x"),
+            ("sasl.enabled.mechanisms", "PLAIN,GSSAPI"),
+        ] {
+            let expected =
+                format!("{name} cannot be changed while this broker runs: set it in its file and start it anew.");
+            assert_eq!(answer(Layer::Own, &[(name, value)]), expected);
+        }
+        assert_eq!(answer(Layer::Own, &[("listeners", "PLAINTEXT://:9092")]), "OK", "as it is");
+    }
+
+    #[test]
+    fn a_layer_is_replaced_whole_and_the_other_stays() {
+        let config = file().propose(Layer::ForAll, &map(&[("log.retention.ms", "5"), ("num.io.threads", "9")]));
+        let config = config.and_then(|config| config.propose(Layer::Own, &map(&[("num.io.threads", "12")])));
+        let config = config.expect("legal");
+        assert_eq!((config.log_retention_ms, config.values().int("num.io.threads")), (5, 12));
+        assert_eq!(config.dynamic(Layer::Own), &map(&[("num.io.threads", "12")]));
+        let config = config.propose(Layer::Own, &map(&[])).expect("legal");
+        assert_eq!((config.log_retention_ms, config.values().int("num.io.threads")), (5, 9));
+    }
+}
