@@ -12,6 +12,7 @@ use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch
 use net::{Limits, Shutdown};
 use tokio::sync::{Notify, oneshot};
 
+use crate::authorizer::AclAuthorizer;
 use crate::background::Background;
 use crate::checkpoints::CheckpointOrders;
 use crate::clock::Clock;
@@ -56,6 +57,8 @@ pub(crate) struct Broker {
     pub(crate) fetch_sessions: Mutex<SessionCache<SharedSession>>,
     pub(crate) checkpoint_orders: CheckpointOrders,
     pub(crate) shutdown: Shutdown,
+    /// Nobody may do what its rules do not allow; without it everybody may do everything.
+    pub(crate) authorizer: Option<Arc<AclAuthorizer>>,
     /// Told when there is no directory left to keep anything in.
     pub(crate) halt: Notify,
     /// This life of the broker; -1 before it is registered.

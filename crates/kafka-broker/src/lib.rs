@@ -7,6 +7,7 @@
 
 mod advertised;
 mod arguments;
+mod authorizer;
 mod background;
 mod broker;
 mod checkpoints;

@@ -28,8 +28,8 @@ use crate::settings::{Changes, brokers};
 use crate::shard::Shards;
 use crate::zookeeper::{self, ZooKeeper};
 use crate::{
-    advertised, checkpoints, cleaner, controller, descriptors, dir_failures, dir_moves, housekeeping, session_file,
-    watches,
+    advertised, authorizer, checkpoints, cleaner, controller, descriptors, dir_failures, dir_moves, housekeeping,
+    session_file, watches,
 };
 
 pub(crate) mod connections;
@@ -82,6 +82,8 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let limits = Limits::none();
     connections::limit(&config, &limits, &background).await?;
     let listeners = bind(&config, &limits)?;
+    let shutdown = Shutdown::new();
+    let authorizer = authorizer::start(&config, clock, &shutdown, random_seed()).await?;
     let inter_broker = config.broker().inter_broker_listener.clone();
     let core = kafka_controller::Controller::new(id, controller_settings(&config));
     let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, inter_broker);
@@ -101,7 +103,8 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         moves: DirMoves::new(alter_threads(&shared)),
         shared: Arc::clone(&shared),
         checkpoint_orders: CheckpointOrders::new(),
-        shutdown: Shutdown::new(),
+        shutdown,
+        authorizer,
         halt: Notify::new(),
         epoch: AtomicI64::new(-1),
         controller_epoch: AtomicI32::new(0),
@@ -134,9 +137,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
 async fn connect(config: &Config, options: &Options) -> Result<(Client, EventReceiver)> {
     let connect = &config.broker().zookeeper_connect;
     let patience = Duration::from_millis(config.broker().zookeeper_connection_timeout_ms.max(1) as u64);
-    if let Some(chroot) = options.hosts.chroot.clone().filter(|chroot| chroot != "/") {
-        create_chroot(options, &chroot, patience).await?;
-    }
+    zookeeper::create_chroot(options, patience).await?;
     info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Initializing a new session to {connect}.");
     info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Waiting until connected.");
     let connecting = zookeeper::connect(options.clone(), patience);
@@ -158,25 +159,16 @@ async fn connect(config: &Config, options: &Options) -> Result<(Client, EventRec
     connected
 }
 
-/// Makes the path that all others lie under, component by component.
-async fn create_chroot(options: &Options, chroot: &str, patience: Duration) -> Result<()> {
-    let mut rooted = options.clone();
-    rooted.hosts.chroot = None;
-    let (client, _events) = zookeeper::connect(rooted, patience).await?;
-    let at_root = ZooKeeper::new(client.clone());
-    for (at, _) in chroot.match_indices('/').skip(1).chain([(chroot.len(), "")]) {
-        at_root.create(&chroot[..at], None).await?;
-    }
-    client.close().await?;
-    Ok(())
-}
-
 fn zookeeper_options(config: &Config) -> Result<Options> {
     let broker = config.broker();
     let mut options = zookeeper::options(&broker)?;
     options.session_timeout_ms = broker.zookeeper_session_timeout_ms.max(1) as u32;
-    options.seed = u64::from_be_bytes(random_bytes()[..8].try_into().expect("eight of sixteen bytes"));
+    options.seed = random_seed();
     Ok(options)
+}
+
+fn random_seed() -> u64 {
+    u64::from_be_bytes(random_bytes()[..8].try_into().expect("eight of sixteen bytes"))
 }
 
 fn session_timeout(config: &Config) -> Duration {

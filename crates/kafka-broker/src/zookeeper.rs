@@ -25,11 +25,16 @@ const REGISTRATION_POLL: Duration = Duration::from_millis(100);
 
 /// How to reach the coordination server: hosts, TLS and SASL. The stores and the JAAS file are read anew each time.
 pub(crate) fn options(config: &BrokerConfig) -> Result<Options> {
-    let mut options = Options::new(&config.zookeeper_connect)
-        .map_err(|error| anyhow!("java.lang.IllegalArgumentException: {error}"))?;
+    options_for(&config.zookeeper_connect, |name| config.text(name))
+}
+
+/// How to reach the servers of a connect string, with these settings of the client.
+pub(crate) fn options_for<'a>(connect: &str, setting: impl Fn(&str) -> Option<&'a str>) -> Result<Options> {
+    let mut options = Options::new(connect).map_err(|error| anyhow!("java.lang.IllegalArgumentException: {error}"))?;
     let mut system = Properties::new();
     system.define(&Origin::Variable("KAFKA_OPTS"), &std::env::var("KAFKA_OPTS").unwrap_or_default());
-    let mut lookup = |name: &str| client_property(name, |name| config.text(name), |name| system.get(name));
+    let mut lookup =
+        |name: &str| client_property(name, |name| setting(name).map(|value| value as &str), |name| system.get(name));
     options.security = Security::load(&mut lookup, &OsVfs)
         .map_err(|error| anyhow!("org.apache.kafka.common.KafkaException: {error}"))?;
     if let Some(tls) = &options.security.tls
@@ -362,6 +367,20 @@ pub(crate) async fn connect(options: Options, at_most: Duration) -> Result<(Clie
             "kafka.zookeeper.ZooKeeperClientTimeoutException: Timed out waiting for connection while in state: CONNECTING"
         ),
     }
+}
+
+/// Makes the path that all others lie under, component by component, if the connect string names one.
+pub(crate) async fn create_chroot(options: &Options, patience: Duration) -> Result<()> {
+    let Some(chroot) = options.hosts.chroot.clone().filter(|chroot| chroot != "/") else { return Ok(()) };
+    let mut rooted = options.clone();
+    rooted.hosts.chroot = None;
+    let (client, _events) = connect(rooted, patience).await?;
+    let at_root = ZooKeeper::new(client.clone());
+    for (at, _) in chroot.match_indices('/').skip(1).chain([(chroot.len(), "")]) {
+        at_root.create(&chroot[..at], None).await?;
+    }
+    client.close().await?;
+    Ok(())
 }
 
 /// Ends a session of which only its key is left, so that its ephemeral znodes go at once. Fine if it is over already.

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use kafka_controller::{AlterPartitionRequest, AlteredPartition, Answer, Event, IsrProposal};
+use kafka_security::Operation;
 use kafka_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, PartitionEpoch, Uuid};
 use kafka_wire::alter_partition::{self as wire, ResponsePartitionData, ResponseTopicData};
 
 use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_cluster(Operation::ClusterAction) {
+        return refused(ErrorCode::ClusterAuthorizationFailed);
+    }
     let asked = domain(request, wire::Version(context.version));
     match context.broker.controller.ask(move |token| Event::AlterPartition { token, request: asked }).await {
         Ok(Answer::AlterPartition(Ok(altered))) => response(altered),

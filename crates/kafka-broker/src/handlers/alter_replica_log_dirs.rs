@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kafka_log::is_too_long_to_move;
+use kafka_security::Operation;
 use kafka_types::{ErrorCode, TopicPartition};
 use kafka_wire::alter_replica_log_dirs::{
     self as wire, AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
@@ -13,12 +14,18 @@ use super::Context;
 use crate::dir_moves;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let allowed = context.may_on_cluster(Operation::Alter);
     let mut results: Vec<AlterReplicaLogDirTopicResult> = Vec::new();
     for dir in &request.dirs {
         for topic in &dir.topics {
             for partition_index in &topic.partitions {
                 let name = TopicPartition::new(topic.name.as_str(), *partition_index);
-                let error_code = alter(context, &name, &dir.path).await.err().map_or(0, ErrorCode::code);
+                let outcome = if allowed {
+                    alter(context, &name, &dir.path).await
+                } else {
+                    Err(ErrorCode::ClusterAuthorizationFailed)
+                };
+                let error_code = outcome.err().map_or(0, ErrorCode::code);
                 let result = AlterReplicaLogDirPartitionResult { partition_index: *partition_index, error_code };
                 match results.iter_mut().find(|one| one.topic_name == topic.name) {
                     Some(one) => one.partitions.push(result),

@@ -1,12 +1,16 @@
 //! ControlledShutdown: a broker that wants to stop asks the controller to move its leaderships.
 
 use kafka_controller::{Answer, Event};
+use kafka_security::Operation;
 use kafka_types::{BrokerEpoch, BrokerId, ErrorCode};
 use kafka_wire::controlled_shutdown::{self as wire, RemainingPartition};
 
 use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_cluster(Operation::ClusterAction) {
+        return refused(ErrorCode::ClusterAuthorizationFailed);
+    }
     let (broker, broker_epoch) = (BrokerId(request.broker_id), BrokerEpoch(request.broker_epoch));
     let ask = context.broker.controller.ask(move |token| Event::ControlledShutdown { token, broker, broker_epoch });
     match ask.await {

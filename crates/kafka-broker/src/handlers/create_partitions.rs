@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use kafka_security::Operation;
 use kafka_types::{BrokerId, ErrorCode};
 use kafka_wire::create_partitions::{self as wire, CreatePartitionsTopicResult};
 
@@ -26,6 +27,11 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         if times > 1 {
             result.error_code = ErrorCode::InvalidRequest.code();
             result.error_message = Some("Duplicate topic in request.".to_owned());
+            results.push(result);
+            continue;
+        }
+        if !context.may_on_topic(Operation::Alter, &topic.name) {
+            result.error_code = ErrorCode::TopicAuthorizationFailed.code();
             results.push(result);
             continue;
         }

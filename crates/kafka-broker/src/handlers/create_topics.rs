@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use kafka_security::{Operation, ResourceType};
 use kafka_types::{BrokerId, ErrorCode, Uuid};
 use kafka_wire::create_topics::{self as wire, CreatableTopic, CreatableTopicConfigs, CreatableTopicResult};
 
@@ -20,11 +21,14 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     for topic in &request.topics {
         *seen.entry(&topic.name).or_default() += 1;
     }
+    let may_create_all = context.may_on_cluster_quietly(Operation::Create);
     let mut results = Vec::with_capacity(request.topics.len());
     let mut created = Vec::new();
     for topic in &request.topics {
         let outcome = if seen[topic.name.as_str()] > 1 {
             Err(TopicError::new(ErrorCode::InvalidRequest, "Found multiple entries for this topic."))
+        } else if !may_create_all && !context.may_on_topic(Operation::Create, &topic.name) {
+            Err(TopicError::new(ErrorCode::TopicAuthorizationFailed, "Authorization failed."))
         } else {
             create(context, topic, request.validate_only).await
         };
@@ -113,6 +117,15 @@ async fn wait(
 }
 
 fn described(context: &Context, planned: &PlannedTopic) -> CreatableTopicResult {
+    if !context.may_quietly(Operation::DescribeConfigs, ResourceType::Topic, &planned.name) {
+        return CreatableTopicResult {
+            name: planned.name.clone(),
+            topic_id: planned.id,
+            topic_config_error_code: ErrorCode::TopicAuthorizationFailed.code(),
+            configs: Some(Vec::new()),
+            ..Default::default()
+        };
+    }
     let broker = context.broker.config.broker();
     let configs = kafka_metadata::topic_config::resolve(&broker.topic_defaults(), &planned.settings)
         .map(|values| broker.describe_topic(&values, &planned.settings))

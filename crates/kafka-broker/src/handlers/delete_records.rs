@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kafka_metadata::topic_name;
+use kafka_security::Operation;
 use kafka_types::{ErrorCode, Offset, TopicName, TopicPartition};
 use kafka_wire::delete_records::{self as wire, DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use time_types::Tick;
@@ -34,9 +35,14 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     let mut parts = Vec::new();
     for (topic, asked) in request.topics.iter().enumerate() {
         let name: TopicName = asked.name.as_str().into();
+        let allowed = context.may_on_topic(Operation::Delete, &name);
         for partition in &asked.partitions {
             let topic_partition = TopicPartition::new(name.clone(), partition.partition_index);
-            let outcome = delete(broker, &topic_partition, Offset(partition.offset)).await;
+            let outcome = if allowed {
+                delete(broker, &topic_partition, Offset(partition.offset)).await
+            } else {
+                Err(ErrorCode::TopicAuthorizationFailed)
+            };
             parts.push(Part { topic, topic_partition, outcome });
         }
     }

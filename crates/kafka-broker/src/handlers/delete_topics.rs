@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use kafka_security::Operation;
 use kafka_types::{ErrorCode, TopicName, Uuid};
 use kafka_wire::delete_topics::{self as wire, DeletableTopicResult};
 
@@ -63,7 +64,14 @@ fn result(asked: Asked, code: ErrorCode) -> DeletableTopicResult {
 }
 
 fn find(context: &Context, name: Option<&str>, id: Uuid) -> Asked {
-    Asked { name: name.map(str::to_owned), id, topic: look_up(context, name, id) }
+    let mut asked = Asked { name: name.map(str::to_owned), id, topic: look_up(context, name, id) };
+    if name.is_none() && asked.topic == Err(ErrorCode::TopicAuthorizationFailed) {
+        // Whoever may know of the topic is told its name all the same; ids are no secret.
+        let image = context.broker.metadata.image();
+        let known = image.topic_by_id(id).map(|topic| topic.name.to_string());
+        asked.name = known.filter(|name| context.may_on_topic(Operation::Describe, name));
+    }
+    asked
 }
 
 fn look_up(context: &Context, name: Option<&str>, id: Uuid) -> Result<TopicName, ErrorCode> {
@@ -80,5 +88,10 @@ fn look_up(context: &Context, name: Option<&str>, id: Uuid) -> Result<TopicName,
         Some(name) => (image.topic(name), ErrorCode::UnknownTopicOrPartition),
         None => (image.topic_by_id(id), ErrorCode::UnknownTopicId),
     };
+    if let Some(name) = name.or(found.map(|topic| &*topic.name))
+        && !context.may_on_topic(Operation::Delete, name)
+    {
+        return Err(ErrorCode::TopicAuthorizationFailed);
+    }
     found.map(|topic| topic.name.clone()).ok_or(otherwise)
 }

@@ -3,8 +3,7 @@
 use kafka_types::{BrokerId, ErrorCode};
 use kafka_wire::describe_cluster::{self as wire, DescribeClusterBroker};
 
-use super::metadata::CLUSTER_OPERATIONS;
-use super::{Context, authorized};
+use super::Context;
 
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
@@ -43,7 +42,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         cluster_id: context.broker.cluster_id.clone(),
         controller_id: image.controller().unwrap_or(BrokerId::NONE).0,
         brokers: reachable.collect(),
-        cluster_authorized_operations: authorized(request.include_cluster_authorized_operations, CLUSTER_OPERATIONS),
+        cluster_authorized_operations: context.cluster_operations_if(request.include_cluster_authorized_operations),
         ..Default::default()
     }
 }

@@ -3,6 +3,7 @@
 use kafka_metadata::broker_config::{ConfigEntry, ConfigSource};
 use kafka_metadata::znodes::config::EntityType;
 use kafka_metadata::{topic_config, topic_name};
+use kafka_security::{Operation, ResourceType};
 use kafka_types::{BrokerId, ErrorCode};
 use kafka_wire::describe_configs::{
     self as wire, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -28,8 +29,18 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         });
         return wire::Response { throttle_time_ms: 0, results: refused.collect() };
     }
-    let mut results = Vec::with_capacity(request.resources.len());
+    let (mut results, mut unauthorized) = (Vec::with_capacity(request.resources.len()), Vec::new());
     for resource in request.resources {
+        if let Some(error) = refuse(context, &resource) {
+            unauthorized.push(DescribeConfigsResult {
+                error_code: error.code(),
+                error_message: Some(error.message().to_owned()),
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name,
+                ..Default::default()
+            });
+            continue;
+        }
         let described = describe(context, &resource).await;
         let mut result = DescribeConfigsResult {
             error_message: None,
@@ -58,7 +69,20 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         }
         results.push(result);
     }
+    results.append(&mut unauthorized);
     wire::Response { throttle_time_ms: 0, results }
+}
+
+/// Settings of topics are read by those who may read the topic's, all others by those who may read the cluster's.
+fn refuse(context: &Context, resource: &DescribeConfigsResource) -> Option<ErrorCode> {
+    let operation = Operation::DescribeConfigs;
+    let (allowed, error) = if resource.resource_type == TOPIC {
+        let allowed = context.may(operation, ResourceType::Topic, &resource.resource_name);
+        (allowed, ErrorCode::TopicAuthorizationFailed)
+    } else {
+        (context.may_on_cluster(operation), ErrorCode::ClusterAuthorizationFailed)
+    };
+    (!allowed).then_some(error)
 }
 
 async fn describe(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<ConfigEntry>, TopicError> {

@@ -1,25 +1,28 @@
 //! DescribeGroups: state and members of groups.
 
 use kafka_group_coordinator::{GroupDescription, Reply, Request};
+use kafka_security::{Operation, ResourceType};
 use kafka_types::ErrorCode;
 use kafka_wire::describe_groups::{self as wire, DescribedGroup, DescribedGroupMember};
 
-use super::{Context, NO_AUTHORIZED_OPERATIONS, authorized};
-
-/// What anybody may do with a group as long as there is no authorizer: read, delete, describe.
-const GROUP_OPERATIONS: i32 = (1 << 3) | (1 << 6) | (1 << 8);
+use super::{Context, NO_AUTHORIZED_OPERATIONS};
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
-    let authorized_operations = authorized(request.include_authorized_operations, GROUP_OPERATIONS);
     let mut groups = Vec::with_capacity(request.groups.len());
     for group_id in request.groups {
+        if !context.may_on_group(Operation::Describe, &group_id) {
+            let refused = refused(group_id, ErrorCode::GroupAuthorizationFailed);
+            groups.push(described(refused, NO_AUTHORIZED_OPERATIONS));
+            continue;
+        }
         let asked = Request::Describe { group_id: group_id.clone() };
         let description = match context.broker.ask_group(&group_id, asked).await {
             Ok(Reply::Describe(description)) => description,
             Ok(_) => refused(group_id, ErrorCode::UnknownServerError),
             Err(error) => refused(group_id, error),
         };
-        let allowed = if description.error.is_error() { NO_AUTHORIZED_OPERATIONS } else { authorized_operations };
+        let wanted = request.include_authorized_operations && !description.error.is_error();
+        let allowed = context.operations_if(wanted, ResourceType::Group, &description.group_id);
         groups.push(described(description, allowed));
     }
     wire::Response { throttle_time_ms: 0, groups }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use kafka_security::Operation;
 use kafka_types::{ErrorCode, TopicPartition};
 use kafka_wire::describe_log_dirs::{
     self as wire, DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
@@ -14,6 +15,9 @@ use crate::replicas::log_dirs::DataDir;
 use crate::replicas::moves::Described;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_cluster(Operation::Describe) {
+        return wire::Response { error_code: ErrorCode::ClusterAuthorizationFailed.code(), ..Default::default() };
+    }
     let broker = &context.broker;
     let wanted = request.topics.map(|topics| {
         let names = topics.into_iter().flat_map(|topic| {

@@ -1,6 +1,7 @@
 //! DescribeProducers: whom a partition remembers, and which transactions are open in it.
 
 use kafka_metadata::topic_name;
+use kafka_security::Operation;
 use kafka_types::{ErrorCode, TopicName, TopicPartition};
 use kafka_wire::describe_producers::{self as wire, PartitionResponse, ProducerState, TopicResponse};
 
@@ -32,6 +33,10 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
 
 /// Why nothing of the topic can be described.
 fn refuse(context: &Context, name: &str) -> Option<(ErrorCode, String)> {
+    if !context.may_on_topic(Operation::Read, name) {
+        let error = ErrorCode::TopicAuthorizationFailed;
+        return Some((error, error.message().to_owned()));
+    }
     if let Err(error) = topic_name::validate(name) {
         return Some((ErrorCode::InvalidTopicException, error.to_string()));
     }

@@ -1,5 +1,6 @@
 //! FindCoordinator: which broker coordinates a group.
 
+use kafka_security::{Operation, ResourceType};
 use kafka_types::{ErrorCode, TopicPartition};
 use kafka_wire::find_coordinator::{self as wire, Coordinator};
 
@@ -38,6 +39,9 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
 }
 
 async fn find(context: &Context, key_type: i8, key: String) -> Coordinator {
+    if let Some(error) = refusal(context, key_type, &key) {
+        return refused(key, error, None);
+    }
     match key_type {
         GROUP => match group_coordinator(context, &key).await {
             Ok((node_id, host, port)) => Coordinator {
@@ -61,6 +65,20 @@ async fn find(context: &Context, key_type: i8, key: String) -> Coordinator {
         }
         _ => refused(key, ErrorCode::InvalidRequest, None),
     }
+}
+
+/// Why the client is not told who coordinates this key.
+fn refusal(context: &Context, key_type: i8, key: &str) -> Option<ErrorCode> {
+    let (kind, error) = match key_type {
+        GROUP => (ResourceType::Group, ErrorCode::GroupAuthorizationFailed),
+        TRANSACTION => (ResourceType::TransactionalId, ErrorCode::TransactionalIdAuthorizationFailed),
+        SHARE if wire::Version(context.version).knows_share_groups() => {
+            let allowed = context.may_on_cluster(Operation::ClusterAction);
+            return (!allowed).then_some(ErrorCode::ClusterAuthorizationFailed);
+        }
+        _ => return None,
+    };
+    (!context.may(Operation::Describe, kind, key)).then_some(error)
 }
 
 fn refused(key: String, error: ErrorCode, message: Option<String>) -> Coordinator {

@@ -1,11 +1,21 @@
 //! InitProducerId: a producer id for an idempotent producer.
 
+use kafka_security::{Operation, ResourceType};
 use kafka_types::ErrorCode;
 use kafka_wire::init_producer_id as wire;
 
 use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if let Some(id) = &request.transactional_id {
+        if !context.may(Operation::Write, ResourceType::TransactionalId, id) {
+            return refused(ErrorCode::TransactionalIdAuthorizationFailed);
+        }
+    } else if !context.may_on_cluster_quietly(Operation::IdempotentWrite)
+        && !context.may_somewhere(Operation::Write, ResourceType::Topic)
+    {
+        return refused(ErrorCode::ClusterAuthorizationFailed);
+    }
     if request.transactional_id.as_deref() == Some("") {
         return refused(ErrorCode::InvalidRequest);
     }

@@ -1,6 +1,7 @@
 //! JoinGroup: become a member of a group; the reply waits until the group has assembled.
 
 use kafka_group_coordinator::{Join, JoinReply, Reply, Request};
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use kafka_wire::join_group::{self as wire, JoinGroupResponseMember};
 
@@ -10,6 +11,9 @@ use crate::clock::random_bytes;
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let version = wire::Version(context.version);
     let member_id = request.member_id.clone();
+    if !context.may_on_group(Operation::Read, &request.group_id) {
+        return refused(ErrorCode::GroupAuthorizationFailed, String::new());
+    }
     let join = Join {
         group_id: request.group_id,
         member_id: request.member_id,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kafka_metadata::znodes::config::EntityType;
 use kafka_replication::Leadership;
+use kafka_security::Operation;
 use kafka_types::{
     BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, Offset, PartitionEpoch, TopicName, TopicPartition, Uuid,
 };
@@ -24,18 +25,29 @@ const ROLES_AT_ONCE: usize = 64;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let broker = &context.broker;
+    if !context.may_on_cluster(Operation::ClusterAction) {
+        let error = ErrorCode::ClusterAuthorizationFailed;
+        let outcomes = vec![error; request.states().count()];
+        return respond(&request, outcomes, error, context.version);
+    }
     if let Err(error) = broker.check_controller(ControllerEpoch(request.controller_epoch), request.broker_epoch) {
         return wire::Response { error_code: error.code(), ..Default::default() };
     }
-    let by_id = wire::Version(context.version).uses_topic_ids();
     let states: Vec<_> = request.states().collect();
     let outcomes = take_roles(broker, &states).await;
+    respond(&request, outcomes, ErrorCode::None, context.version)
+}
+
+/// One outcome for each state of the request, in its order.
+fn respond(request: &wire::Request, outcomes: Vec<ErrorCode>, error: ErrorCode, version: i16) -> wire::Response {
+    let by_id = wire::Version(version).uses_topic_ids();
+    let error_code = error.code();
     let mut by_topic: BTreeMap<Uuid, Vec<LeaderAndIsrPartitionError>> = BTreeMap::new();
     let mut flat = Vec::new();
-    for ((topic, id, state), error_code) in states.into_iter().zip(outcomes) {
+    for ((topic, id, state), outcome) in request.states().zip(outcomes) {
         let mut error = LeaderAndIsrPartitionError {
             partition_index: state.partition_index,
-            error_code: error_code.code(),
+            error_code: outcome.code(),
             ..Default::default()
         };
         if by_id {
@@ -47,7 +59,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     }
     let topics =
         by_topic.into_iter().map(|(topic_id, partition_errors)| LeaderAndIsrTopicError { topic_id, partition_errors });
-    wire::Response { error_code: 0, partition_errors: flat, topics: topics.collect() }
+    wire::Response { error_code, partition_errors: flat, topics: topics.collect() }
 }
 
 /// Takes all roles, many per visit of a shard; the outcomes are in the order of the states.

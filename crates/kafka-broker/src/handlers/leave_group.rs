@@ -1,12 +1,16 @@
 //! LeaveGroup: members go, by themselves or removed by an administrator.
 
 use kafka_group_coordinator::{Leave, LeaveReply, LeavingMember, Reply, Request};
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use kafka_wire::leave_group::{self as wire, MemberResponse};
 
 use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_group(Operation::Read, &request.group_id) {
+        return refused(ErrorCode::GroupAuthorizationFailed);
+    }
     let batched = wire::Version(context.version).is_batched();
     let members = if batched {
         request

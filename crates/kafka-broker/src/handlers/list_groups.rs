@@ -1,6 +1,7 @@
 //! ListGroups: every group that this broker coordinates.
 
 use kafka_group_coordinator::{Reply, Request};
+use kafka_security::{Operation, ResourceType};
 use kafka_types::ErrorCode;
 use kafka_wire::list_groups::{self as wire, ListedGroup};
 
@@ -19,6 +20,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     let Ok(replies) = context.broker.ask_all_groups(asked).await else {
         return wire::Response { error_code: ErrorCode::CoordinatorNotAvailable.code(), ..Default::default() };
     };
+    let all = context.may_on_cluster_quietly(Operation::Describe);
     let mut response = wire::Response::default();
     for reply in replies {
         let Reply::List(list) = reply else { continue };
@@ -26,7 +28,10 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
             // Some partition still loads: what is known is told all the same, as Apache does.
             response.error_code = list.error.code();
         }
-        response.groups.extend(list.groups.into_iter().map(|group| ListedGroup {
+        let visible = |group: &kafka_group_coordinator::GroupListing| {
+            all || context.may_quietly(Operation::Describe, ResourceType::Group, &group.group_id)
+        };
+        response.groups.extend(list.groups.into_iter().filter(visible).map(|group| ListedGroup {
             group_id: group.group_id,
             protocol_type: group.protocol_type,
             group_state: group.state.to_owned(),

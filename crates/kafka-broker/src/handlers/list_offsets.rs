@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use kafka_log::OffsetQuery;
+use kafka_security::Operation;
 use kafka_types::{BrokerEpoch, BrokerId, ErrorCode, IsolationLevel, LeaderEpoch, TopicPartition};
 use kafka_wire::list_offsets::{
     self as wire, ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -18,8 +19,18 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     } else {
         Reader::Consumer(IsolationLevel::from_wire(request.isolation_level))
     };
-    let mut topics = Vec::with_capacity(request.topics.len());
+    let (mut topics, mut unauthorized) = (Vec::with_capacity(request.topics.len()), Vec::new());
     for topic in request.topics {
+        if !context.may_on_topic(Operation::Describe, &topic.name) {
+            let refused = |asked: ListOffsetsPartition| ListOffsetsPartitionResponse {
+                partition_index: asked.partition_index,
+                error_code: ErrorCode::TopicAuthorizationFailed.code(),
+                ..Default::default()
+            };
+            let partitions = topic.partitions.into_iter().map(refused).collect();
+            unauthorized.push(ListOffsetsTopicResponse { name: topic.name, partitions });
+            continue;
+        }
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         let name: kafka_types::TopicName = topic.name.as_str().into();
         let mut times: HashMap<i32, usize> = HashMap::new();
@@ -41,6 +52,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         }
         topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
     }
+    topics.append(&mut unauthorized);
     wire::Response { throttle_time_ms: 0, topics }
 }
 

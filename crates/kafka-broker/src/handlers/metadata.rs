@@ -4,17 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use kafka_metadata::{MetadataImage, PartitionImage, TopicImage, topic_name};
+use kafka_security::{Operation, ResourceType};
 use kafka_types::{BrokerId, ErrorCode, Uuid};
 use kafka_wire::metadata::{self as wire, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 
-use super::{Context, authorized};
+use super::{Context, NO_AUTHORIZED_OPERATIONS};
 use crate::topics::Creation;
-
-/// What may be done with a topic while there is no authorizer: read, write, create, delete, alter, describe, and both
-/// for its configs.
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
-/// The same for the cluster: create, alter, describe, cluster action, both for configs, idempotent write.
-pub(crate) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let version = wire::Version(context.version);
@@ -32,21 +27,40 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     let mut topics = Vec::new();
     if wants_all {
         let all: Vec<Arc<TopicImage>> = answers.image.topics().cloned().collect();
-        topics.extend(all.iter().map(|topic| answers.describe(topic)));
+        let visible =
+            |topic: &&Arc<TopicImage>| context.may_quietly(Operation::Describe, ResourceType::Topic, &topic.name);
+        topics.extend(all.iter().filter(visible).map(|topic| answers.describe(topic)));
     } else {
         let asked = request.topics.unwrap_or_default();
         // One id makes it a request by ids; names beside it do not count.
         let by_ids = asked.iter().any(|topic| topic.topic_id != Uuid::ZERO);
-        let mut seen = HashSet::new();
+        let (mut seen, mut hidden, mut forbidden) = (HashSet::new(), Vec::new(), Vec::new());
         for asked in asked.into_iter().filter(|asked| !by_ids || asked.topic_id != Uuid::ZERO) {
             if !seen.insert((asked.topic_id, asked.name.clone().filter(|_| !by_ids))) {
                 continue;
             }
-            topics.push(match asked.name {
-                Some(name) if !by_ids => answers.by_name(name, may_create).await,
-                _ => answers.by_id(asked.topic_id),
-            });
+            let name = asked.name.filter(|_| !by_ids);
+            let known = answers.image.topic_by_id(asked.topic_id).map(|topic| topic.name.to_string());
+            if let Some(wanted) = name.as_ref().or(known.as_ref())
+                && !context.may_on_topic(Operation::Describe, wanted)
+            {
+                // Names are not told to who asks by id; ids are no secret, but not told to who asks by name.
+                let id = if by_ids { asked.topic_id } else { Uuid::ZERO };
+                hidden.push(unauthorized(name, id));
+                continue;
+            }
+            match name {
+                Some(name) if answers.may_not_create(&name, may_create) => {
+                    let is_internal = topic_name::is_internal(&name);
+                    let forbidding = unauthorized(Some(name), Uuid::ZERO);
+                    forbidden.push(MetadataResponseTopic { is_internal, ..forbidding });
+                }
+                Some(name) => topics.push(answers.by_name(name, may_create).await),
+                None => topics.push(answers.by_id(asked.topic_id)),
+            }
         }
+        topics.append(&mut forbidden);
+        topics.append(&mut hidden);
     }
     let image = answers.image;
     let cluster_operations = request.include_cluster_authorized_operations && version.allows_cluster_operations();
@@ -56,7 +70,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         cluster_id: Some(context.broker.cluster_id.clone()),
         controller_id: image.controller().unwrap_or(BrokerId::NONE).0,
         topics,
-        cluster_authorized_operations: authorized(cluster_operations, CLUSTER_OPERATIONS),
+        cluster_authorized_operations: context.cluster_operations_if(cluster_operations),
     }
 }
 
@@ -71,6 +85,17 @@ fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker>
     reachable.map(broker).collect()
 }
 
+/// A topic that the client may not know of, or may not make: whether it is there is not told.
+fn unauthorized(name: Option<String>, topic_id: Uuid) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name,
+        topic_id,
+        topic_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+        ..Default::default()
+    }
+}
+
 struct Answers<'c> {
     context: &'c Context,
     version: wire::Version,
@@ -79,6 +104,15 @@ struct Answers<'c> {
 }
 
 impl Answers<'_> {
+    /// Would the topic be made on the way if the client were allowed to make it?
+    fn may_not_create(&self, name: &str, may_create: bool) -> bool {
+        may_create
+            && self.context.broker.config.auto_create_topics()
+            && self.image.topic(name).is_none()
+            && !self.context.may_on_cluster_quietly(Operation::Create)
+            && !self.context.may_on_topic(Operation::Create, name)
+    }
+
     async fn by_name(&mut self, name: String, may_create: bool) -> MetadataResponseTopic {
         if let Some(topic) = self.image.topic(&name) {
             return self.describe(&Arc::clone(topic));
@@ -110,13 +144,18 @@ impl Answers<'_> {
         }
     }
 
+    fn operations(&self, topic: &str) -> i32 {
+        self.context.operations_if(self.with_operations, ResourceType::Topic, topic)
+    }
+
     fn refused(&self, name: Option<String>, error: ErrorCode) -> MetadataResponseTopic {
         let is_internal = name.as_deref().is_some_and(topic_name::is_internal);
+        let operations = self.operations(name.as_deref().unwrap_or_default());
         MetadataResponseTopic {
             error_code: error.code(),
             name,
             is_internal,
-            topic_authorized_operations: authorized(self.with_operations, TOPIC_OPERATIONS),
+            topic_authorized_operations: operations,
             ..Default::default()
         }
     }
@@ -128,7 +167,7 @@ impl Answers<'_> {
             topic_id: topic.id,
             is_internal: topic_name::is_internal(&topic.name),
             partitions: topic.partitions.iter().map(|(index, image)| self.partition(*index, image)).collect(),
-            topic_authorized_operations: authorized(self.with_operations, TOPIC_OPERATIONS),
+            topic_authorized_operations: self.operations(&topic.name),
         }
     }
 

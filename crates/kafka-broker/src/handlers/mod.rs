@@ -5,12 +5,16 @@ pub(crate) mod alter_configs;
 pub(crate) mod alter_partition;
 pub(crate) mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
+pub(crate) mod authorize;
 pub(crate) mod controlled_shutdown;
+pub(crate) mod create_acls;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
+pub(crate) mod delete_acls;
 pub(crate) mod delete_groups;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
+pub(crate) mod describe_acls;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_groups;
@@ -38,7 +42,7 @@ pub(crate) mod sync_group;
 pub(crate) mod update_metadata;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kafka_wire::{ApiKey, RequestHeader};
 
@@ -56,6 +60,7 @@ pub(crate) struct Context {
     pub(crate) correlation_id: i32,
     peer: SocketAddr,
     client_id: Option<String>,
+    access: OnceLock<Arc<authorize::Access>>,
 }
 
 impl Context {
@@ -74,6 +79,7 @@ impl Context {
             correlation_id: header.correlation_id,
             peer,
             client_id: header.client_id,
+            access: OnceLock::new(),
         }
     }
 
@@ -86,9 +92,4 @@ impl Context {
     pub(crate) fn client_host(&self) -> String {
         format!("/{}", self.peer.ip())
     }
-}
-
-/// What may be done, if it was asked for. There is no authorizer yet: everything may be done.
-pub(crate) fn authorized(asked: bool, operations: i32) -> i32 {
-    if asked { operations } else { NO_AUTHORIZED_OPERATIONS }
 }

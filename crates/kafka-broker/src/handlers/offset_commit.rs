@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use kafka_group_coordinator::{OffsetCommit, OffsetToCommit, Reply, Request};
+use kafka_security::Operation;
 use kafka_types::{ErrorCode, Offset, TopicPartition};
 use kafka_wire::offset_commit::{self as wire, OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 
@@ -10,12 +11,20 @@ use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let version = wire::Version(context.version);
+    if !context.may_on_group(Operation::Read, &request.group_id) {
+        return respond(&request, |_| ErrorCode::GroupAuthorizationFailed);
+    }
     let image = context.broker.metadata.image();
     let mut outcome: HashMap<TopicPartition, ErrorCode> = HashMap::new();
     let mut offsets = Vec::new();
     for topic in &request.topics {
+        let allowed = context.may_on_topic(Operation::Read, &topic.name);
         for partition in &topic.partitions {
             let topic_partition = TopicPartition::new(topic.name.as_str(), partition.partition_index);
+            if !allowed {
+                outcome.insert(topic_partition, ErrorCode::TopicAuthorizationFailed);
+                continue;
+            }
             if image.partition(&topic.name, partition.partition_index).is_none() {
                 outcome.insert(topic_partition, ErrorCode::UnknownTopicOrPartition);
                 continue;

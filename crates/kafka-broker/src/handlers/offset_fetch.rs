@@ -1,6 +1,7 @@
 //! OffsetFetch: how far groups have read.
 
 use kafka_group_coordinator::{FetchedOffset, OffsetFetch, OffsetFetchReply, Reply, Request};
+use kafka_security::{Operation, ResourceType};
 use kafka_types::{ErrorCode, Offset, TopicPartition};
 use kafka_wire::offset_fetch::{
     self as wire, OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
@@ -25,10 +26,17 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     let partitions =
         request.topics.map(|topics| flatten(topics.into_iter().map(|topic| (topic.name, topic.partition_indexes))));
     if version.reads_zookeeper() {
+        let asked = partitions.unwrap_or_default();
+        if !context.may_on_group(Operation::Describe, &request.group_id) {
+            let offsets = refused_each(Some(asked), ErrorCode::GroupAuthorizationFailed);
+            return single_response(OffsetFetchReply { error: ErrorCode::GroupAuthorizationFailed, offsets });
+        }
+        let (asked, mut unauthorized) = split(context, asked);
         let mut offsets = Vec::new();
-        for partition in partitions.unwrap_or_default() {
+        for partition in asked {
             offsets.push(read_from_zookeeper(context, &request.group_id, partition).await);
         }
+        offsets.append(&mut unauthorized);
         return single_response(OffsetFetchReply { error: ErrorCode::None, offsets });
     }
     let asked = partitions.clone();
@@ -45,13 +53,41 @@ async fn fetch(
     partitions: Option<Vec<TopicPartition>>,
     require_stable: bool,
 ) -> OffsetFetchReply {
+    if !context.may_on_group(Operation::Describe, group) {
+        return OffsetFetchReply { error: ErrorCode::GroupAuthorizationFailed, offsets: Vec::new() };
+    }
+    let all = partitions.is_none();
+    let (partitions, mut unauthorized) = match partitions.map(|asked| split(context, asked)) {
+        Some((allowed, unauthorized)) => (Some(allowed), unauthorized),
+        None => (None, Vec::new()),
+    };
     let fetch = OffsetFetch { group_id: group.to_owned(), partitions, require_stable };
     let error = match context.broker.ask_group(group, Request::OffsetFetch(fetch)).await {
-        Ok(Reply::OffsetFetch(reply)) => return reply,
+        Ok(Reply::OffsetFetch(mut reply)) => {
+            if all {
+                reply.offsets.retain(|offset| {
+                    context.may_quietly(Operation::Describe, ResourceType::Topic, &offset.topic_partition.topic)
+                });
+            }
+            if !reply.error.is_error() {
+                reply.offsets.append(&mut unauthorized);
+            }
+            return reply;
+        }
         Ok(_) => ErrorCode::UnknownServerError,
         Err(error) => error,
     };
     OffsetFetchReply { error, offsets: Vec::new() }
+}
+
+/// Those that the client may know of, and answers for the others.
+fn split(context: &Context, asked: Vec<TopicPartition>) -> (Vec<TopicPartition>, Vec<FetchedOffset>) {
+    let mut decided: std::collections::HashMap<kafka_types::TopicName, bool> = std::collections::HashMap::new();
+    let (allowed, denied) = asked.into_iter().partition(|partition: &TopicPartition| {
+        let decide = || context.may_on_topic(Operation::Describe, &partition.topic);
+        *decided.entry(partition.topic.clone()).or_insert_with(decide)
+    });
+    (allowed, refused_each(Some(denied), ErrorCode::TopicAuthorizationFailed))
 }
 
 /// The oldest version's offsets are plain numbers under `/consumers`.

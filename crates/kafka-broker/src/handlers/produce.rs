@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kafka_record::validate::{ProduceFormats, check_produced, has_transactional};
 use kafka_replication::Progress;
+use kafka_security::{Operation, ResourceType};
 use kafka_types::{Acks, ErrorCode, Offset, TopicPartition};
 use kafka_wire::produce::{
     self as wire, BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
@@ -46,7 +47,8 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> Produce
         partition.records.as_ref().is_some_and(|records| has_transactional(records))
     };
     let transactional = request.topic_data.iter().any(|topic| topic.partition_data.iter().any(is_transactional));
-    if transactional && request.transactional_id.is_none() {
+    let may_write_as = |id: &String| context.may(Operation::Write, ResourceType::TransactionalId, id);
+    if transactional && !request.transactional_id.as_ref().is_some_and(may_write_as) {
         // Whoever does not say for which transaction it speaks may not write into one.
         return finish(acks, refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed), true);
     }
@@ -76,10 +78,13 @@ async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> Ve
     let mut parts = Vec::new();
     for (topic, data) in request.topic_data.into_iter().enumerate() {
         let name: kafka_types::TopicName = data.name.as_str().into();
+        let allowed = context.may_on_topic(Operation::Write, &name);
         for partition in data.partition_data {
             let topic_partition = TopicPartition::new(name.clone(), partition.index);
             let records = partition.records.unwrap_or_default();
-            let outcome = if image.partition(&name, partition.index).is_none() {
+            let outcome = if !allowed {
+                Err(ErrorCode::TopicAuthorizationFailed.into())
+            } else if image.partition(&name, partition.index).is_none() {
                 Err(ErrorCode::UnknownTopicOrPartition.into())
             } else if let Err(rejected) = check_produced(&records, formats) {
                 Err(Refused {

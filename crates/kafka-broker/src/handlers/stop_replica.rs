@@ -1,6 +1,7 @@
 //! StopReplica: the controller takes roles away, and perhaps the logs with them.
 
 use kafka_group_coordinator::Event;
+use kafka_security::Operation;
 use kafka_types::{ControllerEpoch, ErrorCode, TopicPartition};
 use kafka_wire::stop_replica::{self as wire, StopReplicaPartitionError};
 use tracing::info;
@@ -8,6 +9,9 @@ use tracing::info;
 use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_cluster(Operation::ClusterAction) {
+        return refuse_all(&request, ErrorCode::ClusterAuthorizationFailed);
+    }
     let broker = &context.broker;
     if let Err(error) = broker.check_controller(ControllerEpoch(request.controller_epoch), request.broker_epoch) {
         return wire::Response { error_code: error.code(), ..Default::default() };
@@ -44,4 +48,13 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         let _ = broker.shards.on_all(move |owned| owned.tell_groups(&gone)).await;
     }
     wire::Response { error_code: 0, partition_errors }
+}
+
+fn refuse_all(request: &wire::Request, error: ErrorCode) -> wire::Response {
+    let refused = request.replicas().map(|replica| StopReplicaPartitionError {
+        topic_name: replica.topic.to_owned(),
+        partition_index: replica.partition,
+        error_code: error.code(),
+    });
+    wire::Response { error_code: error.code(), partition_errors: refused.collect() }
 }

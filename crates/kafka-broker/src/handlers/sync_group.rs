@@ -1,6 +1,7 @@
 //! SyncGroup: hand over or wait for the assignment of a generation.
 
 use kafka_group_coordinator::{Reply, Request, Sync};
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use kafka_wire::sync_group as wire;
 
@@ -10,6 +11,9 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     let named = request.protocol_type.is_some() && request.protocol_name.is_some();
     if wire::Version(context.version).carries_protocol() && !named {
         return refused(ErrorCode::InconsistentGroupProtocol);
+    }
+    if !context.may_on_group(Operation::Read, &request.group_id) {
+        return refused(ErrorCode::GroupAuthorizationFailed);
     }
     let sync = Sync {
         group_id: request.group_id,

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use kafka_metadata::{
     Broker, Endpoint, MetadataUpdate, PartitionImage, PartitionUpdate, SecurityProtocol, TopicUpdate,
 };
+use kafka_security::Operation;
 use kafka_types::{BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, PartitionEpoch, Uuid};
 use kafka_wire::update_metadata::{self as wire, UpdateMetadataBroker, UpdateMetadataPartitionState};
 
 use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_cluster(Operation::ClusterAction) {
+        return wire::Response { error_code: ErrorCode::ClusterAuthorizationFailed.code() };
+    }
     let broker = &context.broker;
     let epoch = ControllerEpoch(request.controller_epoch);
     if let Err(error) = broker.check_controller(epoch, request.broker_epoch) {

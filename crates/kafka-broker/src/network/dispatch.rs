@@ -37,6 +37,9 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::DeleteRecords,
     ApiKey::InitProducerId,
     ApiKey::OffsetForLeaderEpoch,
+    ApiKey::DescribeAcls,
+    ApiKey::CreateAcls,
+    ApiKey::DeleteAcls,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
     ApiKey::AlterReplicaLogDirs,
@@ -106,6 +109,17 @@ macro_rules! reply {
     }};
 }
 
+/// The same for handlers of requests that may be illegal as a whole: there is no answer to them.
+macro_rules! reply_or_close {
+    ($api:ident, $context:expr, $decoder:expr) => {{
+        let request = decode::<kafka_wire::$api::Request>($context, $decoder)?;
+        match handlers::$api::handle($context, request).await {
+            Some(response) => encode(&response, $context.version, $context.key, $context.correlation_id),
+            None => Outcome::Close,
+        }
+    }};
+}
+
 async fn answer(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kafka_wire::DecodeError> {
     Ok(match context.key {
         ApiKey::Produce => {
@@ -144,6 +158,9 @@ async fn answer(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kaf
         ApiKey::DeleteRecords => reply!(delete_records, context, decoder),
         ApiKey::OffsetForLeaderEpoch => reply!(offset_for_leader_epoch, context, decoder),
         ApiKey::InitProducerId => reply!(init_producer_id, context, decoder),
+        ApiKey::DescribeAcls => reply_or_close!(describe_acls, context, decoder),
+        ApiKey::CreateAcls => reply_or_close!(create_acls, context, decoder),
+        ApiKey::DeleteAcls => reply_or_close!(delete_acls, context, decoder),
         ApiKey::DescribeConfigs => reply!(describe_configs, context, decoder),
         ApiKey::AlterConfigs => reply!(alter_configs, context, decoder),
         ApiKey::IncrementalAlterConfigs => reply!(incremental_alter_configs, context, decoder),

@@ -22,6 +22,12 @@ pub use dynamic::Layer;
 pub use error::ConfigError;
 pub use settings::DEFINITIONS;
 
+const AUTHORIZER_CLASS: &str = "authorizer.class.name";
+/// The one authorizer there is; its rules lie in the coordination server.
+const ACL_AUTHORIZER: &str = "kafka.security.authorizer.AclAuthorizer";
+/// Its settings that are not in the table of the broker's; others begin with `authorizer.`.
+const AUTHORIZER_SETTINGS: [&str; 2] = ["super.users", "allow.everyone.if.no.acl.found"];
+
 /// A broker's settings, checked. The fields hold what needs more than one setting or a grammar of its own; everything
 /// else is read from [`BrokerConfig::values`] by its name.
 #[derive(Debug, Clone)]
@@ -138,8 +144,18 @@ impl BrokerConfig {
 
     /// What is not in the table, such as misspelt names: Apache ignores it, a warning helps.
     pub fn unknown(&self) -> impl Iterator<Item = &str> {
-        let is_known = |name: &str| DEFINITIONS.get(name).is_some() || name.starts_with("listener.name.");
+        let authorizes = self.has_acl_authorizer();
+        let is_known = move |name: &str| {
+            DEFINITIONS.get(name).is_some()
+                || name.starts_with("listener.name.")
+                || (authorizes && (AUTHORIZER_SETTINGS.contains(&name) || name.starts_with("authorizer.")))
+        };
         self.texts.fixed.keys().map(String::as_str).filter(move |name| !is_known(name))
+    }
+
+    /// Does `authorizer.class.name` ask for access rules?
+    pub fn has_acl_authorizer(&self) -> bool {
+        self.values.string(AUTHORIZER_CLASS) == ACL_AUTHORIZER
     }
 
     /// The text of a setting as it stands in the file, if it stands there.

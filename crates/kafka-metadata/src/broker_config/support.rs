@@ -10,7 +10,6 @@ pub(super) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
     let values = config.values();
     let mut wishes: Vec<(&str, String, &str)> = Vec::new();
     for (name, what) in [
-        ("authorizer.class.name", "authorization"),
         ("replica.selector.class", "reading from followers"),
         ("control.plane.listener.name", "a listener for the controller alone"),
     ] {
@@ -39,6 +38,11 @@ pub(super) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
         if !classes.is_empty() {
             wishes.push((name, classes.join(","), "reporting of metrics by classes"));
         }
+    }
+    let authorizer = values.string(super::AUTHORIZER_CLASS);
+    if !["", super::ACL_AUTHORIZER].contains(&authorizer.as_str()) {
+        let what = "an authorizer other than kafka.security.authorizer.AclAuthorizer";
+        wishes.push((super::AUTHORIZER_CLASS, authorizer, what));
     }
     if let Some(providers) = config.texts.fixed.get("config.providers").filter(|providers| !providers.is_empty()) {
         wishes.push(("config.providers", providers.clone(), "fetching settings from elsewhere"));

@@ -144,8 +144,8 @@ fn listeners_and_who_may_use_them() {
 #[test]
 fn what_is_not_there_is_named() {
     assert_eq!(
-        answer(&[("authorizer.class.name", "kafka.security.authorizer.AclAuthorizer")]),
-        "ConfigException: authorizer.class.name=kafka.security.authorizer.AclAuthorizer: authorization is not available in this broker."
+        answer(&[("authorizer.class.name", "no.such.Authorizer")]),
+        "ConfigException: authorizer.class.name=no.such.Authorizer: an authorizer other than kafka.security.authorizer.AclAuthorizer is not available in this broker."
     );
     assert_eq!(
         answer(&[("listeners", "PLAINTEXT://:9092,SSL://:9093")]),

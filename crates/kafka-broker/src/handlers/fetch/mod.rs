@@ -27,7 +27,7 @@ use crate::replicas::partition::Reader;
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::Response, Vec<Slice>) {
     let broker = &context.broker;
     let version = wire::Version(context.version);
-    let opened = match request::open(broker, &request, version) {
+    let opened = match request::open(context, &request, version) {
         Ok(opened) => opened,
         Err(error) => return (refusal(error, 0), Vec::new()),
     };

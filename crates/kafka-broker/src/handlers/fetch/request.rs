@@ -4,11 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use kafka_metadata::MetadataImage;
+use kafka_security::{Operation, ResourceType};
 use kafka_types::{
     BrokerEpoch, BrokerId, ErrorCode, IsolationLevel, LeaderEpoch, Offset, TopicName, TopicPartition, Uuid,
 };
 use kafka_wire::fetch as wire;
 
+use super::super::Context;
+use super::super::authorize::Access;
 use super::lock;
 use super::read::{Fetch, Outcome, Part, Target};
 use crate::broker::Broker;
@@ -43,9 +46,14 @@ pub(super) struct Planner {
     broker: Arc<Broker>,
     image: Arc<MetadataImage>,
     reader: Reader,
+    /// Where readers are not free to read everything.
+    access: Option<Arc<Access>>,
+    /// A follower that is no broker of this cluster.
+    is_intruder: bool,
 }
 
-pub(super) fn open(broker: &Arc<Broker>, request: &wire::Request, version: wire::Version) -> Result<Opened, ErrorCode> {
+pub(super) fn open(context: &Context, request: &wire::Request, version: wire::Version) -> Result<Opened, ErrorCode> {
+    let broker = &context.broker;
     let follower = request.follower_id();
     let isolation = IsolationLevel::from_wire(request.isolation_level);
     let reader = if follower >= 0 {
@@ -54,7 +62,11 @@ pub(super) fn open(broker: &Arc<Broker>, request: &wire::Request, version: wire:
         Reader::Consumer(isolation)
     };
     let (image_version, image) = broker.metadata.numbered_image();
-    let planner = Planner { broker: Arc::clone(broker), image: Arc::clone(&image), reader };
+    // Both only grow, so their sum changes when either does.
+    let world = image_version + broker.authorizer.as_ref().map_or(0, |authorizer| authorizer.changes());
+    let access = context.access().cloned();
+    let is_intruder = follower >= 0 && !context.may_on_cluster(Operation::ClusterAction);
+    let planner = Planner { broker: Arc::clone(broker), image: Arc::clone(&image), reader, access, is_intruder };
     let asked = planner.asked(request, version);
     let by_id = version.uses_topic_ids();
     if version.continues_session(request) {
@@ -62,7 +74,7 @@ pub(super) fn open(broker: &Arc<Broker>, request: &wire::Request, version: wire:
         let (id, epoch) = (request.session_id, request.session_epoch);
         let session = go_on(broker, id, epoch, by_id, &asked, &forgotten)?;
         if let Some(session) = session {
-            let (parts, has_idle) = planner.parts_of(&mut lock(&session), isolation, image_version);
+            let (parts, has_idle) = planner.parts_of(&mut lock(&session), isolation, world);
             let scope = Scope::Continues { id, epoch, session };
             return Ok(Opened { scope, fetch: Fetch { planner, parts, has_idle }, image, reader });
         }
@@ -143,8 +155,8 @@ impl Planner {
     }
 
     /// The partitions of a session that are to be looked at, and whether there are others.
-    fn parts_of(&self, session: &mut Session<Seen>, isolation: IsolationLevel, image: u64) -> (Vec<Part>, bool) {
-        session.keep_marks_under(isolation, image);
+    fn parts_of(&self, session: &mut Session<Seen>, isolation: IsolationLevel, world: u64) -> (Vec<Part>, bool) {
+        session.keep_marks_under(isolation, world);
         let (mut parts, mut has_idle) = (Vec::new(), false);
         for (place, cached) in session.partitions() {
             if cached.idle.as_ref().is_some_and(Seen::is_current) {
@@ -167,8 +179,20 @@ impl Planner {
         Part { place, asked, target, outcome }
     }
 
+    /// Brokers read everything.
+    fn may_read(&self, topic: &str) -> bool {
+        let Some(access) = &self.access else { return true };
+        matches!(self.reader, Reader::Follower(..)) || access.may(Operation::Read, ResourceType::Topic, topic)
+    }
+
     fn target(&self, asked: &Asked) -> Result<Target, ErrorCode> {
+        if self.is_intruder {
+            return Err(ErrorCode::TopicAuthorizationFailed);
+        }
         let name = asked.topic.name.as_ref().ok_or(ErrorCode::UnknownTopicId)?;
+        if !self.may_read(name) {
+            return Err(ErrorCode::TopicAuthorizationFailed);
+        }
         self.image.partition(name, asked.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let topic_partition = TopicPartition::new(name.clone(), asked.partition);
         let read = ReadRequest {
