@@ -169,6 +169,7 @@ fn without_warnings<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
             let warning = line.starts_with('[') && line.contains("] WARN ") || line.starts_with("[<TIMESTAMP>] WARN ");
             let reason = warned
                 && !line.starts_with('[')
+                && !line.starts_with("Error occurred: ")
                 && (line.contains("Exception: ") || line.contains("(os error") || line.starts_with('\t'));
             warned = warning || reason;
             !warned

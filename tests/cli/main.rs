@@ -3,6 +3,7 @@
 
 mod admin;
 mod compare;
+mod consumer_groups;
 mod delete_records;
 mod mistakes;
 mod scope;

@@ -20,7 +20,9 @@ use crate::transcript::{Case, Key, Section};
 const RECORDED_TOPIC_ID: &str = "wDmyLgLmTYSNjl5dDWwAQg";
 
 /// Apache's programs that the transcripts start.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 9] = [
+    "kafka-consumer-groups",
+    "kafka-get-offsets",
     "kafka-log-dirs",
     "kafka-topics",
     "kafka-console-producer",
@@ -56,6 +58,7 @@ impl Stage {
             }
         }
         stage.write("config/short.properties", "default.api.timeout.ms=5000\nrequest.timeout.ms=3000\n");
+        stage.write("config/quick.properties", "default.api.timeout.ms=4000\nrequest.timeout.ms=3000\n");
         stage.write("config/long-line.txt", &("x".repeat(2000) + "\n"));
         stage
     }
@@ -135,7 +138,7 @@ impl Stage {
     }
 
     /// The command for a line of a transcript, in `bin/`.
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut line = self.here(line);
         if line.contains(RECORDED_TOPIC_ID) {
             line = line.replace(RECORDED_TOPIC_ID, &self.id_of_orders());

@@ -26,6 +26,11 @@ fn kafka_log_dirs() {
 }
 
 #[test]
+fn kafka_get_offsets() {
+    replay("kafka-get-offsets");
+}
+
+#[test]
 fn kafka_console_producer() {
     replay("kafka-console-producer");
 }

@@ -38,11 +38,26 @@ pub fn run(
 /// # Errors
 /// What is wrong with the file or the settings, in Apache's words.
 pub async fn connect(options: &Options) -> Result<Admin, Failure> {
+    create(config(options)?).await
+}
+
+/// The settings of such a client.
+///
+/// # Errors
+/// What is wrong with the file or the settings, in Apache's words.
+pub fn config(options: &Options) -> Result<AdminConfig, Failure> {
     let path = options.one("command-config")?;
     let mut config = settings::read(path).map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
     settings::set(&mut config, "bootstrap.servers", options.one("bootstrap-server")?.unwrap_or_default());
-    let config = AdminConfig::parse(settings::pairs(&config))
-        .map_err(|error| Failure::new(error.to_string()).hint(format!("{}: {error}", error.exception())))?;
+    AdminConfig::parse(settings::pairs(&config))
+        .map_err(|error| Failure::new(error.to_string()).hint(format!("{}: {error}", error.exception())))
+}
+
+/// A client with these settings.
+///
+/// # Errors
+/// What is wrong with the addresses, in Apache's words.
+pub async fn create(config: AdminConfig) -> Result<Admin, Failure> {
     Admin::new(config).await.map_err(|error| not_created(&error))
 }
 

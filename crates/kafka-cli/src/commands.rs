@@ -4,8 +4,10 @@ use crate::Invocation;
 
 pub mod console_consumer;
 pub mod console_producer;
+pub mod consumer_groups;
 pub mod delete_records;
 pub mod dump_log;
+pub mod get_offsets;
 pub mod log_dirs;
 pub mod topics;
 pub mod zk_cleanup;
@@ -20,8 +22,10 @@ pub mod zookeeper_shell;
 pub const NAMES: &[&str] = &[
     "kafka-console-consumer",
     "kafka-console-producer",
+    "kafka-consumer-groups",
     "kafka-delete-records",
     "kafka-dump-log",
+    "kafka-get-offsets",
     "kafka-log-dirs",
     "kafka-topics",
     "zk-cleanup",
@@ -38,8 +42,10 @@ pub fn run(name: &str, invocation: Invocation) -> u8 {
     match name {
         "kafka-console-consumer" => console_consumer::run(invocation),
         "kafka-console-producer" => console_producer::run(invocation),
+        "kafka-consumer-groups" => consumer_groups::run(invocation),
         "kafka-delete-records" => delete_records::run(invocation),
         "kafka-dump-log" => dump_log::run(invocation),
+        "kafka-get-offsets" => get_offsets::run(invocation),
         "kafka-log-dirs" => log_dirs::run(invocation),
         "kafka-topics" => topics::run(invocation),
         "zk-cleanup" => zk_cleanup::run(invocation),

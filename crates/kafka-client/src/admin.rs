@@ -7,8 +7,10 @@
 mod brokers;
 mod call;
 mod configs;
+mod group_offsets;
 mod groups;
 mod log_dirs;
+mod offsets;
 mod partitions;
 mod records;
 mod topics;
@@ -17,8 +19,10 @@ use kafka_types::ErrorCode;
 
 pub use brokers::ClusterDescription;
 pub use configs::{ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym, DescribedConfigs};
-pub use groups::{CommittedOffset, GroupDescription, GroupListing, MemberDescription};
+pub use group_offsets::PartitionOutcomes;
+pub use groups::{CommittedOffset, GroupDescription, GroupFilter, GroupListing, MemberDescription};
 pub use log_dirs::{LogDirDescription, ReplicaInfo};
+pub use offsets::{FoundOffsets, OffsetSpec};
 pub use partitions::{NewPartitions, Reassignment};
 pub use records::LowWatermarks;
 pub use topics::{CreatedTopic, NewTopic, TopicListing, TopicSelection};

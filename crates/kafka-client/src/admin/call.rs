@@ -11,6 +11,7 @@ use super::Admin;
 use crate::cluster::{CoordinatorKind, Lane, Topics};
 use crate::connection::Connection;
 use crate::error::{ConnectionError, Error};
+use crate::metadata::Node;
 
 /// Who has to answer.
 #[derive(Debug, Clone, Copy)]
@@ -141,8 +142,8 @@ impl Call<'_> {
     }
 
     /// The coordinator of this group, as far as it is known.
-    pub(super) fn coordinator_id(&self, group: &str) -> Option<BrokerId> {
-        self.admin.cluster.known_coordinator(CoordinatorKind::Group, group).map(|node| node.id)
+    pub(super) fn coordinator(&self, group: &str) -> Option<Node> {
+        self.admin.cluster.known_coordinator(CoordinatorKind::Group, group)
     }
 
     fn too_late(&self, error: &Error, pause: Duration) -> Error {

@@ -12,6 +12,16 @@ use super::{Admin, Outcomes};
 use crate::cluster::Topics;
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::metadata::Node;
+
+/// Which groups are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupFilter {
+    /// Names of their states, such as `Stable`; empty for all.
+    pub states: Vec<String>,
+    /// Names of their types, such as `classic`; empty for all.
+    pub types: Vec<String>,
+}
 
 /// A group in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +32,8 @@ pub struct GroupListing {
     pub protocol_type: String,
     /// Its state, such as `Stable`; `None` from old brokers.
     pub state: Option<String>,
+    /// Its type, such as `classic`; `None` from brokers before 3.8.
+    pub group_type: Option<String>,
 }
 
 /// A member of a group.
@@ -51,7 +63,7 @@ pub struct GroupDescription {
     /// The assignor they agreed on.
     pub protocol: String,
     /// Who coordinates it.
-    pub coordinator: Option<BrokerId>,
+    pub coordinator: Option<Node>,
     /// Its members.
     pub members: Vec<MemberDescription>,
 }
@@ -68,8 +80,9 @@ pub struct CommittedOffset {
 }
 
 impl Admin {
-    /// The groups of all brokers by name.
-    pub async fn list_groups(&self) -> Result<Vec<GroupListing>, Error> {
+    /// The groups of all brokers by name. Old brokers know fewer filters (KIP-518, KIP-848): one that they do not know
+    /// is an error.
+    pub async fn list_groups(&self, filter: &GroupFilter) -> Result<Vec<GroupListing>, Error> {
         let mut call = self.call("findAllBrokers");
         let brokers: Vec<BrokerId> = loop {
             let attempt = find_brokers(self, &mut call).await;
@@ -81,7 +94,7 @@ impl Admin {
         for broker in brokers {
             let mut call = self.call("listConsumerGroups");
             loop {
-                let attempt = try_list(&mut call, broker).await;
+                let attempt = try_list(&mut call, broker, filter).await;
                 if let Some(listed) = call.settle(attempt).await? {
                     groups.extend(listed.into_iter().map(|group| (group.group.clone(), group)));
                     break;
@@ -95,7 +108,7 @@ impl Admin {
     pub async fn describe_groups(&self, groups: &[String]) -> Result<Outcomes<GroupDescription>, Error> {
         let mut outcomes = Vec::with_capacity(groups.len());
         for group in groups {
-            let mut call = self.call("describeConsumerGroups");
+            let mut call = self.call("describeConsumerGroups(api=FIND_COORDINATOR)");
             let result = loop {
                 let attempt = try_describe(&mut call, group).await;
                 match settle_group(&mut call, group, attempt).await {
@@ -111,7 +124,7 @@ impl Admin {
 
     /// The positions a group has stored.
     pub async fn group_offsets(&self, group: &str) -> Result<BTreeMap<TopicPartition, CommittedOffset>, Error> {
-        let mut call = self.call("listConsumerGroupOffsets");
+        let mut call = self.call("listConsumerGroupOffsets(api=FIND_COORDINATOR)");
         loop {
             let attempt = try_offsets(&mut call, group).await;
             if let Some(offsets) = settle_group(&mut call, group, attempt).await? {
@@ -124,7 +137,7 @@ impl Admin {
     pub async fn delete_groups(&self, groups: &[String]) -> Result<Outcomes<()>, Error> {
         let mut outcomes = Vec::with_capacity(groups.len());
         for group in groups {
-            let mut call = self.call("deleteConsumerGroups");
+            let mut call = self.call("deleteConsumerGroups(api=FIND_COORDINATOR)");
             let result = loop {
                 let attempt = try_delete(&mut call, group).await;
                 match settle_group(&mut call, group, attempt).await {
@@ -140,7 +153,11 @@ impl Admin {
 }
 
 /// Like [`Call::settle`], for a group's coordinator, which may have become another broker.
-async fn settle_group<T>(call: &mut Call<'_>, group: &str, attempt: Result<T, Error>) -> Result<Option<T>, Error> {
+pub(super) async fn settle_group<T>(
+    call: &mut Call<'_>,
+    group: &str,
+    attempt: Result<T, Error>,
+) -> Result<Option<T>, Error> {
     if let Err(error) = &attempt
         && (matches!(error, Error::Connection(_))
             || matches!(error.code(), Some(ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)))
@@ -164,15 +181,17 @@ async fn find_brokers(admin: &Admin, call: &mut Call<'_>) -> Result<Vec<BrokerId
     Ok(metadata.brokers.keys().copied().collect())
 }
 
-async fn try_list(call: &mut Call<'_>, broker: BrokerId) -> Result<Vec<GroupListing>, Error> {
+async fn try_list(call: &mut Call<'_>, broker: BrokerId, filter: &GroupFilter) -> Result<Vec<GroupListing>, Error> {
     let connection = call.connection(Target::Broker(broker)).await?;
     let version = list_groups::Version(connection.version::<list_groups::ListGroups>()?);
-    let response = call.send::<list_groups::ListGroups>(&connection, &list_groups::Request::default()).await?;
+    let request = list_groups::Request { states_filter: filter.states.clone(), types_filter: filter.types.clone() };
+    let response = call.send::<list_groups::ListGroups>(&connection, &request).await?;
     Error::check(response.error_code)?;
     let listing = |group: list_groups::ListedGroup| GroupListing {
         group: group.group_id,
         protocol_type: group.protocol_type,
         state: version.carries_states().then_some(group.group_state),
+        group_type: version.carries_types().then_some(group.group_type),
     };
     Ok(response.groups.into_iter().map(listing).collect())
 }
@@ -195,7 +214,7 @@ async fn try_describe(call: &mut Call<'_>, group: &str) -> Result<GroupDescripti
         state: described.group_state,
         protocol_type: described.protocol_type,
         protocol: described.protocol_data,
-        coordinator: call.coordinator_id(group),
+        coordinator: call.coordinator(group),
         members: described.members.into_iter().map(member).collect(),
     })
 }

@@ -213,7 +213,7 @@ async fn try_delete(call: &mut Call<'_>, names: &[String]) -> Result<Outcomes<()
 
 /// Asks for topics, all if none are named. Not [`Cluster::refresh`](crate::Cluster::refresh): what a tool asks for is
 /// an answer, not the client's own knowledge, and errors in it are the tool's to tell.
-async fn try_metadata(call: &mut Call<'_>, topics: Option<TopicSelection<'_>>) -> Result<Metadata, Error> {
+pub(super) async fn try_metadata(call: &mut Call<'_>, topics: Option<TopicSelection<'_>>) -> Result<Metadata, Error> {
     let connection = call.connection(Target::Any).await?;
     let version = metadata::Version(connection.version::<metadata::Metadata>()?);
     if matches!(topics, Some(TopicSelection::Ids(_))) && !version.allows_topic_ids() {

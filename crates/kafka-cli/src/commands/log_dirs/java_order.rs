@@ -6,7 +6,7 @@ use kafka_types::TopicPartition;
 const BUCKETS: usize = 16;
 
 /// `String.hashCode`.
-pub(super) fn hash_of_string(text: &str) -> i32 {
+pub(in crate::commands) fn hash_of_string(text: &str) -> i32 {
     text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
@@ -18,7 +18,7 @@ pub(in crate::commands) fn hash_of_partition(partition: &TopicPartition) -> i32 
 
 /// Puts items with these hashes into a map in their order, and takes them out in the map's. (Buckets of more than eight,
 /// which Java keeps as trees, come in the order they were put in here.)
-pub(super) fn of_map<T>(mut items: Vec<T>, hash: impl Fn(&T) -> i32) -> Vec<T> {
+pub(in crate::commands) fn of_map<T>(mut items: Vec<T>, hash: impl Fn(&T) -> i32) -> Vec<T> {
     let mut buckets = BUCKETS;
     while items.len() > buckets / 4 * 3 {
         buckets *= 2;
