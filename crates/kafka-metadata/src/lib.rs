@@ -8,6 +8,7 @@
 pub mod alter;
 pub mod broker_config;
 mod checks;
+pub mod client_quotas;
 mod endpoint;
 pub mod features;
 mod image;

@@ -1,9 +1,11 @@
 //! One file per request: wire structs to domain calls and back. Rules live in the cores; versions in `kafka-wire`.
 
 pub(crate) mod allocate_producer_ids;
+pub(crate) mod alter_client_quotas;
 pub(crate) mod alter_configs;
 pub(crate) mod alter_partition;
 pub(crate) mod alter_replica_log_dirs;
+pub(crate) mod alter_user_scram_credentials;
 pub(crate) mod api_versions;
 pub(crate) mod authorize;
 pub(crate) mod controlled_shutdown;
@@ -15,11 +17,14 @@ pub(crate) mod delete_groups;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
 pub(crate) mod describe_acls;
+pub(crate) mod describe_client_quotas;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_groups;
 pub(crate) mod describe_log_dirs;
 pub(crate) mod describe_producers;
+pub(crate) mod describe_user_scram_credentials;
+pub(crate) mod elect_leaders;
 pub(crate) mod error_codes;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;

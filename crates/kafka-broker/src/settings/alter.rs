@@ -92,7 +92,7 @@ async fn topic(broker: &Broker, resource: &Resource, validate_only: bool) -> Res
     if name.is_empty() {
         return Err(Refusal::request("Default topic resources are not allowed."));
     }
-    let _alone = broker.changes.lock.lock().await;
+    let _alone = broker.changes.alone().await;
     if broker.metadata.image().topic(name).is_none() {
         return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, format!("The topic '{name}' does not exist.")));
     }
@@ -122,7 +122,7 @@ async fn broker(broker: &Broker, resource: &Resource, validate_only: bool) -> Re
         check_node_id(broker, name)?;
         (Layer::Own, broker.id.to_string())
     };
-    let _alone = broker.changes.lock.lock().await;
+    let _alone = broker.changes.alone().await;
     let stored = stored(broker, EntityType::Brokers, &entity, resource).await?;
     let changed = changed(stored, resource, &broker_config::DEFINITIONS)?;
     let proposed = broker.config.broker().propose(layer, &changed).and_then(|proposed| {

@@ -49,7 +49,7 @@ fn number(name: &str) -> Option<i64> {
 async fn follow(broker: &Arc<Broker>, entity: &str) {
     debug!(target: "kafka.server.ZkConfigManager", "Processing override for entityPath: {entity}");
     // One whose request is still under way is not read half.
-    let _alone = broker.changes.lock.lock().await;
+    let _alone = broker.changes.alone().await;
     let parts: Vec<&str> = entity.split('/').collect();
     let followed = match parts.as_slice() {
         ["topics", topic] => topics::read(broker, topic).await,

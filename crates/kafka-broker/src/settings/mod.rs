@@ -11,7 +11,7 @@ mod store;
 pub(crate) mod topics;
 
 use kafka_types::ErrorCode;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use store::write;
 
@@ -62,5 +62,10 @@ impl Changes {
     /// Nothing was followed yet.
     pub(crate) fn new() -> Changes {
         Changes { lock: Mutex::new(()), followed: Mutex::new(-1) }
+    }
+
+    /// Waits for its turn to change what is stored.
+    pub(crate) async fn alone(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().await
     }
 }
