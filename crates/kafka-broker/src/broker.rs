@@ -125,9 +125,22 @@ impl Broker {
         let image = self.metadata.image();
         let partitions = image.topic(OFFSETS_TOPIC).map(|topic| topic.partitions.len() as i32);
         let partition = partition_for(group, partitions.ok_or(ErrorCode::NotCoordinator)?);
-        let owner = self.shards.owner(&TopicPartition::new(OFFSETS_TOPIC, partition));
+        self.ask_group_at(&TopicPartition::new(OFFSETS_TOPIC, partition), request, |_| Ok(())).await
+    }
+
+    /// The same for the coordinator on a partition; `check` is done right before the coordinator decides.
+    pub(crate) async fn ask_group_at(
+        &self,
+        partition: &TopicPartition,
+        request: Request,
+        check: impl FnOnce(&mut Owned) -> Result<(), ErrorCode> + Send + 'static,
+    ) -> Result<Reply, ErrorCode> {
+        let (owner, index) = (self.shards.owner(partition), partition.partition);
         let (reply, answer) = oneshot::channel();
-        let asked = self.shards.on(owner, move |owned| owned.ask_group(partition, request, reply));
+        let asked = self.shards.on(owner, move |owned| {
+            check(owned)?;
+            owned.ask_group(index, request, reply)
+        });
         asked.await.map_err(|_| ErrorCode::CoordinatorNotAvailable)??;
         answer.await.map_err(|_| ErrorCode::NotCoordinator)
     }

@@ -145,6 +145,22 @@ impl Config {
         }
     }
 
+    /// The settings of transaction coordinators.
+    pub(crate) fn transactions(&self) -> kafka_txn_coordinator::Config {
+        kafka_txn_coordinator::Config {
+            timeout_max_ms: self.broker().values().int("transaction.max.timeout.ms"),
+            id_expiration_ms: self.positive("transactional.id.expiration.ms") as i64,
+            abort_interval_ms: self.positive("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            expiry_interval_ms: self.positive("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            batch_bytes_max: self.positive("message.max.bytes") as usize,
+        }
+    }
+
+    /// `transaction.partition.verification.enable`
+    pub(crate) fn verifies_transactions(&self) -> bool {
+        self.broker().values().boolean("transaction.partition.verification.enable")
+    }
+
     /// What the replication core has to know of a topic.
     pub(crate) fn replica_settings(&self, topic: &TopicSettings) -> kafka_replication::Settings {
         kafka_replication::Settings {

@@ -93,8 +93,8 @@ impl Owned {
             }
         }
         names.sort();
-        for name in names.iter().filter(|name| &*name.topic == crate::coordinators::OFFSETS_TOPIC) {
-            self.groups.resign(name.partition);
+        for name in &names {
+            self.resign_coordinator(name);
         }
         let moved = self.forget_moves(index);
         (names, moved)

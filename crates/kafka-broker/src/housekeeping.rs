@@ -31,6 +31,8 @@ const REMOVAL_CHECK: Duration = Duration::from_secs(1);
 /// Starts the tasks of one shard; runs on its thread.
 pub(crate) fn start_on_shard(broker: &Arc<Broker>) {
     tokio::task::spawn_local(group_deadlines(Arc::clone(broker)));
+    tokio::task::spawn_local(crate::transactions::tasks::deadlines(Arc::clone(broker)));
+    tokio::task::spawn_local(crate::transactions::tasks::jobs(Arc::clone(broker)));
     tokio::task::spawn_local(syncs(Arc::clone(broker)));
     tokio::task::spawn_local(idle_files(Arc::clone(broker)));
     tokio::task::spawn_local(retention(Arc::clone(broker)));

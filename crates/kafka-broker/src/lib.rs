@@ -1,7 +1,7 @@
 //! The broker process: listeners, dispatch, handlers, replica and coordinator runtimes, controller runtime.
 //!
 //! A request's way: `network/connection.rs` reads the frame, `network/dispatch.rs` looks up who answers it, a file in
-//! `handlers/` turns wire structs into domain calls, and a core decides. Partitions and the group coordinators on them
+//! `handlers/` turns wire structs into domain calls, and a core decides. Partitions and the coordinators on them
 //! live on the shard that owns them (`shard.rs`, `replicas/`); the controller and the coordination session live on the
 //! main thread (`controller/`, `zookeeper.rs`, `watches.rs`). `startup.rs` is start and stop on one page.
 
@@ -34,6 +34,7 @@ mod settings;
 mod shard;
 mod startup;
 mod topics;
+mod transactions;
 mod waiters;
 mod watches;
 mod zookeeper;

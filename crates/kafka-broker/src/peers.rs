@@ -1,14 +1,19 @@
-//! Requests to the controller when it is another broker.
+//! Requests to other brokers: to the controller, and between coordinators and leaders.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use kafka_controller::{AlterPartitionRequest, AlteredPartition, AlteredState, Answer, Event};
-use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, PartitionEpoch};
+use kafka_txn_coordinator::{AddPartitions, MarkersToWrite};
+use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, PartitionEpoch, TopicPartition};
 use kafka_wire::alter_partition::{BrokerState, PartitionData, TopicData};
-use kafka_wire::{allocate_producer_ids, alter_partition, controlled_shutdown};
+use kafka_wire::{
+    add_partitions_to_txn, allocate_producer_ids, alter_partition, controlled_shutdown, write_txn_markers,
+};
 
 use crate::broker::Broker;
 use crate::controller::connect;
+use crate::transactions::verification::by_topic;
 
 /// First id and length of a block.
 pub(crate) async fn allocate_producer_ids(
@@ -101,4 +106,78 @@ pub(crate) async fn controlled_shutdown(broker: &Broker) -> Result<usize, ErrorC
         ErrorCode::None => Ok(response.remaining_partitions.len()),
         error => Err(error),
     }
+}
+
+/// Writes the end of a transaction into partitions that another broker leads; one error each, in their order.
+pub(crate) async fn write_txn_markers(
+    broker: &Broker,
+    leader: BrokerId,
+    markers: &MarkersToWrite,
+    partitions: &[TopicPartition],
+) -> Vec<ErrorCode> {
+    let topics = by_topic(partitions).into_iter();
+    let marker = write_txn_markers::WritableTxnMarker {
+        producer_id: markers.producer_id.0,
+        producer_epoch: markers.producer_epoch.0,
+        transaction_result: markers.committed,
+        topics: topics
+            .map(|(name, partition_indexes)| write_txn_markers::WritableTxnMarkerTopic { name, partition_indexes })
+            .collect(),
+        coordinator_epoch: markers.coordinator_epoch,
+    };
+    let request = write_txn_markers::Request { markers: vec![marker] };
+    let version = write_txn_markers::COORDINATOR_VERSION;
+    let called = connect::call_broker::<write_txn_markers::WriteTxnMarkers>(broker, leader, version, request).await;
+    // Whoever cannot be reached may lead no longer: the markers are tried again.
+    let Ok(response) = called else { return vec![ErrorCode::NotLeaderOrFollower; partitions.len()] };
+    let mut errors = HashMap::new();
+    for topic in response.markers.into_iter().flat_map(|marker| marker.topics) {
+        for partition in topic.partitions {
+            errors.insert((topic.name.clone(), partition.partition_index), partition.error_code);
+        }
+    }
+    let error = |one: &TopicPartition| {
+        let code = errors.get(&(one.topic.to_string(), one.partition)).copied();
+        code.map_or(ErrorCode::UnknownTopicOrPartition, ErrorCode::from_code)
+    };
+    partitions.iter().map(error).collect()
+}
+
+/// Asks the coordinator of a transaction, another broker, whether partitions are part of it.
+pub(crate) async fn verify_transaction(
+    broker: &Broker,
+    coordinator: BrokerId,
+    asked: &AddPartitions,
+) -> Vec<ErrorCode> {
+    let topics = by_topic(&asked.partitions).into_iter();
+    let transaction = add_partitions_to_txn::AddPartitionsToTxnTransaction {
+        transactional_id: asked.transactional_id.clone(),
+        producer_id: asked.producer_id.0,
+        producer_epoch: asked.producer_epoch.0,
+        verify_only: true,
+        topics: topics
+            .map(|(name, partitions)| add_partitions_to_txn::AddPartitionsToTxnTopic { name, partitions })
+            .collect(),
+    };
+    let request = add_partitions_to_txn::Request { transactions: vec![transaction], ..Default::default() };
+    let version = add_partitions_to_txn::BROKER_VERSION;
+    let called =
+        connect::call_broker::<add_partitions_to_txn::AddPartitionsToTxn>(broker, coordinator, version, request).await;
+    let all = |error| vec![error; asked.partitions.len()];
+    let response = match called {
+        Ok(response) if response.error_code == 0 => response,
+        Ok(response) => return all(ErrorCode::from_code(response.error_code)),
+        Err(_) => return all(ErrorCode::NetworkException),
+    };
+    let mut errors = HashMap::new();
+    for topic in response.results_by_transaction.into_iter().flat_map(|transaction| transaction.topic_results) {
+        for partition in topic.results_by_partition {
+            errors.insert((topic.name.clone(), partition.partition_index), partition.partition_error_code);
+        }
+    }
+    let error = |one: &TopicPartition| {
+        let code = errors.get(&(one.topic.to_string(), one.partition)).copied();
+        code.map_or(ErrorCode::UnknownServerError, ErrorCode::from_code)
+    };
+    asked.partitions.iter().map(error).collect()
 }

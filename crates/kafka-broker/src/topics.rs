@@ -181,24 +181,33 @@ impl<'b> Topics<'b> {
     /// Makes one of Kafka's own topics.
     pub(crate) async fn create_internal(&self, name: &str, creation: Creation) -> Result<(), ErrorCode> {
         let config = &self.broker.config;
-        let settings = |pairs: &[(&str, String)]| {
+        let texts = |pairs: &[(&str, String)]| {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect::<BTreeMap<_, _>>()
         };
-        let wish = if name == topic_name::GROUP_METADATA {
-            NewTopic {
-                name: name.to_owned(),
-                partitions: Some(config.positive("offsets.topic.num.partitions") as i32),
-                replication_factor: Some(config.positive("offsets.topic.replication.factor") as i32),
-                settings: settings(&[
-                    ("cleanup.policy", "compact".to_owned()),
-                    ("compression.type", "producer".to_owned()),
-                    ("segment.bytes", config.positive("offsets.topic.segment.bytes").to_string()),
-                ]),
-                ..NewTopic::default()
-            }
+        let (settings, prefix, kind) = if name == topic_name::GROUP_METADATA {
+            let settings = texts(&[
+                ("cleanup.policy", "compact".to_owned()),
+                ("compression.type", "producer".to_owned()),
+                ("segment.bytes", config.positive("offsets.topic.segment.bytes").to_string()),
+            ]);
+            (settings, "offsets.topic", "offsets")
         } else {
-            // Nobody coordinates transactions yet, so there is nothing to keep.
-            return Err(ErrorCode::CoordinatorNotAvailable);
+            let min_in_sync = config.positive("transaction.state.log.min.isr").to_string();
+            let settings = texts(&[
+                ("unclean.leader.election.enable", "false".to_owned()),
+                ("compression.type", "uncompressed".to_owned()),
+                ("cleanup.policy", "compact".to_owned()),
+                ("min.insync.replicas", min_in_sync),
+                ("segment.bytes", config.positive("transaction.state.log.segment.bytes").to_string()),
+            ]);
+            (settings, "transaction.state.log", "transaction state")
+        };
+        let wish = NewTopic {
+            name: name.to_owned(),
+            partitions: Some(config.positive(&format!("{prefix}.num.partitions")) as i32),
+            replication_factor: Some(config.positive(&format!("{prefix}.replication.factor")) as i32),
+            settings,
+            ..NewTopic::default()
         };
         let wanted = wish.replication_factor.unwrap_or_default();
         let alive = self.broker.metadata.image().brokers().len();
@@ -206,7 +215,7 @@ impl<'b> Topics<'b> {
             error!(
                 target: "kafka.server.DefaultAutoTopicCreationManager",
                 "Number of alive brokers '{alive}' does not meet the required replication factor '{wanted}' for the \
-                 offsets topic (configured via 'offsets.topic.replication.factor'). This error can be ignored if the \
+                 {kind} topic (configured via '{prefix}.replication.factor'). This error can be ignored if the \
                  cluster is starting up and not all brokers are up yet."
             );
             return Err(ErrorCode::CoordinatorNotAvailable);

@@ -6,7 +6,12 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use kafka_replication::Progress;
+use kafka_types::{ErrorCode, Offset, TopicPartition};
+use time_types::Tick;
 use tokio::sync::Notify;
+
+use crate::broker::Broker;
 
 /// The one who waits; shared with every partition it waits for.
 #[derive(Clone, Default, Debug)]
@@ -43,6 +48,37 @@ impl Waiters {
         for waiter in self.parked.drain(..).filter_map(|waiter| waiter.upgrade()) {
             // A permit is kept if it does not wait yet, so a move between its look and its wait is not lost.
             waiter.notify_one();
+        }
+    }
+}
+
+/// Waits until records below `end` are committed, or `deadline` has passed.
+pub(crate) async fn committed(
+    broker: &Broker,
+    topic_partition: &TopicPartition,
+    end: Offset,
+    deadline: Tick,
+) -> Result<(), ErrorCode> {
+    let owner = broker.shards.owner(topic_partition);
+    loop {
+        let (target, waiter) = (topic_partition.clone(), Waiter::default());
+        let parked = waiter.clone();
+        let progress = broker.shards.on(owner, move |owned| {
+            let partition = owned.partition(&target)?;
+            let progress = partition.progress(end).ok_or(ErrorCode::NotLeaderOrFollower)?;
+            if progress == Progress::Waiting {
+                partition.park(&parked);
+            }
+            Ok(progress)
+        });
+        match progress.await.map_err(|_| ErrorCode::NotLeaderOrFollower)?? {
+            Progress::Done => return Ok(()),
+            Progress::TooFew => return Err(ErrorCode::NotEnoughReplicasAfterAppend),
+            Progress::Waiting => {}
+        }
+        let left = broker.clock.until(deadline);
+        if left.is_zero() || !waiter.wait(left).await {
+            return Err(ErrorCode::RequestTimedOut);
         }
     }
 }

@@ -209,6 +209,11 @@ impl Log {
         })
     }
 
+    /// Has the producer written to this log in a transaction of this epoch that is open?
+    pub fn has_open_transaction(&self, id: ProducerId, epoch: ProducerEpoch) -> bool {
+        self.producers.has_open_transaction(id, epoch)
+    }
+
     /// Forgets producers that have been silent for `producer.id.expiration.ms`.
     pub fn expire_producers(&mut self, now: WallMillis) {
         self.producers.expire(now, self.config.producer_id_expiration_ms);

@@ -187,6 +187,10 @@ impl ProducerState {
         self.producers.values()
     }
 
+    pub(crate) fn has_open_transaction(&self, id: ProducerId, epoch: ProducerEpoch) -> bool {
+        self.producers.get(&id).is_some_and(|known| known.epoch == epoch && known.transaction.is_some())
+    }
+
     pub(crate) fn end(&self) -> Offset {
         self.end
     }

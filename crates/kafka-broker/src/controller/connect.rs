@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use kafka_types::ErrorCode;
+use kafka_types::{BrokerId, ErrorCode};
 use kafka_wire::{
     Api, Decoder, Message as _, Piece as WirePiece, RequestHeader, decode_response_header, encode_request,
 };
@@ -69,14 +69,21 @@ pub(crate) async fn call_controller<A: Api>(
     version: i16,
     request: A::Request,
 ) -> Result<A::Response, ErrorCode> {
+    let controller = broker.metadata.image().controller().ok_or(ErrorCode::NotController)?;
+    call_broker::<A>(broker, controller, version, request).await.map_err(|_| ErrorCode::NotController)
+}
+
+/// One request to another broker, by the listener that brokers talk on.
+pub(crate) async fn call_broker<A: Api>(
+    broker: &Broker,
+    to: BrokerId,
+    version: i16,
+    request: A::Request,
+) -> io::Result<A::Response> {
     let image = broker.metadata.image();
-    let listener = &broker.config.broker().inter_broker_listener;
-    let endpoint = image.controller().and_then(|id| image.endpoint(id, listener));
-    let endpoint = endpoint.ok_or(ErrorCode::NotController)?;
+    let endpoint = image.endpoint(to, &broker.config.broker().inter_broker_listener);
+    let endpoint = endpoint.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     let client_id = format!("broker-{}", broker.id);
-    let call = async {
-        let mut link = Link::open(&endpoint.host, endpoint.port, client_id).await?;
-        link.call::<A>(version, &request).await
-    };
-    call.await.map_err(|_| ErrorCode::NotController)
+    let mut link = Link::open(&endpoint.host, endpoint.port, client_id).await?;
+    link.call::<A>(version, &request).await
 }

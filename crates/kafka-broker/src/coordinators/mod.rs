@@ -4,6 +4,7 @@
 //! appends are plain calls. A core that still loads answers so itself.
 
 pub(crate) mod loading;
+pub(crate) mod transactions;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -133,6 +134,13 @@ impl Groups {
         running.drain_effects()
     }
 
+    /// An event for the coordinator of one partition.
+    pub(crate) fn event(&mut self, now: Now, partition: i32, event: Event) -> Vec<Append> {
+        let Some(running) = self.running.get_mut(&partition) else { return Vec::new() };
+        running.core.handle(now, event, &mut running.effects);
+        running.drain_effects()
+    }
+
     /// The same event for every coordinator of this shard.
     pub(crate) fn broadcast(&mut self, now: Now, event: &Event) -> Vec<(i32, Vec<Append>)> {
         let mut wanted = Vec::new();
@@ -185,7 +193,7 @@ impl Running {
     }
 }
 
-/// The partition of `__consumer_offsets` that keeps a group: Java's `String.hashCode` over UTF-16 units, made positive
+/// The partition of `__consumer_offsets` that keeps a group, or that of `__transaction_state` for an id: Java's `String.hashCode` over UTF-16 units, made positive
 /// as Kafka does it.
 pub(crate) fn partition_for(group: &str, partitions: i32) -> i32 {
     let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));

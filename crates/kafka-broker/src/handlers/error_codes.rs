@@ -18,3 +18,11 @@ pub(crate) fn list_offsets(error: ErrorCode, version: list_offsets::Version) -> 
         other => other,
     }
 }
+
+/// Requests of transactional producers: an old one is told of its epoch, and not that another has taken its place.
+pub(crate) fn fenced(error: ErrorCode, knows_fenced: bool) -> ErrorCode {
+    match error {
+        ErrorCode::ProducerFenced if !knows_fenced => ErrorCode::InvalidProducerEpoch,
+        other => other,
+    }
+}

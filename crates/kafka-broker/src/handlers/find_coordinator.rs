@@ -1,10 +1,11 @@
-//! FindCoordinator: which broker coordinates a group.
+//! FindCoordinator: which broker coordinates a group, or a transactional id.
 
 use kafka_security::{Operation, ResourceType};
 use kafka_types::{ErrorCode, TopicPartition};
 use kafka_wire::find_coordinator::{self as wire, Coordinator};
 
 use super::Context;
+use crate::coordinators::transactions::TRANSACTION_TOPIC;
 use crate::coordinators::{OFFSETS_TOPIC, partition_for};
 use crate::topics::Creation;
 
@@ -43,7 +44,7 @@ async fn find(context: &Context, key_type: i8, key: String) -> Coordinator {
         return refused(key, error, None);
     }
     match key_type {
-        GROUP => match group_coordinator(context, &key).await {
+        GROUP | TRANSACTION => match coordinator(context, key_type, &key).await {
             Ok((node_id, host, port)) => Coordinator {
                 key,
                 node_id,
@@ -54,11 +55,6 @@ async fn find(context: &Context, key_type: i8, key: String) -> Coordinator {
             },
             Err(error) => refused(key, error, None),
         },
-        TRANSACTION => refused(
-            key,
-            ErrorCode::CoordinatorNotAvailable,
-            Some("This broker does not coordinate transactions yet".to_owned()),
-        ),
         // Share groups have no coordinator without KRaft.
         SHARE if wire::Version(context.version).knows_share_groups() => {
             refused(key, ErrorCode::CoordinatorNotAvailable, None)
@@ -86,19 +82,19 @@ fn refused(key: String, error: ErrorCode, message: Option<String>) -> Coordinato
     Coordinator { key, node_id: -1, host: String::new(), port: -1, error_code: error.code(), error_message }
 }
 
-async fn group_coordinator(context: &Context, group: &str) -> Result<(i32, String, i32), ErrorCode> {
+async fn coordinator(context: &Context, key_type: i8, key: &str) -> Result<(i32, String, i32), ErrorCode> {
     let broker = &context.broker;
+    let name = if key_type == GROUP { OFFSETS_TOPIC } else { TRANSACTION_TOPIC };
     let mut image = broker.metadata.image();
-    if image.topic(OFFSETS_TOPIC).is_none() {
-        // The first group makes the topic. Its reply waits until the partitions have leaders, so that clients do not
+    if image.topic(name).is_none() {
+        // The first group, or id, makes the topic. Its reply waits until the partitions have leaders, so that clients do not
         // have to ask again and again.
-        broker.topics().create_internal(OFFSETS_TOPIC, Creation::wait_briefly()).await?;
+        broker.topics().create_internal(name, Creation::wait_briefly()).await?;
         image = broker.metadata.image();
     }
-    let topic = image.topic(OFFSETS_TOPIC).ok_or(ErrorCode::CoordinatorNotAvailable)?;
-    let partition = TopicPartition::new(OFFSETS_TOPIC, partition_for(group, topic.partitions.len() as i32));
-    let (leader, endpoint) = image
-        .leader(OFFSETS_TOPIC, partition.partition, &context.listener.name)
-        .ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let topic = image.topic(name).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let partition = TopicPartition::new(name, partition_for(key, topic.partitions.len() as i32));
+    let (leader, endpoint) =
+        image.leader(name, partition.partition, &context.listener.name).ok_or(ErrorCode::CoordinatorNotAvailable)?;
     Ok((leader.0, endpoint.host.clone(), endpoint.port))
 }

@@ -1,10 +1,11 @@
-//! InitProducerId: a producer id for an idempotent producer.
+//! InitProducerId: a producer id for an idempotent producer, or id and epoch for a transactional one.
 
 use kafka_security::{Operation, ResourceType};
-use kafka_types::ErrorCode;
+use kafka_txn_coordinator::{InitProducer, Reply, Request};
+use kafka_types::{ErrorCode, ProducerEpoch, ProducerId};
 use kafka_wire::init_producer_id as wire;
 
-use super::Context;
+use super::{Context, error_codes};
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     if let Some(id) = &request.transactional_id {
@@ -23,13 +24,29 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         // Both or none of them: who had an id before had it in an epoch.
         return refused(ErrorCode::InvalidRequest);
     }
-    if request.transactional_id.is_some() {
-        // FindCoordinator names no transaction coordinator, so only a client that did not ask comes here.
-        return refused(ErrorCode::CoordinatorNotAvailable);
+    let granted = match request.transactional_id {
+        None => context.broker.producer_ids.next(&context.broker).await.map(|id| (id, ProducerEpoch(0))),
+        Some(transactional_id) => {
+            let expected = (request.producer_id != -1)
+                .then_some((ProducerId(request.producer_id), ProducerEpoch(request.producer_epoch)));
+            let timeout_ms = request.transaction_timeout_ms;
+            transactional(context, InitProducer { transactional_id, timeout_ms, expected }).await
+        }
+    };
+    match granted {
+        Ok((id, epoch)) => wire::Response { producer_id: id.0, producer_epoch: epoch.0, ..Default::default() },
+        Err(error) => {
+            let knows_fenced = wire::Version(context.version).knows_producer_fenced();
+            refused(error_codes::fenced(error, knows_fenced))
+        }
     }
-    match context.broker.producer_ids.next(&context.broker).await {
-        Ok(id) => wire::Response { producer_id: id.0, producer_epoch: 0, ..Default::default() },
-        Err(error) => refused(error),
+}
+
+async fn transactional(context: &Context, request: InitProducer) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
+    let id = request.transactional_id.clone();
+    match context.broker.ask_transactions(&id, Request::InitProducer(request)).await? {
+        Reply::InitProducer(granted) => granted,
+        _ => Err(ErrorCode::UnknownServerError),
     }
 }
 

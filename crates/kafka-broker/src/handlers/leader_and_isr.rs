@@ -18,6 +18,7 @@ use super::Context;
 use crate::broker::Broker;
 use crate::config::TopicSettings;
 use crate::coordinators::OFFSETS_TOPIC;
+use crate::coordinators::transactions::TRANSACTION_TOPIC;
 use crate::replicas::{Role, RoleTaken};
 
 /// Roles that a shard takes in one visit: making a log costs some system calls, and others wait meanwhile.
@@ -134,6 +135,9 @@ async fn follow_up(broker: &Arc<Broker>, topic: &str, state: &LeaderAndIsrPartit
     match taken {
         RoleTaken::Leads(_) if topic == OFFSETS_TOPIC => {
             broker.elect_group_coordinator(index, LeaderEpoch(state.leader_epoch)).await;
+        }
+        RoleTaken::Leads(_) if topic == TRANSACTION_TOPIC => {
+            broker.elect_transaction_coordinator(index, LeaderEpoch(state.leader_epoch)).await;
         }
         RoleTaken::Leads(_) => {}
         RoleTaken::Follows if state.leader >= 0 && state.leader != broker.id.0 => error!(

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
+use kafka_record::Batch;
 use kafka_record::validate::{ProduceFormats, check_produced, has_transactional};
-use kafka_replication::Progress;
 use kafka_security::{Operation, ResourceType};
-use kafka_types::{Acks, ErrorCode, Offset, TopicPartition};
+use kafka_txn_coordinator::AddPartitions;
+use kafka_types::{Acks, ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
 use kafka_wire::produce::{
     self as wire, BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
     TopicProduceResponse,
@@ -15,7 +17,9 @@ use kafka_wire::produce::{
 use super::Context;
 use crate::broker::Broker;
 use crate::replicas::partition::{Produced as Appended, Refused};
-use crate::waiters::Waiter;
+use crate::replicas::transactions::{Guard, Transactional};
+use crate::transactions::verification;
+use crate::waiters::committed;
 
 /// Clients may write to internal topics under this name only.
 const ADMIN_CLIENT: &str = "__admin_client";
@@ -69,13 +73,24 @@ fn finish(acks: Acks, response: wire::Response, failed: bool) -> Produced {
     }
 }
 
+/// The partitions of a request whose transaction the coordinator has to be asked about.
+struct ToVerify {
+    part: usize,
+    records: Bytes,
+    producer: Producer,
+    guard: Guard,
+}
+
+type Producer = (ProducerId, ProducerEpoch);
+
 async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> Vec<Part> {
     let broker = &context.broker;
     let image = broker.metadata.image();
     let version = wire::Version(context.version);
     let formats =
         ProduceFormats { old: !version.requires_one_batch(), zstd: version.allows_zstd(), version: context.version };
-    let mut parts = Vec::new();
+    let transactional_id = request.transactional_id.unwrap_or_default();
+    let (mut parts, mut to_verify) = (Vec::new(), Vec::new());
     for (topic, data) in request.topic_data.into_iter().enumerate() {
         let name: kafka_types::TopicName = data.name.as_str().into();
         let allowed = context.may_on_topic(Operation::Write, &name);
@@ -95,19 +110,97 @@ async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> Ve
                 })
             } else if kafka_metadata::topic_name::is_internal(&name) && context.client_id() != ADMIN_CLIENT {
                 Err(ErrorCode::InvalidTopicException.into())
-            } else if has_transactional(&records) {
-                // Transactions are coordinated by nobody yet, so no producer can have begun one here.
-                Err(ErrorCode::InvalidTxnState.into())
             } else {
-                let owner = broker.shards.owner(&topic_partition);
-                let target = topic_partition.clone();
-                let appended = broker.shards.on(owner, move |owned| owned.produce(&target, &records, acks)).await;
-                appended.unwrap_or_else(|_| Err(ErrorCode::NotLeaderOrFollower.into()))
+                let producer = producer_of(&records).filter(|_| broker.config.verifies_transactions());
+                match append(broker, &topic_partition, &records, acks, producer, None).await {
+                    Ok(Transactional::Appended(appended)) => Ok(appended),
+                    Ok(Transactional::Verify(guard)) => {
+                        let part = parts.len();
+                        to_verify.extend(producer.map(|producer| ToVerify { part, records, producer, guard }));
+                        // Takes its place until the coordinator has answered.
+                        Err(ErrorCode::NotEnoughReplicas.into())
+                    }
+                    Err(refused) => Err(refused),
+                }
             };
             parts.push(Part { topic, index: partition.index, topic_partition, outcome });
         }
     }
+    append_verified(context, transactional_id, acks, &mut parts, to_verify).await;
     parts
+}
+
+/// Asks about all of them at once, and appends what the transaction may write.
+async fn append_verified(
+    context: &Context,
+    transactional_id: String,
+    acks: Acks,
+    parts: &mut [Part],
+    to_verify: Vec<ToVerify>,
+) {
+    let Some(first) = to_verify.first() else { return };
+    let broker = &context.broker;
+    let (producer_id, producer_epoch) = first.producer;
+    let is_one_producer = to_verify.iter().all(|one| one.producer == first.producer);
+    let partitions: Vec<_> = to_verify.iter().map(|one| parts[one.part].topic_partition.clone()).collect();
+    let errors = if is_one_producer {
+        let asked = AddPartitions { transactional_id, producer_id, producer_epoch, partitions };
+        broker.verify_transaction(asked).await
+    } else {
+        // A transaction has one producer.
+        vec![ErrorCode::InvalidProducerIdMapping; partitions.len()]
+    };
+    let knows_abortable = wire::Version(context.version).knows_transaction_abortable();
+    for (one, error) in to_verify.into_iter().zip(errors) {
+        let part = &mut parts[one.part];
+        part.outcome = if error.is_error() {
+            forget(broker, &part.topic_partition, one.producer.0).await;
+            let (code, message) = verification::told_to_producer(error, knows_abortable);
+            Err(Refused { message, ..code.into() })
+        } else {
+            let (producer, guard) = (Some(one.producer), Some(one.guard));
+            match append(broker, &part.topic_partition, &one.records, acks, producer, guard).await {
+                Ok(Transactional::Appended(appended)) => Ok(appended),
+                Ok(Transactional::Verify(_)) => Err(ErrorCode::InvalidTxnState.into()),
+                Err(refused) => Err(refused),
+            }
+        };
+    }
+}
+
+/// The coordinator says no.
+async fn forget(broker: &Broker, partition: &TopicPartition, id: ProducerId) {
+    let (target, owner) = (partition.clone(), broker.shards.owner(partition));
+    // A shard that has ended verifies nothing any more.
+    let _ = broker.shards.on(owner, move |owned| owned.end_verification(&target, id)).await;
+}
+
+/// Appends; with a producer, as part of its transaction.
+async fn append(
+    broker: &Broker,
+    partition: &TopicPartition,
+    records: &Bytes,
+    acks: Acks,
+    producer: Option<Producer>,
+    guard: Option<Guard>,
+) -> Result<Transactional, Refused> {
+    let (target, records) = (partition.clone(), records.clone());
+    let appended = broker.shards.on(broker.shards.owner(partition), move |owned| match producer {
+        None => owned.produce(&target, &records, acks).map(Transactional::Appended),
+        Some(producer) => owned.produce_in_transaction(&target, &records, acks, producer, guard),
+    });
+    appended.await.unwrap_or_else(|_| Err(ErrorCode::NotLeaderOrFollower.into()))
+}
+
+/// Who writes, if it is into a transaction.
+fn producer_of(records: &Bytes) -> Option<Producer> {
+    match Batch::read(records) {
+        Ok(Batch::V2(batch)) if batch.is_transactional() => {
+            let header = batch.header();
+            Some((header.producer_id, header.producer_epoch))
+        }
+        _ => None,
+    }
 }
 
 /// Waits for those that are not committed at once: only with other replicas in sync.
@@ -117,36 +210,6 @@ async fn wait_until_committed(broker: &Broker, parts: &mut [Part], timeout: Dura
         let Ok(Appended { wait_for: Some(end), .. }) = &part.outcome else { continue };
         if let Err(error) = committed(broker, &part.topic_partition, *end, deadline).await {
             part.outcome = Err(error.into());
-        }
-    }
-}
-
-async fn committed(
-    broker: &Broker,
-    topic_partition: &TopicPartition,
-    end: Offset,
-    deadline: time_types::Tick,
-) -> Result<(), ErrorCode> {
-    let owner = broker.shards.owner(topic_partition);
-    loop {
-        let (target, waiter) = (topic_partition.clone(), Waiter::default());
-        let parked = waiter.clone();
-        let progress = broker.shards.on(owner, move |owned| {
-            let partition = owned.partition(&target)?;
-            let progress = partition.progress(end).ok_or(ErrorCode::NotLeaderOrFollower)?;
-            if progress == Progress::Waiting {
-                partition.park(&parked);
-            }
-            Ok(progress)
-        });
-        match progress.await.map_err(|_| ErrorCode::NotLeaderOrFollower)?? {
-            Progress::Done => return Ok(()),
-            Progress::TooFew => return Err(ErrorCode::NotEnoughReplicasAfterAppend),
-            Progress::Waiting => {}
-        }
-        let left = broker.clock.until(deadline);
-        if left.is_zero() || !waiter.wait(left).await {
-            return Err(ErrorCode::RequestTimedOut);
         }
     }
 }

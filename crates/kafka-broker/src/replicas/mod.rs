@@ -1,4 +1,4 @@
-//! What one shard owns: its partitions, and the group coordinators that live on them.
+//! What one shard owns: its partitions, and the coordinators that live on them.
 
 pub(crate) mod cleaning;
 pub(crate) mod isr_updates;
@@ -8,6 +8,7 @@ pub(crate) mod partition;
 pub(crate) mod partitions;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transactions;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -23,6 +24,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Clock;
 use crate::config::{Config, TopicSettings};
+use crate::coordinators::transactions::Transactions;
 use crate::coordinators::{Append, Groups, OFFSETS_TOPIC};
 use cleaning::Cleaning;
 use log_dirs::LogDirs;
@@ -45,6 +47,7 @@ pub(crate) struct Owned {
     pub(crate) partitions: Partitions,
     pub(crate) moves: Moves,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
     /// Told when the next deadline of a group may have become an earlier one.
     pub(crate) deadlines: Rc<Notify>,
     /// Directories of deleted partitions, to be unlinked when their time comes.
@@ -81,6 +84,7 @@ impl Owned {
             shared,
             moves: Moves::default(),
             groups: Groups::default(),
+            transactions: Transactions::default(),
             deadlines: Rc::new(Notify::new()),
             removals: Vec::new(),
         }
@@ -139,7 +143,6 @@ impl Owned {
             }
             _ => {}
         }
-        let offsets = &*topic_partition.topic == OFFSETS_TOPIC;
         let leads = role.leader == role.leadership.me;
         let transition = if leads {
             let settings = self.shared.config.replica_settings(&role.settings);
@@ -156,9 +159,7 @@ impl Owned {
             Transition::Stale => Err(ErrorCode::StaleControllerEpoch),
             Transition::Leads { newly } => Ok(RoleTaken::Leads(newly)),
             Transition::Follows => {
-                if offsets {
-                    self.groups.resign(topic_partition.partition);
-                }
+                self.resign_coordinator(&topic_partition);
                 Ok(RoleTaken::Follows)
             }
         }
@@ -205,9 +206,7 @@ impl Owned {
 
     /// Stops a replica, and deletes its log if asked to.
     pub(crate) fn stop_replica(&mut self, topic_partition: &TopicPartition, delete: bool) -> Result<(), ErrorCode> {
-        if &*topic_partition.topic == OFFSETS_TOPIC {
-            self.groups.resign(topic_partition.partition);
-        }
+        self.resign_coordinator(topic_partition);
         let Some(partition) = self.partitions.get_mut(topic_partition) else { return Ok(()) };
         if partition.has_failed() {
             return Err(ErrorCode::KafkaStorageError);
@@ -256,9 +255,7 @@ impl Owned {
     ) -> Result<Produced, Refused> {
         let now = self.shared.clock.now();
         let produced = self.partition(topic_partition)?.append(now, records, acks, AppendOrigin::Client)?;
-        if &*topic_partition.topic == OFFSETS_TOPIC {
-            self.after_commit(topic_partition.partition);
-        }
+        self.after_commit(topic_partition);
         Ok(produced)
     }
 
@@ -296,11 +293,6 @@ impl Owned {
         let now = self.shared.clock.now();
         let wanted = self.groups.loaded(now, partition, epoch);
         self.append_for_group(partition, wanted);
-    }
-
-    /// The high watermark of a partition of `__consumer_offsets` may have moved.
-    pub(crate) fn after_commit(&mut self, partition: i32) {
-        self.append_for_group(partition, Vec::new());
     }
 
     /// Appends what a coordinator wants, tells it what came of it, and so on until it wants nothing more.

@@ -16,6 +16,7 @@ use time_types::Now;
 
 use super::cleaning::Cleaning;
 use super::log_dirs::Health;
+use super::transactions::Verifications;
 use crate::long_poll::{Bell, Bound, Ends, Place, Seen};
 use crate::waiters::{Waiter, Waiters};
 
@@ -29,6 +30,8 @@ pub(crate) struct Partition {
     pub(crate) replica: Replica,
     /// The cleaner's part, if the topic is compacted.
     pub(crate) cleaning: Cleaning,
+    /// Producers that the transaction coordinator is asked about.
+    pub(crate) verifications: Verifications,
     /// Produces that wait.
     waiters: Waiters,
     /// Fetches that wait.
@@ -164,6 +167,7 @@ impl Partition {
             log,
             replica: Replica::new(),
             cleaning: Cleaning::default(),
+            verifications: Verifications::default(),
             waiters: Waiters::default(),
             bell: Arc::default(),
             reached: false,

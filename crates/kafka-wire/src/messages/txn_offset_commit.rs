@@ -47,6 +47,8 @@ messages! {
 }
 
 questions! {
+    /// The client is prepared for COORDINATOR_LOAD_IN_PROGRESS; older ones (KAFKA-7296) are not.
+    expects_loading: 2..;
     /// The group member and its generation are there, and are checked.
     carries_member: 3..;
     /// The client understands TRANSACTION_ABORTABLE.

@@ -1,0 +1,88 @@
+//! AddPartitionsToTxn: producers say what a transaction is going to write to, and leaders ask whether they did.
+
+use kafka_metadata::MetadataImage;
+use kafka_txn_coordinator::{AddPartitions, Reply, Request};
+use kafka_types::{ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
+use kafka_wire::add_partitions_to_txn::{
+    self as wire, AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopic,
+    AddPartitionsToTxnTopicResult, AddPartitionsToTxnTransaction,
+};
+
+use super::{Context, error_codes};
+
+pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if wire::Version(context.version).is_batched() {
+        let mut results_by_transaction = Vec::with_capacity(request.transactions.len());
+        for transaction in request.transactions {
+            let transactional_id = transaction.transactional_id.clone();
+            let topic_results = answer(context, transaction).await;
+            results_by_transaction.push(AddPartitionsToTxnResult { transactional_id, topic_results });
+        }
+        return wire::Response { results_by_transaction, ..Default::default() };
+    }
+    let transaction = AddPartitionsToTxnTransaction {
+        transactional_id: request.v3_and_below_transactional_id,
+        producer_id: request.v3_and_below_producer_id,
+        producer_epoch: request.v3_and_below_producer_epoch,
+        verify_only: false,
+        topics: request.v3_and_below_topics,
+    };
+    let results = answer(context, transaction).await;
+    wire::Response { results_by_topic_v3_and_below: results, ..Default::default() }
+}
+
+/// Adds all partitions of a transaction, or none of them.
+async fn answer(context: &Context, transaction: AddPartitionsToTxnTransaction) -> Vec<AddPartitionsToTxnTopicResult> {
+    let topics = transaction.topics;
+    let image = context.broker.metadata.image();
+    if topics.iter().any(|topic| topic.partitions.iter().any(|index| !is_known(&image, &topic.name, *index))) {
+        return results(&topics, |topic, index| {
+            let is_known = is_known(&image, topic, index);
+            if is_known { ErrorCode::OperationNotAttempted } else { ErrorCode::UnknownTopicOrPartition }
+        });
+    }
+    let partitions = topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|index| TopicPartition::new(topic.name.as_str(), *index)));
+    let asked = AddPartitions {
+        transactional_id: transaction.transactional_id.clone(),
+        producer_id: ProducerId(transaction.producer_id),
+        producer_epoch: ProducerEpoch(transaction.producer_epoch),
+        partitions: partitions.collect(),
+    };
+    let request =
+        if transaction.verify_only { Request::VerifyPartitions(asked) } else { Request::AddPartitions(asked) };
+    let told = |error| error_codes::fenced(error, wire::Version(context.version).knows_producer_fenced());
+    match context.broker.ask_transactions(&transaction.transactional_id, request).await {
+        Ok(Reply::AddPartitions(error)) => results(&topics, |_, _| told(error)),
+        Ok(Reply::VerifyPartitions(answers)) => {
+            let mut answers = answers.into_iter();
+            // In the order of the question.
+            results(&topics, |_, _| told(answers.next().map_or(ErrorCode::UnknownServerError, |(_, error)| error)))
+        }
+        Ok(_) => results(&topics, |_, _| ErrorCode::UnknownServerError),
+        Err(error) => results(&topics, |_, _| error),
+    }
+}
+
+fn is_known(image: &MetadataImage, topic: &str, index: i32) -> bool {
+    image.partition(topic, index).is_some()
+}
+
+fn results(
+    topics: &[AddPartitionsToTxnTopic],
+    mut error: impl FnMut(&str, i32) -> ErrorCode,
+) -> Vec<AddPartitionsToTxnTopicResult> {
+    let result = |topic: &AddPartitionsToTxnTopic| AddPartitionsToTxnTopicResult {
+        name: topic.name.clone(),
+        results_by_partition: topic
+            .partitions
+            .iter()
+            .map(|index| AddPartitionsToTxnPartitionResult {
+                partition_index: *index,
+                partition_error_code: error(&topic.name, *index).code(),
+            })
+            .collect(),
+    };
+    topics.iter().map(result).collect()
+}

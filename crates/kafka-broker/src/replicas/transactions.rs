@@ -1,0 +1,303 @@
+//! Transactions as one shard sees them: its coordinators and their appends, markers into its partitions, and which
+//! producers may write into which transaction (KIP-890).
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use kafka_group_coordinator::Event as GroupEvent;
+use kafka_log::AppendOrigin;
+use kafka_record::BatchBuilder;
+use kafka_record::control::EndTxnMarker;
+use kafka_txn_coordinator::{Event, Reply, Request};
+use kafka_types::{Acks, ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicPartition};
+use time_types::Tick;
+use tokio::sync::oneshot;
+
+use super::Owned;
+use super::partition::{Produced, Refused};
+use crate::coordinators::OFFSETS_TOPIC;
+use crate::coordinators::transactions::{Append, TRANSACTION_TOPIC};
+
+/// A verification that nobody came back with for so long is forgotten.
+const FORGOTTEN_AFTER_MS: u64 = 60_000;
+
+/// Lets its holder append the first records of a transaction to a partition, unless a marker came between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Guard(u64);
+
+/// The verifications of one partition that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Verifications {
+    last: u64,
+    by_producer: HashMap<ProducerId, Verification>,
+    /// How many there may be before those that nobody came back with are forgotten.
+    clean_at: usize,
+}
+
+#[derive(Debug)]
+struct Verification {
+    epoch: ProducerEpoch,
+    guard: Guard,
+    since: Tick,
+}
+
+impl Verifications {
+    /// A guard for this producer: the one that it has, or a new one.
+    fn begin(&mut self, now: Tick, producer: (ProducerId, ProducerEpoch)) -> Guard {
+        if self.by_producer.len() >= self.clean_at.max(16) {
+            self.by_producer.retain(|_, one| now.since(one.since) < FORGOTTEN_AFTER_MS);
+            self.clean_at = self.by_producer.len() * 2;
+        }
+        let (id, epoch) = producer;
+        match self.by_producer.get(&id) {
+            Some(known) if known.epoch == epoch => known.guard,
+            _ => {
+                self.last += 1;
+                let guard = Guard(self.last);
+                self.by_producer.insert(id, Verification { epoch, guard, since: now });
+                guard
+            }
+        }
+    }
+
+    fn holds(&self, id: ProducerId, guard: Guard) -> bool {
+        self.by_producer.get(&id).is_some_and(|known| known.guard == guard)
+    }
+
+    fn end(&mut self, id: ProducerId) {
+        self.by_producer.remove(&id);
+    }
+}
+
+/// Records for a transaction.
+#[derive(Debug)]
+pub(crate) enum Transactional {
+    /// They are in.
+    Appended(Produced),
+    /// Nobody has written to this partition in this transaction: the coordinator has to be asked first.
+    Verify(Guard),
+}
+
+impl Owned {
+    /// Hands a request to a transaction coordinator of this shard.
+    pub(crate) fn ask_transactions(
+        &mut self,
+        partition: i32,
+        request: Request,
+        reply: oneshot::Sender<Reply>,
+    ) -> Result<(), ErrorCode> {
+        let now = self.shared.clock.now();
+        let wanted = self.transactions.request(now, partition, request, reply)?;
+        self.append_for_transactions(partition, wanted);
+        Ok(())
+    }
+
+    /// A job of a coordinator came to its end.
+    pub(crate) fn tell_transactions(&mut self, partition: i32, epoch: LeaderEpoch, event: Event) {
+        let now = self.shared.clock.now();
+        let wanted = self.transactions.event(now, partition, epoch, event);
+        self.append_for_transactions(partition, wanted);
+    }
+
+    /// Does what is due for transactions.
+    pub(crate) fn tick_transactions(&mut self) {
+        let now = self.shared.clock.now();
+        for (partition, wanted) in self.transactions.tick(now) {
+            self.append_for_transactions(partition, wanted);
+        }
+    }
+
+    /// A coordinator has replayed its log.
+    pub(crate) fn transactions_loaded(&mut self, partition: i32, epoch: LeaderEpoch) {
+        let now = self.shared.clock.now();
+        let wanted = self.transactions.loaded(now, partition, epoch);
+        self.append_for_transactions(partition, wanted);
+    }
+
+    /// The high watermark of a partition with a coordinator may have moved.
+    pub(crate) fn after_commit(&mut self, topic_partition: &TopicPartition) {
+        match &*topic_partition.topic {
+            OFFSETS_TOPIC => self.append_for_group(topic_partition.partition, Vec::new()),
+            TRANSACTION_TOPIC => self.append_for_transactions(topic_partition.partition, Vec::new()),
+            _ => {}
+        }
+    }
+
+    /// The coordinator on a partition, if it has one, is not here any more.
+    pub(crate) fn resign_coordinator(&mut self, topic_partition: &TopicPartition) {
+        match &*topic_partition.topic {
+            OFFSETS_TOPIC => self.groups.resign(topic_partition.partition),
+            TRANSACTION_TOPIC => self.transactions.resign(topic_partition.partition),
+            _ => {}
+        }
+    }
+
+    /// Appends what a coordinator wants, tells it what came of it, and so on until it wants nothing more.
+    fn append_for_transactions(&mut self, partition: i32, wanted: Vec<Append>) {
+        let now = self.shared.clock.now();
+        let topic_partition = TopicPartition::new(TRANSACTION_TOPIC, partition);
+        let mut wanted = VecDeque::from(wanted);
+        loop {
+            while let Some(append) = wanted.pop_front() {
+                let result = self.append_transaction_records(&topic_partition, &append);
+                wanted.extend(self.transactions.appended(now, partition, append.token, result));
+            }
+            let Some(replica) = self.partitions.get(&topic_partition) else { break };
+            let high_watermark = replica.log.high_watermark();
+            wanted.extend(self.transactions.committed(now, partition, high_watermark));
+            if wanted.is_empty() {
+                break;
+            }
+        }
+        self.transactions.deadlines.notify_one();
+    }
+
+    /// The offset after the last record.
+    fn append_transaction_records(
+        &mut self,
+        topic_partition: &TopicPartition,
+        append: &Append,
+    ) -> Result<Offset, ErrorCode> {
+        let now = self.shared.clock.now();
+        let mut builder = BatchBuilder::new(kafka_record::BatchOptions::default());
+        for record in &append.records {
+            builder
+                .append(now.wall.0, Some(&record.key), record.value.as_deref(), &[])
+                .map_err(|_| ErrorCode::RecordListTooLarge)?;
+        }
+        let produced = self
+            .partition(topic_partition)?
+            .append(now, &builder.finish(), Acks::All, AppendOrigin::Coordinator)
+            .map_err(|refused| refused.code)?;
+        Ok(produced.appended.last_offset + 1)
+    }
+
+    /// Appends a client's records of a transaction. Without a guard it is first asked whether the transaction has
+    /// written to the partition before; if not, the coordinator has to say that it may.
+    pub(crate) fn produce_in_transaction(
+        &mut self,
+        topic_partition: &TopicPartition,
+        records: &Bytes,
+        acks: Acks,
+        producer: (ProducerId, ProducerEpoch),
+        guard: Option<Guard>,
+    ) -> Result<Transactional, Refused> {
+        let now = self.shared.clock.tick();
+        let partition = self.partition(topic_partition)?;
+        let (id, epoch) = producer;
+        if !partition.log.has_open_transaction(id, epoch) {
+            if partition.replica.leader().is_none() {
+                return Err(ErrorCode::NotLeaderOrFollower.into());
+            }
+            match guard {
+                None => return Ok(Transactional::Verify(partition.verifications.begin(now, producer))),
+                Some(guard) if !partition.verifications.holds(id, guard) => {
+                    // The transaction has ended since the coordinator was asked.
+                    return Err(ErrorCode::InvalidTxnState.into());
+                }
+                Some(_) => {}
+            }
+        }
+        let produced = self.produce(topic_partition, records, acks)?;
+        self.end_verification(topic_partition, id);
+        Ok(Transactional::Appended(produced))
+    }
+
+    /// Begins a verification for a write that a coordinator of this broker makes; `None` if none is needed.
+    pub(crate) fn begin_verification(
+        &mut self,
+        topic_partition: &TopicPartition,
+        producer: (ProducerId, ProducerEpoch),
+    ) -> Result<Option<Guard>, ErrorCode> {
+        let now = self.shared.clock.tick();
+        let partition = self.partition(topic_partition)?;
+        if partition.replica.leader().is_none() {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        if partition.log.has_open_transaction(producer.0, producer.1) {
+            return Ok(None);
+        }
+        Ok(Some(partition.verifications.begin(now, producer)))
+    }
+
+    /// Is the guard still good?
+    pub(crate) fn check_verification(
+        &mut self,
+        topic_partition: &TopicPartition,
+        producer: (ProducerId, ProducerEpoch),
+        guard: Guard,
+    ) -> Result<(), ErrorCode> {
+        let partition = self.partition(topic_partition)?;
+        let is_good = partition.log.has_open_transaction(producer.0, producer.1)
+            || partition.verifications.holds(producer.0, guard);
+        if is_good { Ok(()) } else { Err(ErrorCode::InvalidTxnState) }
+    }
+
+    /// The verification is over, one way or the other.
+    pub(crate) fn end_verification(&mut self, topic_partition: &TopicPartition, id: ProducerId) {
+        if let Ok(partition) = self.partition(topic_partition) {
+            partition.verifications.end(id);
+        }
+    }
+
+    /// Writes the end of a transaction into a partition. Whoever is verified and has not written yet comes too late.
+    pub(crate) fn write_marker(
+        &mut self,
+        topic_partition: &TopicPartition,
+        marker: EndTxnMarker,
+        (id, epoch): (ProducerId, ProducerEpoch),
+    ) -> Result<Produced, ErrorCode> {
+        let now = self.shared.clock.now();
+        let batch = marker.to_batch(now.wall.0, id, epoch);
+        let partition = self.partition(topic_partition)?;
+        let produced =
+            partition.append(now, &batch, Acks::All, AppendOrigin::Coordinator).map_err(|refused| refused.code)?;
+        partition.verifications.end(id);
+        if produced.wait_for.is_none() {
+            self.marker_committed(topic_partition, marker, id);
+        }
+        Ok(produced)
+    }
+
+    /// A marker is committed: offsets that were committed in the transaction count from here on, or never.
+    pub(crate) fn marker_committed(&mut self, topic_partition: &TopicPartition, marker: EndTxnMarker, id: ProducerId) {
+        if &*topic_partition.topic != OFFSETS_TOPIC {
+            return;
+        }
+        // Commits that lie before the marker first.
+        self.after_commit(topic_partition);
+        let now = self.shared.clock.now();
+        let ended = GroupEvent::TransactionEnded { producer_id: id, committed: marker.commit };
+        let wanted = self.groups.event(now, topic_partition.partition, ended);
+        self.append_for_group(topic_partition.partition, wanted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRODUCER: (ProducerId, ProducerEpoch) = (ProducerId(7), ProducerEpoch(0));
+
+    #[test]
+    fn a_guard_is_shared_by_requests_of_one_producer_and_ends_with_it() {
+        let mut verifications = Verifications::default();
+        let guard = verifications.begin(Tick(0), PRODUCER);
+        assert_eq!(verifications.begin(Tick(5), PRODUCER), guard);
+        assert!(verifications.holds(PRODUCER.0, guard));
+        let newer = verifications.begin(Tick(6), (PRODUCER.0, ProducerEpoch(1)));
+        assert!(!verifications.holds(PRODUCER.0, guard) && verifications.holds(PRODUCER.0, newer));
+        verifications.end(PRODUCER.0);
+        assert!(!verifications.holds(PRODUCER.0, newer));
+        assert_ne!(verifications.begin(Tick(7), PRODUCER), newer, "an old guard opens nothing");
+    }
+
+    #[test]
+    fn verifications_that_nobody_comes_back_with_are_forgotten() {
+        let mut verifications = Verifications::default();
+        for id in 0..100_000 {
+            verifications.begin(Tick(id as u64 * 100), (ProducerId(id), ProducerEpoch(0)));
+        }
+        assert!(verifications.by_producer.len() <= 2 * 600 + 16, "{}", verifications.by_producer.len());
+    }
+}

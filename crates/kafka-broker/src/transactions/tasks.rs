@@ -1,0 +1,58 @@
+//! What the transaction coordinators of a shard want done outside of a call, and when they want to be called.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kafka_txn_coordinator::Event;
+use tokio::sync::Notify;
+
+use super::markers;
+use crate::broker::Broker;
+use crate::coordinators::transactions::{Job, Task};
+use crate::replicas::Owned;
+use crate::shard::here;
+
+/// Sleeps until the next deadline of a transaction, or until one may have become earlier.
+pub(crate) async fn deadlines(broker: Arc<Broker>) {
+    let earlier: Rc<Notify> = here(|owned: &mut Owned| Rc::clone(&owned.transactions.deadlines));
+    loop {
+        let deadline = here(|owned: &mut Owned| owned.transactions.next_deadline());
+        let sleep = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep(broker.clock.until(deadline)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => here(Owned::tick_transactions),
+            () = earlier.notified() => {}
+        }
+    }
+}
+
+/// Begins every job as it comes.
+pub(crate) async fn jobs(broker: Arc<Broker>) {
+    let has_jobs: Rc<Notify> = here(|owned: &mut Owned| Rc::clone(&owned.transactions.has_jobs));
+    loop {
+        for job in here(|owned: &mut Owned| owned.transactions.take_jobs()) {
+            tokio::task::spawn_local(carry_out(Arc::clone(&broker), job));
+        }
+        has_jobs.notified().await;
+    }
+}
+
+async fn carry_out(broker: Arc<Broker>, job: Job) {
+    let Job { partition, epoch, task } = job;
+    let event = match task {
+        Task::AllocateProducerId(token) => Event::ProducerId { token, result: broker.producer_ids.next(&broker).await },
+        Task::WriteMarkers(token, to_write) => {
+            let is_wanted = || here(|owned: &mut Owned| owned.transactions.runs(partition, epoch));
+            match markers::write_all(&broker, to_write, is_wanted).await {
+                markers::Outcome::Written => Event::MarkersWritten { token },
+                markers::Outcome::Fenced => Event::MarkersFenced { token },
+                markers::Outcome::NotWanted => return,
+            }
+        }
+    };
+    here(|owned: &mut Owned| owned.tell_transactions(partition, epoch, event));
+}
