@@ -198,7 +198,7 @@ fn controller_settings(config: &Config) -> kafka_controller::ControllerSettings 
 
 /// Opens every port, so that a taken one is an error now and clients that come early wait in the queue.
 fn bind(config: &Config, limits: &Limits) -> Result<Vec<(Endpoint, Listener)>> {
-    let backlog = config.positive("socket.listen.backlog.size") as u32;
+    let queues = config.socket_queues();
     let mut listeners = Vec::new();
     for endpoint in &config.broker().listeners {
         if endpoint.protocol != kafka_metadata::SecurityProtocol::Plaintext {
@@ -214,7 +214,7 @@ fn bind(config: &Config, limits: &Limits) -> Result<Vec<(Endpoint, Listener)>> {
             config.broker().broker_id.map_or(-1, |id| id.0), endpoint.listener
         );
         let (address, port) = advertised::bind_address(endpoint)?;
-        let listener = Listener::bind(address, port, backlog, limits.clone())
+        let listener = Listener::bind(address, port, queues, limits.clone())
             .map_err(|error| advertised::bind_error(endpoint, &error))?;
         listeners.push((endpoint.clone(), listener));
     }

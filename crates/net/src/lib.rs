@@ -15,7 +15,7 @@ pub mod tls;
 
 pub use backoff::Backoff;
 pub use frame::{FrameError, FrameReader};
-pub use listener::{Accepted, Admission, Incoming, Limits, Listener, Refusal, WhenFull};
+pub use listener::{Accepted, Admission, Incoming, Limits, Listener, Queues, Refusal, WhenFull};
 pub use port_owner::port_owner;
 pub use send::{Piece, SendError, send_all};
 pub use shutdown::{Shutdown, Signals, exit_code};

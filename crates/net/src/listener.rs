@@ -191,16 +191,34 @@ pub struct Listener {
     resting: bool,
 }
 
+/// What the system keeps for a listener and its connections.
+#[derive(Debug, Clone, Copy)]
+pub struct Queues {
+    /// Connections that wait to be accepted.
+    pub backlog: u32,
+    /// Bytes of a connection that wait to be sent; the system decides when it is `None`.
+    pub send_buffer: Option<u32>,
+    /// Bytes of a connection that wait to be read; the system decides when it is `None`.
+    pub receive_buffer: Option<u32>,
+}
+
+impl From<u32> for Queues {
+    fn from(backlog: u32) -> Queues {
+        Queues { backlog, send_buffer: None, receive_buffer: None }
+    }
+}
+
 impl Listener {
     /// Binds to one address, or to all when it is `None`: IPv4 and IPv6 where the machine has both, as Java does.
-    /// Port 0 takes a free one. `backlog` is how many connections the system keeps waiting.
-    pub fn bind(address: Option<IpAddr>, port: u16, backlog: u32, limits: Limits) -> io::Result<Listener> {
+    /// Port 0 takes a free one.
+    pub fn bind(address: Option<IpAddr>, port: u16, queues: impl Into<Queues>, limits: Limits) -> io::Result<Listener> {
+        let queues = queues.into();
         let socket = match address {
-            Some(address) => listen(SocketAddr::new(address, port), backlog)?,
-            None => match listen(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), backlog) {
+            Some(address) => listen(SocketAddr::new(address, port), queues)?,
+            None => match listen(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), queues) {
                 // Only where there is no IPv6 at all; a taken port is taken.
                 Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                    listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), backlog)?
+                    listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), queues)?
                 }
                 other => other?,
             },
@@ -271,15 +289,22 @@ impl AsFd for Listener {
     }
 }
 
-fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, queues: Queues) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restarted server gets its port back while old connections are still in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
     }
+    // Accepted connections inherit them.
+    if let Some(bytes) = queues.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = queues.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
     socket.bind(address)?;
-    socket.listen(backlog)
+    socket.listen(queues.backlog)
 }
 
 /// The peer went away between its connect and our accept, or a signal came.
@@ -304,6 +329,19 @@ mod tests {
 
     fn local(limits: &Limits) -> Listener {
         Listener::bind(Some(Ipv4Addr::LOCALHOST.into()), 0, 50, limits.clone()).unwrap()
+    }
+
+    #[test]
+    fn connections_have_the_buffers_that_were_asked_for() {
+        run(async {
+            let queues = Queues { backlog: 5, send_buffer: Some(65_536), receive_buffer: Some(32_768) };
+            let mut listener = Listener::bind(Some(Ipv4Addr::LOCALHOST.into()), 0, queues, Limits::none()).unwrap();
+            let _client = connect(&listener).await;
+            let socket = accepted(listener.accept().await).stream.into_plain().unwrap();
+            // The system doubles both, for its own use.
+            assert_eq!(rustix::net::sockopt::socket_send_buffer_size(&socket).unwrap(), 2 * 65_536);
+            assert_eq!(rustix::net::sockopt::socket_recv_buffer_size(&socket).unwrap(), 2 * 32_768);
+        });
     }
 
     fn accepted(incoming: Incoming) -> Accepted {

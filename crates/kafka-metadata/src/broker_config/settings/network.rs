@@ -32,14 +32,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         "socket.send.buffer.bytes",
         Kind::Int,
         "102400",
-        "Send buffer of sockets; -1 for the system's default.",
+        "Send buffer of sockets; -1, or the default, leaves it to the system.",
     )
     .high(),
     Setting::new(
         "socket.receive.buffer.bytes",
         Kind::Int,
         "102400",
-        "Receive buffer of sockets; -1 for the system's default.",
+        "Receive buffer of sockets; -1, or the default, leaves it to the system.",
     )
     .high(),
     Setting::new(
