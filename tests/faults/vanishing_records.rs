@@ -15,7 +15,8 @@ use tests::{
 
 const TOPIC: &str = "vanishing";
 const LAST: &str = "the last one";
-const BROKER: &str = "log.retention.check.interval.ms=100\nlog.segment.delete.delay.ms=100\n";
+const BROKER: &str =
+    "log.retention.check.interval.ms=100\nlog.initial.task.delay.ms=100\nlog.segment.delete.delay.ms=100\n";
 const SEGMENTS: &str = "--config segment.bytes=30000 --config retention.bytes=90000 --config file.delete.delay.ms=100";
 
 /// Records of long ago would all be taken away by their age.

@@ -111,8 +111,7 @@ fn synced(owned: &mut Owned, done: SyncDone) {
 
 async fn retention(broker: Arc<Broker>) {
     let every = Duration::from_millis(broker.config.positive("log.retention.check.interval.ms").max(1));
-    // Apache's first look.
-    tokio::time::sleep(every.min(Duration::from_secs(30))).await;
+    tokio::time::sleep(Duration::from_millis(broker.config.positive("log.initial.task.delay.ms"))).await;
     loop {
         here(|owned: &mut Owned| {
             let now = owned.shared.clock.now();

@@ -12,9 +12,6 @@ pub(super) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
     for (name, what) in [
         ("replica.selector.class", "reading from followers"),
         ("control.plane.listener.name", "a listener for the controller alone"),
-        ("create.topic.policy.class.name", "a policy class for new topics"),
-        ("alter.config.policy.class.name", "a policy class for changed settings"),
-        ("client.quota.callback.class", "a class that decides quotas"),
         ("security.providers", "a security provider class"),
     ] {
         if let Some(text) = values.optional_string(name).filter(|text| !text.is_empty()) {

@@ -160,8 +160,8 @@ fn what_is_not_there_is_named() {
         "ConfigException: max.connection.creation.rate=5: a limit for new connections a second is not available in this broker."
     );
     assert_eq!(
-        answer(&[("create.topic.policy.class.name", "a.Policy")]),
-        "ConfigException: create.topic.policy.class.name=a.Policy: a policy class for new topics is not available in this broker."
+        answer(&[("security.providers", "a.Provider")]),
+        "ConfigException: security.providers=a.Provider: a security provider class is not available in this broker."
     );
     assert_eq!(
         answer(&[("config.providers", "file")]),
