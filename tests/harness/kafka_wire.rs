@@ -2,7 +2,7 @@
 //! record batches. What judges the broker shares no code with it.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 /// Builds a request's body, in the encoding of flexible versions or of those before.
@@ -180,6 +180,18 @@ impl KafkaWire {
     /// Connects; what is read has to come within half a minute.
     pub fn connect(port: u16) -> io::Result<KafkaWire> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(KafkaWire { stream, correlation: 0 })
+    }
+
+    /// The same from another of this machine's own addresses, such as 127.0.0.2.
+    pub fn connect_from(own: Ipv4Addr, port: u16) -> io::Result<KafkaWire> {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &SocketAddrV4::new(own, 0))?;
+        connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         Ok(KafkaWire { stream, correlation: 0 })

@@ -1,6 +1,7 @@
 //! Their clients on our servers, our clients on theirs, their servers on ours, data directories carried across.
 #![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
 
+mod acls;
 mod clients;
 mod codecs;
 mod data_dirs;

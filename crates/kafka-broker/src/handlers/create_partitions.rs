@@ -32,6 +32,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         }
         if !context.may_on_topic(Operation::Alter, &topic.name) {
             result.error_code = ErrorCode::TopicAuthorizationFailed.code();
+            result.error_message = Some("The topic authorization is failed.".to_owned());
             results.push(result);
             continue;
         }

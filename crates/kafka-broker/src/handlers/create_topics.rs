@@ -42,7 +42,13 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
                 created.push((results.len(), planned));
                 result
             }
-            Err(error) => refused(&topic.name, &error),
+            Err(error) => {
+                let mut result = refused(&topic.name, &error);
+                if !context.may_quietly(Operation::DescribeConfigs, ResourceType::Topic, &topic.name) {
+                    result.topic_config_error_code = ErrorCode::TopicAuthorizationFailed.code();
+                }
+                result
+            }
         });
     }
     if !request.validate_only {
@@ -121,6 +127,7 @@ fn described(context: &Context, planned: &PlannedTopic) -> CreatableTopicResult 
         return CreatableTopicResult {
             name: planned.name.clone(),
             topic_id: planned.id,
+            error_message: None,
             topic_config_error_code: ErrorCode::TopicAuthorizationFailed.code(),
             configs: Some(Vec::new()),
             ..Default::default()

@@ -49,7 +49,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> Option<
             .collect(),
     });
     let resources = described.filter(|resource| !resource.acls.is_empty()).collect();
-    Some(wire::Response { throttle_time_ms: 0, error_code: 0, error_message: None, resources })
+    Some(wire::Response { resources, ..Default::default() })
 }
 
 fn refused(error: ErrorCode, message: String) -> wire::Response {

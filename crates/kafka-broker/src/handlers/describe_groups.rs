@@ -8,7 +8,7 @@ use kafka_wire::describe_groups::{self as wire, DescribedGroup, DescribedGroupMe
 use super::{Context, NO_AUTHORIZED_OPERATIONS};
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
-    let mut groups = Vec::with_capacity(request.groups.len());
+    let (mut groups, mut known) = (Vec::with_capacity(request.groups.len()), Vec::new());
     for group_id in request.groups {
         if !context.may_on_group(Operation::Describe, &group_id) {
             let refused = refused(group_id, ErrorCode::GroupAuthorizationFailed);
@@ -23,8 +23,9 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         };
         let wanted = request.include_authorized_operations && !description.error.is_error();
         let allowed = context.operations_if(wanted, ResourceType::Group, &description.group_id);
-        groups.push(described(description, allowed));
+        known.push(described(description, allowed));
     }
+    groups.append(&mut known);
     wire::Response { throttle_time_ms: 0, groups }
 }
 

@@ -34,7 +34,8 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         let asked = request.topics.unwrap_or_default();
         // One id makes it a request by ids; names beside it do not count.
         let by_ids = asked.iter().any(|topic| topic.topic_id != Uuid::ZERO);
-        let (mut seen, mut hidden, mut forbidden) = (HashSet::new(), Vec::new(), Vec::new());
+        let (mut seen, mut unknown) = (HashSet::new(), Vec::new());
+        let (mut hidden, mut forbidden) = (Vec::new(), Vec::new());
         for asked in asked.into_iter().filter(|asked| !by_ids || asked.topic_id != Uuid::ZERO) {
             if !seen.insert((asked.topic_id, asked.name.clone().filter(|_| !by_ids))) {
                 continue;
@@ -56,9 +57,14 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
                     forbidden.push(MetadataResponseTopic { is_internal, ..forbidding });
                 }
                 Some(name) => topics.push(answers.by_name(name, may_create).await),
-                None => topics.push(answers.by_id(asked.topic_id)),
+                None => match answers.image.topic_by_id(asked.topic_id) {
+                    Some(topic) => topics.push(answers.describe(topic)),
+                    None => unknown.push(unknown_id(asked.topic_id)),
+                },
             }
         }
+        unknown.append(&mut topics);
+        topics = unknown;
         topics.append(&mut forbidden);
         topics.append(&mut hidden);
     }
@@ -90,6 +96,17 @@ fn unauthorized(name: Option<String>, topic_id: Uuid) -> MetadataResponseTopic {
     MetadataResponseTopic {
         error_code: ErrorCode::TopicAuthorizationFailed.code(),
         name,
+        topic_id,
+        topic_authorized_operations: NO_AUTHORIZED_OPERATIONS,
+        ..Default::default()
+    }
+}
+
+/// Nothing is told of an id that nobody knows, not even what may be done with it.
+fn unknown_id(topic_id: Uuid) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: ErrorCode::UnknownTopicId.code(),
+        name: None,
         topic_id,
         topic_authorized_operations: NO_AUTHORIZED_OPERATIONS,
         ..Default::default()
@@ -134,13 +151,6 @@ impl Answers<'_> {
             (_, Some(topic)) => self.describe(&Arc::clone(topic)),
             (Ok(()), None) => self.refused(Some(name), ErrorCode::LeaderNotAvailable),
             (Err(error), None) => self.refused(Some(name), error),
-        }
-    }
-
-    fn by_id(&self, id: Uuid) -> MetadataResponseTopic {
-        match self.image.topic_by_id(id) {
-            Some(topic) => self.describe(topic),
-            None => MetadataResponseTopic { topic_id: id, name: None, ..self.refused(None, ErrorCode::UnknownTopicId) },
         }
     }
 

@@ -93,5 +93,13 @@ fn respond(request: &wire::Request, error: impl Fn(&TopicPartition) -> ErrorCode
             })
             .collect(),
     });
-    wire::Response { throttle_time_ms: 0, topics: topics.collect() }
+    let mut topics: Vec<OffsetCommitResponseTopic> = topics.collect();
+    // What was refused before the coordinator was asked comes first.
+    let refused = [ErrorCode::TopicAuthorizationFailed, ErrorCode::UnknownTopicOrPartition].map(ErrorCode::code);
+    let is_refused = |partition: &OffsetCommitResponsePartition| refused.contains(&partition.error_code);
+    for topic in &mut topics {
+        topic.partitions.sort_by_key(|partition| !is_refused(partition));
+    }
+    topics.sort_by_key(|topic| !topic.partitions.iter().any(is_refused));
+    wire::Response { throttle_time_ms: 0, topics }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     if version.reads_zookeeper() {
         let asked = partitions.unwrap_or_default();
         if !context.may_on_group(Operation::Describe, &request.group_id) {
-            let offsets = refused_each(Some(asked), ErrorCode::GroupAuthorizationFailed);
+            let offsets = refused_each(asked, ErrorCode::GroupAuthorizationFailed);
             return single_response(OffsetFetchReply { error: ErrorCode::GroupAuthorizationFailed, offsets });
         }
         let (asked, mut unauthorized) = split(context, asked);
@@ -39,12 +39,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         offsets.append(&mut unauthorized);
         return single_response(OffsetFetchReply { error: ErrorCode::None, offsets });
     }
-    let asked = partitions.clone();
-    let mut reply = fetch(context, &request.group_id, partitions, request.require_stable).await;
-    if reply.error.is_error() && !version.carries_group_error() {
-        reply.offsets = refused_each(asked, reply.error);
-    }
-    single_response(reply)
+    single_response(fetch(context, &request.group_id, partitions, request.require_stable).await)
 }
 
 async fn fetch(
@@ -87,7 +82,7 @@ fn split(context: &Context, asked: Vec<TopicPartition>) -> (Vec<TopicPartition>,
         let decide = || context.may_on_topic(Operation::Describe, &partition.topic);
         *decided.entry(partition.topic.clone()).or_insert_with(decide)
     });
-    (allowed, refused_each(Some(denied), ErrorCode::TopicAuthorizationFailed))
+    (allowed, refused_each(denied, ErrorCode::TopicAuthorizationFailed))
 }
 
 /// The oldest version's offsets are plain numbers under `/consumers`.
@@ -119,8 +114,8 @@ fn flatten(topics: impl Iterator<Item = (String, Vec<i32>)>) -> Vec<TopicPartiti
     partitions
 }
 
-fn refused_each(partitions: Option<Vec<TopicPartition>>, error: ErrorCode) -> Vec<FetchedOffset> {
-    let refused = partitions.unwrap_or_default().into_iter().map(|topic_partition| FetchedOffset {
+fn refused_each(partitions: Vec<TopicPartition>, error: ErrorCode) -> Vec<FetchedOffset> {
+    let refused = partitions.into_iter().map(|topic_partition| FetchedOffset {
         topic_partition,
         offset: Offset::NONE,
         leader_epoch: -1,
