@@ -511,6 +511,64 @@ fn describe_producers() -> KafkaBody {
     body
 }
 
+fn alter_configs(api: i16, resources: &[(i8, &str)]) -> KafkaBody {
+    let mut body = KafkaBody::new(false);
+    body.array(resources.len());
+    for (kind, name) in resources {
+        body.i8(*kind).text(name).array(1);
+        body.text(if *kind == 2 { "retention.ms" } else { "log.cleaner.threads" });
+        if api == 44 {
+            body.i8(0);
+        }
+        body.text("1");
+    }
+    body.i8(1);
+    body
+}
+
+fn elect_leaders() -> KafkaBody {
+    let mut body = KafkaBody::new(false);
+    body.i8(0).array(1).text("t").array(1).i32(0).i32(10_000);
+    body
+}
+
+fn describe_quotas() -> KafkaBody {
+    let mut body = KafkaBody::new(false);
+    body.array(1).text("user").i8(0).text("nobody").i8(0);
+    body
+}
+
+fn alter_quotas() -> KafkaBody {
+    let mut body = KafkaBody::new(false);
+    body.array(2);
+    for user in ["a", "b"] {
+        body.array(1).text("user").text(user).array(1).text("producer_byte_rate").raw(&1000f64.to_be_bytes()).i8(0);
+    }
+    body.i8(1);
+    body
+}
+
+fn describe_scram() -> KafkaBody {
+    let mut body = KafkaBody::new(true);
+    body.array(1).text("nobody").no_tags().no_tags();
+    body
+}
+
+fn alter_scram() -> KafkaBody {
+    let mut body = KafkaBody::new(true);
+    body.array(1).text("nobody").i8(1).no_tags().array(0).no_tags();
+    body
+}
+
+fn offset_delete() -> KafkaBody {
+    let mut body = KafkaBody::new(false);
+    body.text("g").array(2);
+    for topic in ["t", "u"] {
+        body.text(topic).array(1).i32(0);
+    }
+    body
+}
+
 /// What brokers ask of each other.
 fn between_brokers(history: &mut History) {
     let mut body = KafkaBody::new(false);
@@ -543,7 +601,9 @@ pub(crate) fn whole_history(history: &mut History) {
     records(history);
     names(history);
     groups(history);
+    removal_of_groups(history);
     topics(history);
+    settings(history);
     cluster_wide(history);
 }
 
@@ -635,6 +695,31 @@ fn groups(history: &mut History) {
     let described: &[&[Rule]] = &[&[g(DESCRIBE)], &[g(READ)], &[g(ALL)], &[cluster(DESCRIBE)]];
     history.ladder("groups", (15, 3), &describe_groups(), described);
     history.ladder("list of groups", (16, 0), &KafkaBody::new(false), described);
+}
+
+fn removal_of_groups(history: &mut History) {
+    let g = |operation| guest(GROUP, "g", operation);
+    let sets: &[&[Rule]] = &[&[g(READ), topic(READ)], &[g(DELETE)], &[g(DELETE), topic(READ)]];
+    history.ladder("delete offsets", (47, 0), &offset_delete(), sets);
+    let mut body = KafkaBody::new(false);
+    body.array(2).text("h").text("g");
+    history.ladder("delete groups", (42, 0), &body, &[&[g(READ)], &[g(DELETE)]]);
+}
+
+/// What changes settings of topics, brokers, users.
+fn settings(history: &mut History) {
+    let resources = [(2, "t"), (4, "0"), (4, ""), (4, "7"), (2, "u"), (2, "nope"), (8, "0")];
+    let sets: &[&[Rule]] = &[&[topic(ALTER_CONFIGS)], &[topic(ALTER)], &[cluster(ALTER)]];
+    history.ladder("change settings", (33, 1), &alter_configs(33, &resources[..6]), sets);
+    history.ladder("change settings", (44, 0), &alter_configs(44, &resources), sets);
+    let of_cluster: &[&[Rule]] =
+        &[&[cluster(ALTER)], &[cluster(ALTER_CONFIGS)], &[cluster(DESCRIBE_CONFIGS)], &[cluster(DESCRIBE)]];
+    history.ladder("change settings of brokers", (44, 0), &alter_configs(44, &resources[1..4]), of_cluster);
+    history.ladder("leaders", (43, 1), &elect_leaders(), of_cluster);
+    history.ladder("quotas", (48, 0), &describe_quotas(), of_cluster);
+    history.ladder("change quotas", (49, 0), &alter_quotas(), of_cluster);
+    history.ladder("credentials", (50, 0), &describe_scram(), of_cluster);
+    history.ladder("change credentials", (51, 0), &alter_scram(), of_cluster);
 }
 
 fn topics(history: &mut History) {

@@ -4,6 +4,7 @@ use std::net::ToSocketAddrs as _;
 
 use kafka_metadata::client_quotas::{self, Name, QuotaEntity};
 use kafka_metadata::znodes::config;
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use kafka_wire::alter_client_quotas::{self as wire, EntryData, ResponseEntityData, ResponseEntryData};
 
@@ -12,9 +13,15 @@ use crate::broker::Broker;
 use crate::settings::{self, Refusal};
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    let allowed = context.may_on_cluster(Operation::AlterConfigs);
     let mut entries: Vec<ResponseEntryData> = Vec::with_capacity(request.entries.len());
     for entry in &request.entries {
-        let outcome = alter(&context.broker, entry, request.validate_only).await;
+        let outcome = if allowed {
+            alter(&context.broker, entry, request.validate_only).await
+        } else {
+            let code = ErrorCode::ClusterAuthorizationFailed;
+            Err(Refusal::new(code, code.message()))
+        };
         let (code, error_message) = match outcome {
             Ok(()) => (ErrorCode::None, None),
             Err(refusal) => (refusal.code, refusal.message),

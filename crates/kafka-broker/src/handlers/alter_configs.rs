@@ -8,7 +8,7 @@ use crate::settings::alter::{self, Resource};
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let resources: Vec<Resource> = request.resources.into_iter().map(resource).collect();
-    let results = alter::all(&context.broker, &resources, request.validate_only).await;
+    let results = alter::all(context, &resources, request.validate_only).await;
     let responses = resources.into_iter().zip(results).map(|(resource, result)| {
         let (code, error_message) = match result {
             Ok(()) => (ErrorCode::None, None),

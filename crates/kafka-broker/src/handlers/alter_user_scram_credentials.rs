@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_metadata::znodes::config::{self, sanitize};
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use kafka_wire::alter_user_scram_credentials::{
     self as wire, AlterUserScramCredentialsResult as UserResult, ScramCredentialUpsertion as Upsertion,
@@ -24,9 +25,11 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
             users.push(name.clone());
         }
     }
+    let allowed = context.may_on_cluster(Operation::Alter);
     let mut results = Vec::with_capacity(users.len());
     for user in users {
         let outcome = match changes(&request, &user) {
+            _ if !allowed => Err(Refusal { code: ErrorCode::ClusterAuthorizationFailed, message: None }),
             Ok(changes) => alter(&context.broker, &user, changes).await,
             Err(refusal) => Err(refusal),
         };

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use kafka_group_coordinator::{Reply, Request};
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use kafka_wire::delete_groups::{self as wire, DeletableGroupResult};
 
@@ -10,10 +11,15 @@ use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let mut seen = HashSet::new();
-    let mut results = Vec::new();
+    let (mut results, mut unauthorized) = (Vec::new(), Vec::new());
     for group_id in request.groups_names {
         // Who names a group twice hears of it once.
         if !seen.insert(group_id.clone()) {
+            continue;
+        }
+        if !context.may_on_group(Operation::Delete, &group_id) {
+            let error_code = ErrorCode::GroupAuthorizationFailed.code();
+            unauthorized.push(DeletableGroupResult { group_id, error_code });
             continue;
         }
         let asked = Request::DeleteGroup { group_id: group_id.clone() };
@@ -23,5 +29,6 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         };
         results.push(DeletableGroupResult { group_id, error_code: error.code() });
     }
+    results.append(&mut unauthorized);
     wire::Response { throttle_time_ms: 0, results }
 }

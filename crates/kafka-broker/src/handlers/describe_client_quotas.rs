@@ -3,6 +3,7 @@
 use anyhow::Result;
 use kafka_metadata::client_quotas::{self, Filter, QuotaEntity, QuotaError};
 use kafka_metadata::znodes::config;
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use kafka_wire::describe_client_quotas::{self as wire, EntityData, EntryData, ValueData};
 
@@ -10,6 +11,9 @@ use super::Context;
 use crate::zookeeper::ZooKeeper;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_cluster(Operation::DescribeConfigs) {
+        return refused(ErrorCode::ClusterAuthorizationFailed, None);
+    }
     let parts = request.components.iter();
     let parts = parts.map(|part| (part.entity_type.as_str(), part.match_type, part.r#match.as_deref()));
     let filter = match Filter::new(parts, request.strict) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use kafka_metadata::znodes::config::{self, DEFAULT_ENTITY, desanitize, sanitize};
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use kafka_wire::describe_user_scram_credentials::{
     self as wire, CredentialInfo, DescribeUserScramCredentialsResult as UserResult,
@@ -14,6 +15,12 @@ use super::Context;
 use crate::zookeeper::ZooKeeper;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_cluster(Operation::Describe) {
+        let error_code = ErrorCode::ClusterAuthorizationFailed.code();
+        // Apache's broker says it once more, of nobody.
+        let nobody = UserResult { error_code, error_message: None, ..Default::default() };
+        return wire::Response { error_code, error_message: None, results: vec![nobody], ..Default::default() };
+    }
     match describe(&context.broker.zookeeper, request.users).await {
         Ok(results) => wire::Response { error_message: Some(String::new()), results, ..Default::default() },
         Err(error) => wire::Response {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kafka_controller::{Answer, ElectedPartition, ElectionType, Event};
 use kafka_metadata::MetadataImage;
+use kafka_security::Operation;
 use kafka_types::{BrokerId, ErrorCode, TopicPartition};
 use kafka_wire::elect_leaders::{self as wire, PartitionResult, ReplicaElectionResult};
 
@@ -22,6 +23,9 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         asked.dedup();
         asked
     });
+    if !context.may_on_cluster(Operation::Alter) {
+        return refused(asked, ErrorCode::ClusterAuthorizationFailed, None);
+    }
     let election = match request.election_type {
         0 => ElectionType::Preferred,
         1 => ElectionType::Unclean,

@@ -1,18 +1,25 @@
 //! OffsetDelete: forget how far a group has read some partitions (KIP-496).
 
 use kafka_group_coordinator::{Reply, Request};
+use kafka_security::Operation;
 use kafka_types::{ErrorCode, TopicPartition};
 use kafka_wire::offset_delete::{self as wire, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 
 use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_group(Operation::Delete, &request.group_id) {
+        return refused(ErrorCode::GroupAuthorizationFailed);
+    }
     let image = context.broker.metadata.image();
     let (mut answers, mut partitions) = (Vec::new(), Vec::new());
     for topic in &request.topics {
+        let allowed = context.may_on_topic(Operation::Read, &topic.name);
         for partition in &topic.partitions {
             let one = TopicPartition::new(topic.name.as_str(), partition.partition_index);
-            if image.partition(&topic.name, partition.partition_index).is_none() {
+            if !allowed {
+                answers.push((one, ErrorCode::TopicAuthorizationFailed));
+            } else if image.partition(&topic.name, partition.partition_index).is_none() {
                 answers.push((one, ErrorCode::UnknownTopicOrPartition));
             } else {
                 partitions.push(one);

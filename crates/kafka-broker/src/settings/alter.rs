@@ -6,11 +6,13 @@ use kafka_metadata::alter::{AlterError, AlterOp, alter};
 use kafka_metadata::broker_config::{self, Layer};
 use kafka_metadata::topic_config::{self, TopicConfigError};
 use kafka_metadata::znodes::config::{DEFAULT_ENTITY, EntityType};
+use kafka_security::Operation;
 use kafka_types::ErrorCode;
 use tracing::info;
 
 use super::{Refusal, brokers, loggers, topics, write};
 use crate::broker::Broker;
+use crate::handlers::Context;
 
 /// Types of resources on the wire.
 pub(crate) const TOPIC: i8 = 2;
@@ -37,7 +39,7 @@ pub(crate) struct Resource {
 }
 
 /// Alters each resource for itself; the results are in the order of the request.
-pub(crate) async fn all(broker: &Broker, resources: &[Resource], validate_only: bool) -> Vec<Result<(), Refusal>> {
+pub(crate) async fn all(context: &Context, resources: &[Resource], validate_only: bool) -> Vec<Result<(), Refusal>> {
     let mut times: HashMap<(i8, &str), usize> = HashMap::new();
     for resource in resources {
         *times.entry((resource.kind, &resource.name)).or_default() += 1;
@@ -47,13 +49,14 @@ pub(crate) async fn all(broker: &Broker, resources: &[Resource], validate_only: 
         results.push(if times[&(resource.kind, resource.name.as_str())] > 1 {
             Err(Refusal::request("Each resource must appear at most once."))
         } else {
-            one(broker, resource, validate_only).await
+            one(context, resource, validate_only).await
         });
     }
     results
 }
 
-async fn one(broker: &Broker, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {
+async fn one(context: &Context, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {
+    let broker = &context.broker;
     let mut names = HashSet::new();
     if !resource.wishes.iter().all(|(name, ..)| names.insert(name)) {
         return Err(Refusal::request("Error due to duplicate config keys"));
@@ -63,6 +66,10 @@ async fn one(broker: &Broker, resource: &Resource, validate_only: bool) -> Resul
     if !empty.is_empty() {
         return Err(Refusal::request(format!("Null value not supported for : {}", empty.join(", "))));
     }
+    if resource.kind == BROKER && !resource.name.is_empty() {
+        check_node_id(broker, &resource.name)?;
+    }
+    may_alter(context, resource)?;
     match resource.kind {
         TOPIC => topic(broker, resource, validate_only).await,
         BROKER => self::broker(broker, resource, validate_only).await,
@@ -75,6 +82,16 @@ async fn one(broker: &Broker, resource: &Resource, validate_only: bool) -> Resul
         )),
         other => Err(Refusal::request(format!("Unknown resource type {other}"))),
     }
+}
+
+/// Settings of topics are changed by those who may change the topic's, all others by those who may change the cluster's.
+fn may_alter(context: &Context, resource: &Resource) -> Result<(), Refusal> {
+    let (allowed, code) = if resource.kind == TOPIC {
+        (context.may_on_topic(Operation::AlterConfigs, &resource.name), ErrorCode::TopicAuthorizationFailed)
+    } else {
+        (context.may_on_cluster(Operation::AlterConfigs), ErrorCode::ClusterAuthorizationFailed)
+    };
+    if allowed { Ok(()) } else { Err(Refusal { code, message: None }) }
 }
 
 fn check_node_id(broker: &Broker, name: &str) -> Result<(), Refusal> {
@@ -116,12 +133,8 @@ async fn topic(broker: &Broker, resource: &Resource, validate_only: bool) -> Res
 
 async fn broker(broker: &Broker, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {
     let name = &resource.name;
-    let (layer, entity) = if name.is_empty() {
-        (Layer::ForAll, DEFAULT_ENTITY.to_owned())
-    } else {
-        check_node_id(broker, name)?;
-        (Layer::Own, broker.id.to_string())
-    };
+    let (layer, entity) =
+        if name.is_empty() { (Layer::ForAll, DEFAULT_ENTITY.to_owned()) } else { (Layer::Own, broker.id.to_string()) };
     let _alone = broker.changes.alone().await;
     let stored = stored(broker, EntityType::Brokers, &entity, resource).await?;
     let changed = changed(stored, resource, &broker_config::DEFINITIONS)?;
