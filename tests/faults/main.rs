@@ -9,6 +9,7 @@ mod failed_dir;
 mod hostile;
 mod kill_rounds;
 mod message_sizes;
+mod transactions;
 mod vanishing_records;
 mod zk_crowds;
 mod zk_disk;
