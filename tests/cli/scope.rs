@@ -13,6 +13,8 @@ const LEFT_OUT: &[LeftOut] = &[
     ("zookeeper-shell", "no-port", "needs port 2181 itself"),
     ("zookeeper-shell", "get-base64", "ours has the option, as ZooKeeper 3.9 has"),
     ("zookeeper-shell", "get-hex", "ours has the option, as ZooKeeper 3.9 has"),
+    ("kafka-configs", "describe-broker-all", "shows the file of the broker that was recorded, line by line"),
+    ("kafka-configs", "describe-broker-loggers", "which loggers there are is each program's own affair"),
     ("kafka-console-consumer", "offsets-formatter", INTERNAL),
     ("kafka-console-consumer", "offsets-formatter-old-name", INTERNAL),
     ("kafka-console-consumer", "group-metadata-formatter", INTERNAL),
@@ -76,8 +78,12 @@ const SCRIPTS: &[(&str, &str)] = &[
 ];
 
 /// Cases that take a minute of waiting; replayed in the long tier.
-const LONG: &[(&str, &str)] =
-    &[("kafka-topics", "wrong-port"), ("kafka-console-producer", "broker-down-default-timeout")];
+const LONG: &[(&str, &str)] = &[
+    ("kafka-configs", "broker-down"),
+    ("kafka-configs", "describe-broker-unknown"),
+    ("kafka-topics", "wrong-port"),
+    ("kafka-console-producer", "broker-down-default-timeout"),
+];
 
 /// Why a case is not replayed with these programs, if it is not.
 pub(crate) fn left_out(file: &str, case: &str, kind: Kind) -> Option<&'static str> {

@@ -20,7 +20,8 @@ use crate::transcript::{Case, Key, Section};
 const RECORDED_TOPIC_ID: &str = "wDmyLgLmTYSNjl5dDWwAQg";
 
 /// Apache's programs that the transcripts start.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 10] = [
+    "kafka-configs",
     "kafka-consumer-groups",
     "kafka-get-offsets",
     "kafka-log-dirs",
@@ -59,6 +60,7 @@ impl Stage {
         }
         stage.write("config/short.properties", "default.api.timeout.ms=5000\nrequest.timeout.ms=3000\n");
         stage.write("config/quick.properties", "default.api.timeout.ms=4000\nrequest.timeout.ms=3000\n");
+        stage.write("config/add.properties", "retention.ms=5000\nmin.insync.replicas=1\n");
         stage.write("config/long-line.txt", &("x".repeat(2000) + "\n"));
         stage
     }

@@ -21,6 +21,11 @@ fn kafka_topics() {
 }
 
 #[test]
+fn kafka_configs() {
+    replay("kafka-configs");
+}
+
+#[test]
 fn kafka_log_dirs() {
     replay("kafka-log-dirs");
 }

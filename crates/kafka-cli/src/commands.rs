@@ -2,6 +2,7 @@
 
 use crate::Invocation;
 
+pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer_groups;
@@ -20,6 +21,7 @@ pub mod zookeeper_shell;
 
 /// The names of all tools.
 pub const NAMES: &[&str] = &[
+    "kafka-configs",
     "kafka-console-consumer",
     "kafka-console-producer",
     "kafka-consumer-groups",
@@ -40,6 +42,7 @@ pub const NAMES: &[&str] = &[
 /// Runs the named tool; the result is its exit code.
 pub fn run(name: &str, invocation: Invocation) -> u8 {
     match name {
+        "kafka-configs" => configs::run(invocation),
         "kafka-console-consumer" => console_consumer::run(invocation),
         "kafka-console-producer" => console_producer::run(invocation),
         "kafka-consumer-groups" => consumer_groups::run(invocation),

@@ -4,27 +4,35 @@
 //! `default.api.timeout.ms`. A failed call is an [`Err`]; what failed for single topics or groups is a `Result` beside
 //! the name. Texts of time-outs are those of Java's `AdminClient`, with its names of calls.
 
+mod alter_configs;
 mod brokers;
 mod call;
 mod configs;
+mod elections;
 mod group_offsets;
 mod groups;
 mod log_dirs;
 mod offsets;
 mod partitions;
+mod quotas;
 mod records;
+mod scram;
 mod topics;
 
 use kafka_types::ErrorCode;
 
+pub use alter_configs::AlterConfig;
 pub use brokers::ClusterDescription;
 pub use configs::{ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym, DescribedConfigs};
+pub use elections::{ElectionType, Elections};
 pub use group_offsets::PartitionOutcomes;
 pub use groups::{CommittedOffset, GroupDescription, GroupFilter, GroupListing, MemberDescription};
 pub use log_dirs::{LogDirDescription, ReplicaInfo};
 pub use offsets::{FoundOffsets, OffsetSpec};
 pub use partitions::{NewPartitions, Reassignment};
+pub use quotas::{EntityQuotas, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use records::LowWatermarks;
+pub use scram::{AlterScram, ScramInfo};
 pub use topics::{CreatedTopic, NewTopic, TopicListing, TopicSelection};
 
 use crate::cluster::Cluster;

@@ -19,23 +19,26 @@ pub enum ConfigResource {
     BrokerDefault,
     /// The levels of a broker's loggers.
     BrokerLogger(BrokerId),
+    /// A subscription of clients' metrics.
+    ClientMetrics(String),
 }
 
 impl ConfigResource {
-    fn wire(&self) -> (i8, String) {
+    pub(super) fn wire(&self) -> (i8, String) {
         match self {
             ConfigResource::Topic(name) => (2, name.clone()),
             ConfigResource::Broker(broker) => (4, broker.to_string()),
             ConfigResource::BrokerDefault => (4, String::new()),
             ConfigResource::BrokerLogger(broker) => (8, broker.to_string()),
+            ConfigResource::ClientMetrics(name) => (16, name.clone()),
         }
     }
 
     /// Who answers: what concerns one broker is known to that broker only.
-    fn target(&self) -> Target<'static> {
+    pub(super) fn target(&self) -> Target<'static> {
         match self {
             ConfigResource::Broker(broker) | ConfigResource::BrokerLogger(broker) => Target::Broker(*broker),
-            ConfigResource::Topic(_) | ConfigResource::BrokerDefault => Target::Any,
+            ConfigResource::Topic(_) | ConfigResource::BrokerDefault | ConfigResource::ClientMetrics(_) => Target::Any,
         }
     }
 }
