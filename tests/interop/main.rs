@@ -11,6 +11,7 @@ mod frames;
 mod group_requests;
 mod groups;
 mod kafka_data_dirs;
+mod metrics;
 mod operators;
 mod refusals;
 mod security;

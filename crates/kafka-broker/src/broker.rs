@@ -23,6 +23,7 @@ use crate::dir_moves::DirMoves;
 use crate::fetch_sessions::SessionCache;
 use crate::handlers::fetch::SharedSession;
 use crate::metadata::MetadataCache;
+use crate::metrics::Metrics;
 use crate::producer_ids::ProducerIds;
 use crate::replicas::{Owned, Shared};
 use crate::settings::Changes;
@@ -65,6 +66,7 @@ pub(crate) struct Broker {
     pub(crate) epoch: AtomicI64,
     /// The newest controller epoch that was seen.
     pub(crate) controller_epoch: AtomicI32,
+    pub(crate) metrics: Metrics,
     /// Version of `/feature`; -1 before it was read.
     pub(crate) features_epoch: AtomicI64,
     pub(crate) changes: Changes,

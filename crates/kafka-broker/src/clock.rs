@@ -27,6 +27,11 @@ impl Clock {
         Tick(self.started.elapsed().as_millis() as u64)
     }
 
+    /// Time since the start, as precise as the system has it: for how long something takes.
+    pub(crate) fn precise(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Wall-clock time.
     #[expect(clippy::disallowed_methods, reason = "the one clock of the program")]
     #[expect(clippy::unused_self, reason = "whoever may know the time has the clock")]

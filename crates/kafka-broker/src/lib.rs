@@ -24,7 +24,9 @@ mod handlers;
 mod housekeeping;
 mod long_poll;
 mod metadata;
+mod metrics;
 mod network;
+mod operators;
 mod peers;
 mod pid_file;
 mod producer_ids;
@@ -81,7 +83,7 @@ fn serve(arguments: &Arguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    for name in config.unknown() {
+    for name in config.unknown().filter(|name| !operators::SETTINGS.contains(name)) {
         warn!(target: "kafka.server.KafkaConfig", "The setting {name} is not known and ignored");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use http_server::HttpServer;
 use kafka_metadata::{BrokerConfig, Endpoint};
 use net::{Limits, Listener, Shutdown};
 use tokio::sync::Notify;
@@ -21,6 +22,7 @@ use crate::config::{Config, TopicSettingsCache};
 use crate::dir_moves::DirMoves;
 use crate::fetch_sessions::SessionCache;
 use crate::metadata::MetadataCache;
+use crate::metrics::Metrics;
 use crate::network::acceptor;
 use crate::producer_ids::ProducerIds;
 use crate::replicas::{Owned, Shared};
@@ -29,7 +31,7 @@ use crate::shard::Shards;
 use crate::zookeeper::{self, ZooKeeper};
 use crate::{
     advertised, authorizer, checkpoints, cleaner, controller, descriptors, dir_failures, dir_moves, housekeeping,
-    session_file, watches,
+    operators, session_file, watches,
 };
 
 pub(crate) mod connections;
@@ -49,6 +51,8 @@ pub(crate) struct Running {
     broker: Arc<Broker>,
     shared: Arc<Shared>,
     session_dir: std::path::PathBuf,
+    /// Metrics and health over HTTP.
+    operators: Option<HttpServer>,
 }
 
 /// Starts everything; returns when the broker serves.
@@ -109,6 +113,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         epoch: AtomicI64::new(-1),
         controller_epoch: AtomicI32::new(0),
         features_epoch: AtomicI64::new(-1),
+        metrics: Metrics::default(),
         changes: Changes::new(),
         limits,
         ports: ports(&listeners)?,
@@ -117,7 +122,8 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         let for_shard = Arc::clone(&broker);
         broker.shards.spawn_on(shard, move || async move { housekeeping::start_on_shard(&for_shard) }).await?;
     }
-    let running = Running { broker: Arc::clone(&broker), shared: Arc::clone(&shared), session_dir };
+    let operators = operators::start(&broker);
+    let running = Running { broker: Arc::clone(&broker), shared: Arc::clone(&shared), session_dir, operators };
     register(&running).await?;
     tokio::spawn(runner.run());
     tokio::spawn(watches::run(Arc::clone(&broker), events, running.session_dir.clone()));
@@ -290,6 +296,7 @@ impl Running {
         if !clean {
             error!(target: "kafka.server.KafkaServer", "Not every log could be closed in order; the next start recovers them");
         }
+        drop(self.operators);
         info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] shut down completed", broker.id);
     }
 

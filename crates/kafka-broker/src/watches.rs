@@ -33,11 +33,18 @@ pub(crate) async fn run(broker: Arc<Broker>, mut events: EventReceiver, session_
     loop {
         match events.recv().await {
             Some(Session::Watch(event)) => changed(&broker, event.path).await,
-            Some(Session::Connected | Session::SaslAuthenticated) => {}
+            Some(Session::Connected) => broker.metrics.session.connected.count(),
+            Some(Session::SaslAuthenticated) => {}
             Some(Session::Disconnected) => {
+                broker.metrics.session.disconnected.count();
                 info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connection lost; looking for a server");
             }
-            Some(Session::Expired | Session::AuthFailed) | None => {
+            ended @ (Some(Session::Expired | Session::AuthFailed) | None) => {
+                match ended {
+                    Some(Session::Expired) => broker.metrics.session.expired.count(),
+                    Some(Session::AuthFailed) => broker.metrics.session.auth_failed.count(),
+                    _ => {}
+                }
                 if broker.shutdown.has_begun() {
                     return;
                 }

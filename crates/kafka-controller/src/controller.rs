@@ -62,6 +62,8 @@ pub struct Controller {
     rebalance_at: Option<Tick>,
     /// When to try again after something that should not happen.
     elect_at: Option<Tick>,
+    /// Leaders that were elected though they were not in sync.
+    pub(crate) unclean_elections: u64,
 }
 
 impl Controller {
@@ -81,12 +83,18 @@ impl Controller {
             next_token: 0,
             rebalance_at: None,
             elect_at: None,
+            unclean_elections: 0,
         }
     }
 
     /// Does this broker control the cluster?
     pub fn is_active(&self) -> bool {
         self.active
+    }
+
+    /// How many leaders it has elected that were not in sync.
+    pub fn unclean_elections(&self) -> u64 {
+        self.unclean_elections
     }
 
     /// Something happened.

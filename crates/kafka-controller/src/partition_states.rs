@@ -278,6 +278,7 @@ impl PartitionChange {
             match result {
                 WriteResult::Done(versions) => {
                     let version = PartitionEpoch(versions.last().copied().unwrap_or(0));
+                    controller.unclean_elections += u64::from(state.recovering);
                     controller.context.leaderships.insert(partition.clone(), Leadership { state, version });
                     self.announce(controller, partition);
                 }

@@ -9,8 +9,8 @@ use time_types::{Now, Tick};
 use crate::RecordError;
 use crate::config::Config;
 use crate::effect::{
-    AppendToken, DeleteOffsetsReply, Effect, Event, GroupDescription, JoinReply, LeaveReply, LeftMember, ListReply,
-    OffsetFetchReply, Reply, ReplyToken, SyncReply,
+    AppendToken, DeleteOffsetsReply, Effect, Event, GroupDescription, GroupFacts, JoinReply, LeaveReply, LeftMember,
+    ListReply, OffsetFetchReply, Reply, ReplyToken, SyncReply,
 };
 use crate::group::{Group, State};
 use crate::offsets::{commit_error, nothing_committed, store_error};
@@ -123,6 +123,19 @@ impl Coordinator {
             Event::TransactionEnded { producer_id, committed } => self.end_transaction(producer_id, committed),
             Event::PartitionsDeleted(partitions) => self.partitions_deleted(now, &partitions, effects),
         }
+    }
+
+    /// What is measured of each group; nothing while they are loaded.
+    pub fn facts(&self) -> Vec<GroupFacts> {
+        if self.phase != Phase::Active {
+            return Vec::new();
+        }
+        let facts = |group: &Group| GroupFacts {
+            group_id: group.id.to_string(),
+            members: group.members.len(),
+            offsets: group.offsets.committed(),
+        };
+        self.groups.values().map(facts).collect()
     }
 
     /// When [`Coordinator::on_tick`] wants to be called, at the latest.

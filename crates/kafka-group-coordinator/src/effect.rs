@@ -240,6 +240,17 @@ pub struct GroupListing {
     pub state: &'static str,
 }
 
+/// What is measured of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupFacts {
+    /// Its id.
+    pub group_id: String,
+    /// How many members it has.
+    pub members: usize,
+    /// What it has committed, by partition.
+    pub offsets: Vec<(TopicPartition, Offset)>,
+}
+
 /// Answer to OffsetDelete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteOffsetsReply {

@@ -24,9 +24,9 @@ mod timers;
 pub use config::Config;
 pub use coordinator::{Coordinator, Replayed};
 pub use effect::{
-    AppendToken, DeleteOffsetsReply, Effect, Event, FetchedOffset, GroupDescription, GroupListing, JoinReply,
-    JoinedMember, KeyValue, LeaveReply, LeftMember, ListReply, MemberDescription, OffsetFetchReply, Reply, ReplyToken,
-    SyncReply,
+    AppendToken, DeleteOffsetsReply, Effect, Event, FetchedOffset, GroupDescription, GroupFacts, GroupListing,
+    JoinReply, JoinedMember, KeyValue, LeaveReply, LeftMember, ListReply, MemberDescription, OffsetFetchReply, Reply,
+    ReplyToken, SyncReply,
 };
 pub use request::{
     Heartbeat, Join, Leave, LeavingMember, OffsetCommit, OffsetFetch, OffsetToCommit, Request, Sync, TxnOffsetCommit,

@@ -48,6 +48,13 @@ impl Offsets {
         self.committed.get(topic_partition)
     }
 
+    /// All committed offsets, by partition.
+    pub(crate) fn committed(&self) -> Vec<(TopicPartition, Offset)> {
+        let mut all: Vec<_> = self.committed.iter().map(|(one, committed)| (one.clone(), committed.offset)).collect();
+        all.sort();
+        all
+    }
+
     /// Applies a committed record.
     pub(crate) fn put(&mut self, topic_partition: TopicPartition, committed: Committed) {
         match self.committed.get_mut(&topic_partition) {

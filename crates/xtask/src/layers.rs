@@ -29,6 +29,7 @@ pub(crate) const LAYERS: &[(&str, u8, Kind)] = &[
     ("vfs", 0, Kind::Io),
     ("logging", 1, Kind::Io),
     ("net", 1, Kind::Async),
+    ("http-server", 1, Kind::Async),
     ("kafka-wire", 1, Kind::Pure),
     ("kafka-record", 1, Kind::Pure),
     ("kafka-security", 1, Kind::Pure),

@@ -25,8 +25,8 @@ use self::commands::{Action, Command};
 use self::transfer::{Asker, Piece, Refused};
 use crate::config::ServerConfig;
 use crate::environment;
-use crate::http::{self, HttpServer, Reply};
 use crate::line::{Line, Question};
+use http_server::{self as http, HttpServer, Reply};
 
 const ADMIN: &str = "org.apache.zookeeper.server.admin.JettyAdminServer";
 const JSON: &str = "application/json";

@@ -27,7 +27,6 @@ mod audit;
 mod facts;
 mod four_letter;
 mod gauges;
-mod http;
 mod line;
 mod metrics;
 mod not_serving;

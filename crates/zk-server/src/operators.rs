@@ -9,10 +9,10 @@ use std::sync::atomic::AtomicI64;
 use net::port_owner;
 
 use crate::config::ServerConfig;
-use crate::http::HttpServer;
 use crate::line::Line;
 use crate::server::ServerError;
 use crate::{admin, prometheus};
+use http_server::HttpServer;
 
 /// The servers; dropping it ends them.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::environment;
-use crate::http::{self, HttpServer, Reply};
 use crate::line::{Line, Question};
 use crate::metrics::prometheus;
+use http_server::{self as http, HttpServer, Reply};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const IDLE: Duration = Duration::from_secs(30);

@@ -8,6 +8,7 @@ mod znodes;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka_controller::{Answer, Controller, Effect, Event, NoticeLevel, ReplyToken, Role};
 use kafka_types::{BrokerId, ErrorCode};
@@ -34,6 +35,7 @@ enum Input {
 pub(crate) struct ControllerHandle {
     inputs: mpsc::Sender<Input>,
     role: watch::Receiver<Role>,
+    unclean_elections: Arc<AtomicU64>,
 }
 
 impl ControllerHandle {
@@ -53,6 +55,11 @@ impl ControllerHandle {
         answer.await.map_err(|_| ErrorCode::NotController)
     }
 
+    /// How many leaders it has elected that were not in sync.
+    pub(crate) fn unclean_elections(&self) -> u64 {
+        self.unclean_elections.load(Ordering::Relaxed)
+    }
+
     /// Does this broker control the cluster?
     pub(crate) fn is_here(&self) -> bool {
         matches!(*self.role.borrow(), Role::Controller(_))
@@ -68,6 +75,7 @@ pub(crate) struct Runner {
     parked: HashMap<u64, oneshot::Sender<Answer>>,
     next_token: u64,
     role: watch::Sender<Role>,
+    unclean_elections: Arc<AtomicU64>,
     inputs: mpsc::Receiver<Input>,
     /// For results of what it has done on its behalf.
     own: mpsc::Sender<Input>,
@@ -83,9 +91,22 @@ pub(crate) fn create(
 ) -> (ControllerHandle, Runner) {
     let (own, inputs) = mpsc::channel(QUEUE);
     let (role, seen) = watch::channel(Role::Other(None));
-    let handle = ControllerHandle { inputs: own.clone(), role: seen };
+    let unclean_elections = Arc::new(AtomicU64::new(0));
+    let handle =
+        ControllerHandle { inputs: own.clone(), role: seen, unclean_elections: Arc::clone(&unclean_elections) };
     let channels = Channels::new(me, inter_broker_listener, handle.clone());
-    let runner = Runner { core, zookeeper, clock, channels, parked: HashMap::new(), next_token: 0, role, inputs, own };
+    let runner = Runner {
+        core,
+        zookeeper,
+        clock,
+        channels,
+        parked: HashMap::new(),
+        next_token: 0,
+        role,
+        unclean_elections,
+        inputs,
+        own,
+    };
     (handle, runner)
 }
 
@@ -107,6 +128,7 @@ impl Runner {
                 Some(event) => self.core.handle(now, event, &mut effects),
                 None => self.core.on_tick(now, &mut effects),
             }
+            self.unclean_elections.store(self.core.unclean_elections(), Ordering::Relaxed);
             for effect in effects.drain(..) {
                 self.perform(effect);
             }

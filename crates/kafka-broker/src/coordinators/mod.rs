@@ -8,7 +8,9 @@ pub(crate) mod transactions;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use kafka_group_coordinator::{AppendToken, Config, Coordinator, Effect, Event, KeyValue, Reply, ReplyToken, Request};
+use kafka_group_coordinator::{
+    AppendToken, Config, Coordinator, Effect, Event, GroupFacts, KeyValue, Reply, ReplyToken, Request,
+};
 use kafka_types::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use time_types::{Now, Tick};
 use tokio::sync::oneshot;
@@ -166,6 +168,11 @@ impl Groups {
             }
         }
         wanted
+    }
+
+    /// What is measured of the groups of a partition; nothing while they are loaded.
+    pub(crate) fn facts(&self, partition: i32) -> Vec<GroupFacts> {
+        self.running.get(&partition).map(|running| running.core.facts()).unwrap_or_default()
     }
 
     /// The partitions that are coordinated here.

@@ -102,9 +102,13 @@ pub(crate) async fn dispatch(
     if key == ApiKey::ApiVersions && !key.serves(header.api_version) {
         return encode(&handlers::api_versions::unsupported(), 0, key, header.correlation_id);
     }
+    let began = broker.clock.precise();
     let context = Context::new(broker, listener, peer, header);
     match answer(&context, &mut decoder).await {
-        Ok(outcome) => outcome,
+        Ok(outcome) => {
+            broker.metrics.requests.answered(key, context.version, broker.clock.precise().saturating_sub(began));
+            outcome
+        }
         Err(error) => {
             info!(target: "kafka.network.Processor", "Closing the connection with {peer}: {error}");
             Outcome::Close
@@ -146,7 +150,10 @@ async fn answer(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kaf
         }
         ApiKey::Fetch => {
             let request = decode::<kafka_wire::fetch::Request>(context, decoder)?;
+            let (began, follower) = (context.broker.clock.precise(), request.follower_id() >= 0);
             let (response, slices) = handlers::fetch::handle(context, request).await;
+            let took = context.broker.clock.precise().saturating_sub(began);
+            context.broker.metrics.requests.fetched(follower, context.version, took);
             encode_with_slices(&response, slices, context)
         }
         ApiKey::ListOffsets => reply!(list_offsets, context, decoder),

@@ -26,6 +26,8 @@ use crate::clock::Clock;
 use crate::config::{Config, TopicSettings};
 use crate::coordinators::transactions::Transactions;
 use crate::coordinators::{Append, Groups, OFFSETS_TOPIC};
+use crate::metrics::ShardTraffic;
+use crate::metrics::facts::Busy;
 use cleaning::Cleaning;
 use log_dirs::LogDirs;
 use moves::Moves;
@@ -52,6 +54,8 @@ pub(crate) struct Owned {
     pub(crate) deadlines: Rc<Notify>,
     /// Directories of deleted partitions, to be unlinked when their time comes.
     pub(crate) removals: Vec<FileRemoval>,
+    pub(crate) traffic: ShardTraffic,
+    pub(crate) busy: Busy,
 }
 
 /// What the controller says of one partition.
@@ -87,6 +91,8 @@ impl Owned {
             transactions: Transactions::default(),
             deadlines: Rc::new(Notify::new()),
             removals: Vec::new(),
+            traffic: ShardTraffic::default(),
+            busy: Busy::default(),
         }
     }
 
@@ -217,6 +223,7 @@ impl Owned {
         }
         self.cancel_move(topic_partition);
         let Some(partition) = self.partitions.remove(topic_partition) else { return Ok(()) };
+        self.traffic.gone.add(&partition.traffic);
         self.delete_log(partition.stop())
     }
 

@@ -18,6 +18,7 @@ use super::cleaning::Cleaning;
 use super::log_dirs::Health;
 use super::transactions::Verifications;
 use crate::long_poll::{Bell, Bound, Ends, Place, Seen};
+use crate::metrics::Traffic;
 use crate::waiters::{Waiter, Waiters};
 
 /// A replica of this broker.
@@ -28,6 +29,7 @@ pub(crate) struct Partition {
     pub(crate) topic_id: Option<Uuid>,
     pub(crate) log: Log,
     pub(crate) replica: Replica,
+    pub(crate) traffic: Traffic,
     /// The cleaner's part, if the topic is compacted.
     pub(crate) cleaning: Cleaning,
     /// Producers that the transaction coordinator is asked about.
@@ -166,6 +168,7 @@ impl Partition {
             topic_id,
             log,
             replica: Replica::new(),
+            traffic: Traffic::default(),
             cleaning: Cleaning::default(),
             verifications: Verifications::default(),
             waiters: Waiters::default(),
@@ -208,7 +211,9 @@ impl Partition {
         acks: Acks,
         origin: AppendOrigin,
     ) -> Result<Produced, Refused> {
+        self.traffic.produces += 1;
         self.try_append(now, records, acks, origin).map_err(|mut refused| {
+            self.traffic.failed_produces += 1;
             if !hides_log_start(refused.code) {
                 refused.log_start = Some(self.log.log_start());
             }
@@ -232,6 +237,8 @@ impl Partition {
         };
         self.on_log_end(now);
         let end = appended.last_offset + 1;
+        self.traffic.messages_in += (end.0 - appended.first_offset.0).unsigned_abs();
+        self.traffic.bytes_in += records.len() as u64;
         let waits = acks == Acks::All && self.progress(end) == Some(Progress::Waiting);
         Ok(Produced { appended, wait_for: waits.then_some(end) })
     }
@@ -384,10 +391,14 @@ impl Partition {
     pub(crate) fn on_isr(&mut self, now: Now, answer: Result<IsrAnswer, IsrRefusal>) -> Option<Isr> {
         let mut effects = Vec::new();
         let leader = self.replica.leader_mut()?;
+        let before = leader.isr().len();
         match answer {
             Ok(answer) => leader.on_isr(now.tick, answer, &mut effects),
             Err(refusal) => leader.on_isr_refused(refusal, &mut effects),
         }
+        let after = leader.isr().len();
+        self.traffic.isr_shrinks += u64::from(after < before);
+        self.traffic.isr_expands += u64::from(after > before);
         self.perform(effects)
     }
 

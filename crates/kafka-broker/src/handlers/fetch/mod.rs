@@ -40,6 +40,9 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::
     };
     let deadline = broker.clock.tick().after(u64::try_from(request.max_wait_ms).unwrap_or(0));
     fetch.run(broker, &scope, limits, deadline).await;
+    if matches!(reader, Reader::Consumer(_)) {
+        fetch.count_sent();
+    }
     let Fetch { mut parts, .. } = fetch;
     parts.sort_by_key(|part| (rank(part, reader), part.place));
     let session_id = match close(broker, scope, reader, &mut parts) {

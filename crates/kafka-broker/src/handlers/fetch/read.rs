@@ -14,6 +14,7 @@ use crate::fetch_sessions::Asked;
 use crate::long_poll::{LongPoll, Seen};
 use crate::replicas::partition::{ReadRequest, ReadResult};
 use crate::replicas::{Owned, isr_updates};
+use crate::shard::here;
 
 /// One partition that is looked at.
 pub(super) struct Part {
@@ -138,6 +139,19 @@ impl Fetch {
         }
     }
 
+    /// Counts what will be sent; runs on the thread of the connection's shard.
+    pub(super) fn count_sent(&self) {
+        here(|owned: &mut Owned| {
+            for part in &self.parts {
+                if let (Ok(target), Some(Slice { len, .. })) =
+                    (&part.target, part.outcome.found().and_then(|found| found.slice.as_ref()))
+                {
+                    owned.traffic.sent(&target.topic_partition.topic, *len);
+                }
+            }
+        });
+    }
+
     fn watch(&self, scope: &Scope, poll: &LongPoll) {
         for part in &self.parts {
             if let Some(found) = part.outcome.found() {
@@ -207,7 +221,8 @@ fn read_here(
     let mut found = Vec::with_capacity(reads.len());
     for (at, topic_partition, read) in reads {
         let outcome = owned.partition(&topic_partition).and_then(|partition| {
-            let mut result = partition.read(now, read)?;
+            partition.traffic.fetches += 1;
+            let mut result = partition.read(now, read).inspect_err(|_| partition.traffic.failed_fetches += 1)?;
             if let (Some(isr), Some(id)) = (result.proposal.take(), partition.topic_id) {
                 // A follower that has caught up is proposed for the ISR.
                 isr_updates::propose(broker, topic_partition, id, isr);

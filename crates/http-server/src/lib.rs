@@ -1,5 +1,5 @@
 //! HTTP for operators: a listener with few connections on a thread of its own, so that nothing that comes over it can
-//! keep the thread of the state waiting.
+//! keep the threads waiting that serve clients.
 //!
 //! Everything is bounded: connections, the head of a request, the time until it is complete, and the time in which
 //! nothing moves in either direction.
@@ -33,14 +33,14 @@ const REST: Duration = Duration::from_millis(100);
 
 /// A server; dropping it ends its thread and all its connections.
 #[derive(Debug)]
-pub(crate) struct HttpServer {
+pub struct HttpServer {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl HttpServer {
     /// Serves `listener` on a new thread. Nothing moving for `idle` ends a connection.
-    pub(crate) fn start<S, F>(name: &str, listener: StdListener, idle: Duration, service: S) -> io::Result<HttpServer>
+    pub fn start<S, F>(name: &str, listener: StdListener, idle: Duration, service: S) -> io::Result<HttpServer>
     where
         S: Fn(IpAddr, Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Response<Reply>> + 'static,
@@ -110,7 +110,7 @@ where
         .serve_connection(io, service)
         .await;
     if let Err(error) = served {
-        tracing::debug!(target: "org.apache.zookeeper.server.admin.JettyAdminServer", "HTTP connection: {error}");
+        tracing::debug!(target: "http", "HTTP connection: {error}");
     }
 }
 
@@ -161,7 +161,7 @@ impl AsyncWrite for IdleLimit {
 
 /// What is sent back.
 #[derive(Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// A text.
     Text(Option<Bytes>),
     /// Pieces as they come; at most so many bytes as are announced, if any are.
@@ -175,7 +175,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// A response with a text.
-    pub(crate) fn text(status: StatusCode, kind: Option<&'static str>, text: impl Into<Bytes>) -> Response<Reply> {
+    pub fn text(status: StatusCode, kind: Option<&'static str>, text: impl Into<Bytes>) -> Response<Reply> {
         let mut response = Response::new(Reply::Text(Some(text.into())));
         *response.status_mut() = status;
         if let Some(kind) = kind {
@@ -185,7 +185,7 @@ impl Reply {
     }
 
     /// A response that says in HTML what is wrong, as Jetty does.
-    pub(crate) fn error(status: StatusCode, path: &str, message: &str) -> Response<Reply> {
+    pub fn error(status: StatusCode, path: &str, message: &str) -> Response<Reply> {
         let (path, message) = (escaped(path), escaped(message));
         let code = status.as_str();
         let page = format!(
@@ -229,7 +229,7 @@ impl Body for Reply {
 }
 
 /// The parameters of a query, percent signs undone; of a name that comes twice the first value.
-pub(crate) fn parameters(query: Option<&str>) -> Vec<(String, String)> {
+pub fn parameters(query: Option<&str>) -> Vec<(String, String)> {
     let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let mut all: Vec<(String, String)> = Vec::new();
     for pair in pairs {
@@ -240,7 +240,7 @@ pub(crate) fn parameters(query: Option<&str>) -> Vec<(String, String)> {
 }
 
 /// Undoes percent signs; what is no code stays as it is.
-pub(crate) fn decoded(text: &str) -> String {
+pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

@@ -1,0 +1,173 @@
+//! The names that the JMX exporter makes of Apache's beans with the rules that dashboards are written for:
+//! `kafka_<domain>_<type>_<name>` in lower case, rates as counters `_total`, `..Percent` as `_percent`.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use super::requests::{Kind as RequestKind, QUANTILES, Requests};
+use super::text::{Kind, Text};
+use super::{Facts, SessionEvents, Traffic};
+use crate::metrics::facts::ReplicaFacts;
+
+/// Name of a metric of topics, what it tells, and its number.
+type TopicMetric = (&'static str, &'static str, fn(&Traffic) -> u64);
+
+const TOPIC_METRICS: [TopicMetric; 7] = [
+    ("messagesin", "Records appended.", |traffic| traffic.messages_in),
+    ("bytesin", "Bytes appended.", |traffic| traffic.bytes_in),
+    ("bytesout", "Bytes sent to consumers.", |traffic| traffic.bytes_out),
+    ("totalproducerequests", "Appends asked for, per partition.", |traffic| traffic.produces),
+    ("totalfetchrequests", "Reads asked for, per partition.", |traffic| traffic.fetches),
+    ("failedproducerequests", "Appends refused.", |traffic| traffic.failed_produces),
+    ("failedfetchrequests", "Reads refused.", |traffic| traffic.failed_fetches),
+];
+
+/// `kafka.server:type=BrokerTopicMetrics`: for all topics without a label, then by topic.
+pub(super) fn broker_topics(text: &mut Text, facts: &Facts) {
+    let mut topics: BTreeMap<&str, Traffic> = BTreeMap::new();
+    for (one, replica) in &facts.replicas {
+        topics.entry(&one.topic).or_default().add(&replica.traffic);
+    }
+    for (topic, bytes) in &facts.bytes_out {
+        topics.entry(topic).or_default().bytes_out += bytes;
+    }
+    let mut all = facts.gone;
+    for traffic in topics.values() {
+        all.add(traffic);
+    }
+    for (what, help, number) in TOPIC_METRICS {
+        let name = format!("kafka_server_brokertopicmetrics_{what}_total");
+        text.metric(&name, Kind::Counter, help);
+        text.sample(&name, &[], number(&all));
+        for (topic, traffic) in &topics {
+            text.sample(&name, &[("topic", topic)], number(traffic));
+        }
+    }
+}
+
+/// `kafka.server:type=ReplicaManager`.
+pub(super) fn replicas(text: &mut Text, facts: &Facts) {
+    let led = |is: &dyn Fn(&ReplicaFacts) -> bool| facts.led().filter(|(_, replica)| is(replica)).count();
+    let offline = facts.replicas.values().filter(|replica| replica.is_offline).count();
+    let gauges: [(&str, &str, usize); 5] = [
+        ("leadercount", "Partitions that this broker leads.", led(&|_| true)),
+        ("partitioncount", "Replicas of this broker.", facts.replicas.len()),
+        (
+            "underreplicatedpartitions",
+            "Led partitions of which a replica is not in sync.",
+            led(&|replica| replica.in_sync < replica.replicas),
+        ),
+        (
+            "underminisrpartitioncount",
+            "Led partitions with too few replicas in sync for acks=all.",
+            led(&|replica| !replica.has_enough_in_sync),
+        ),
+        ("offlinereplicacount", "Replicas in directories that have failed.", offline),
+    ];
+    for (what, help, number) in gauges {
+        text.single(&format!("kafka_server_replicamanager_{what}"), Kind::Gauge, help, number);
+    }
+    let mut all = facts.gone;
+    for replica in facts.replicas.values() {
+        all.add(&replica.traffic);
+    }
+    let name = |what: &str| format!("kafka_server_replicamanager_{what}_total");
+    text.single(&name("isrshrinks"), Kind::Counter, "Replicas that fell out of sync.", all.isr_shrinks);
+    text.single(&name("isrexpands"), Kind::Counter, "Replicas that came back in sync.", all.isr_expands);
+}
+
+/// `kafka.controller`: counts of the cluster, by the broker that controls it; 0 by all others.
+pub(super) fn controller(text: &mut Text, facts: &Facts) {
+    let (mut offline, mut moved, mut partitions) = (0, 0, 0);
+    for (_, partition) in facts.image.topics().flat_map(|topic| &topic.partitions).filter(|_| facts.is_controller) {
+        partitions += 1;
+        if !facts.image.is_alive(partition.leader) {
+            offline += 1;
+        } else if partition.replicas.first() != Some(&partition.leader) {
+            moved += 1;
+        }
+    }
+    let topics = if facts.is_controller { facts.image.topic_count() } else { 0 };
+    let gauges = [
+        ("activecontrollercount", "Is this broker the controller?", usize::from(facts.is_controller)),
+        ("offlinepartitionscount", "Partitions that nobody leads.", offline),
+        ("preferredreplicaimbalancecount", "Partitions that are not led by their first replica.", moved),
+        ("globalpartitioncount", "Partitions of the cluster.", partitions),
+        ("globaltopiccount", "Topics of the cluster.", topics),
+    ];
+    for (what, help, number) in gauges {
+        text.single(&format!("kafka_controller_kafkacontroller_{what}"), Kind::Gauge, help, number);
+    }
+    let name = "kafka_controller_controllerstats_uncleanleaderelections_total";
+    text.single(name, Kind::Counter, "Leaders that were elected though not in sync.", facts.unclean_elections);
+}
+
+/// `kafka.network:type=RequestMetrics`, and how much time there was besides.
+pub(super) fn requests(text: &mut Text, requests: &Requests, facts: &Facts) {
+    let mut kinds: Vec<(String, &RequestKind)> = requests.seen().map(|(key, kind)| (key.to_string(), kind)).collect();
+    for (name, kind) in [("FetchConsumer", &requests.consumers), ("FetchFollower", &requests.followers)] {
+        kinds.push((name.to_owned(), kind));
+    }
+    let name = "kafka_network_requestmetrics_requests_total";
+    text.metric(name, Kind::Counter, "Requests answered, by kind and version.");
+    for (request, kind) in &kinds {
+        for (version, count) in kind.by_version() {
+            text.sample(name, &[("request", request), ("version", &version)], count);
+        }
+    }
+    let name = "kafka_network_requestmetrics_totaltimems";
+    text.metric(name, Kind::Summary, "Milliseconds from a request's arrival to its answer, of the last minutes.");
+    for (request, kind) in &kinds {
+        for ((quantile, _), value) in QUANTILES.iter().zip(kind.quantiles(facts.now)) {
+            text.sample(name, &[("request", request), ("quantile", quantile)], value);
+        }
+        text.sample(&format!("{name}_sum"), &[("request", request)], kind.total_ms());
+        text.sample(&format!("{name}_count"), &[("request", request)], kind.count_of_all());
+    }
+    let idle = facts.idle.iter().sum::<f64>() / facts.idle.len().max(1) as f64;
+    // One thread does both here: it reads requests, and answers them.
+    for (name, help) in [
+        ("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent", "Idle part of the threads that answer."),
+        ("kafka_network_socketserver_networkprocessoravgidle_percent", "Idle part of the threads that read requests."),
+    ] {
+        text.single(name, Kind::Gauge, help, idle);
+    }
+}
+
+/// `kafka.server:type=SessionExpireListener`.
+pub(super) fn session(text: &mut Text, session: &SessionEvents) {
+    for (what, help, counter) in [
+        ("zookeepersyncconnects", "Connections to ZooKeeper.", &session.connected),
+        ("zookeeperdisconnects", "Connections to ZooKeeper that were lost.", &session.disconnected),
+        ("zookeeperexpires", "Sessions in ZooKeeper that expired.", &session.expired),
+        (
+            "zookeeperauthfailures",
+            "Times that ZooKeeper did not accept who this broker says it is.",
+            &session.auth_failed,
+        ),
+    ] {
+        let name = format!("kafka_server_sessionexpirelistener_{what}_total");
+        text.single(&name, Kind::Counter, help, counter.get());
+    }
+}
+
+/// Name, what it tells, and its number.
+type LogMetric = (&'static str, &'static str, fn(&ReplicaFacts) -> i64);
+
+/// `kafka.log:type=Log`.
+pub(super) fn logs(text: &mut Text, facts: &Facts) {
+    let metrics: [LogMetric; 4] = [
+        ("size", "Bytes of a partition's log.", |replica| replica.size.cast_signed()),
+        ("logendoffset", "Offset of the next record.", |replica| replica.log_end.0),
+        ("logstartoffset", "Offset of the first record.", |replica| replica.log_start.0),
+        ("numlogsegments", "Segments of a partition's log.", |replica| replica.segments as i64),
+    ];
+    for (what, help, number) in metrics {
+        let name = format!("kafka_log_log_{what}");
+        text.metric(&name, Kind::Gauge, help);
+        for (one, replica) in &facts.replicas {
+            let labels: [(&str, &dyn Display); 2] = [("topic", &one.topic), ("partition", &one.partition)];
+            text.sample(&name, &labels, number(replica));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What dashboards ask for is there, under the names that they know, with numbers that are true; health is told; and
+//! none of it keeps a broker from starting.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use tests::{Broker, Kind, TempDir, Tools, ZooKeeper, wait_until};
+
+/// Name and the labels it has to carry: what the dashboards of the JMX exporter and of kafka_exporter query.
+const QUERIED: &[(&str, &[&str])] = &[
+    ("kafka_server_brokertopicmetrics_messagesin_total", &[]),
+    ("kafka_server_brokertopicmetrics_messagesin_total", &["topic"]),
+    ("kafka_server_brokertopicmetrics_bytesin_total", &["topic"]),
+    ("kafka_server_brokertopicmetrics_bytesout_total", &["topic"]),
+    ("kafka_server_brokertopicmetrics_totalproducerequests_total", &["topic"]),
+    ("kafka_server_brokertopicmetrics_totalfetchrequests_total", &["topic"]),
+    ("kafka_server_brokertopicmetrics_failedproducerequests_total", &["topic"]),
+    ("kafka_server_brokertopicmetrics_failedfetchrequests_total", &["topic"]),
+    ("kafka_server_replicamanager_leadercount", &[]),
+    ("kafka_server_replicamanager_partitioncount", &[]),
+    ("kafka_server_replicamanager_underreplicatedpartitions", &[]),
+    ("kafka_server_replicamanager_underminisrpartitioncount", &[]),
+    ("kafka_server_replicamanager_offlinereplicacount", &[]),
+    ("kafka_server_replicamanager_isrshrinks_total", &[]),
+    ("kafka_server_replicamanager_isrexpands_total", &[]),
+    ("kafka_controller_kafkacontroller_activecontrollercount", &[]),
+    ("kafka_controller_kafkacontroller_offlinepartitionscount", &[]),
+    ("kafka_controller_kafkacontroller_preferredreplicaimbalancecount", &[]),
+    ("kafka_controller_controllerstats_uncleanleaderelections_total", &[]),
+    ("kafka_network_requestmetrics_requests_total", &["request", "version"]),
+    ("kafka_network_requestmetrics_totaltimems", &["request", "quantile"]),
+    ("kafka_network_requestmetrics_totaltimems_count", &["request"]),
+    ("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent", &[]),
+    ("kafka_network_socketserver_networkprocessoravgidle_percent", &[]),
+    ("kafka_log_log_size", &["topic", "partition"]),
+    ("kafka_log_log_logendoffset", &["topic", "partition"]),
+    ("kafka_log_log_logstartoffset", &["topic", "partition"]),
+    ("kafka_server_sessionexpirelistener_zookeepersyncconnects_total", &[]),
+    ("kafka_server_sessionexpirelistener_zookeeperdisconnects_total", &[]),
+    ("kafka_server_sessionexpirelistener_zookeeperexpires_total", &[]),
+    ("kafka_brokers", &[]),
+    ("kafka_broker_info", &["id", "address"]),
+    ("kafka_topic_partitions", &["topic"]),
+    ("kafka_topic_partition_current_offset", &["topic", "partition"]),
+    ("kafka_topic_partition_oldest_offset", &["topic", "partition"]),
+    ("kafka_topic_partition_in_sync_replica", &["topic", "partition"]),
+    ("kafka_topic_partition_leader", &["topic", "partition"]),
+    ("kafka_topic_partition_leader_is_preferred", &["topic", "partition"]),
+    ("kafka_topic_partition_replicas", &["topic", "partition"]),
+    ("kafka_topic_partition_under_replicated_partition", &["topic", "partition"]),
+    ("kafka_consumergroup_current_offset", &["consumergroup", "topic", "partition"]),
+    ("kafka_consumergroup_current_offset_sum", &["consumergroup", "topic"]),
+    ("kafka_consumergroup_lag", &["consumergroup", "topic", "partition"]),
+    ("kafka_consumergroup_lag_sum", &["consumergroup", "topic"]),
+    ("kafka_consumergroup_members", &["consumergroup"]),
+    ("process_cpu_seconds_total", &[]),
+    ("process_resident_memory_bytes", &[]),
+];
+
+/// Status and body.
+fn get(port: u16, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}
+
+/// Samples by name and labels.
+#[derive(Debug)]
+struct Samples(Vec<(String, BTreeMap<String, String>, f64)>);
+
+impl Samples {
+    /// Reads the text format; every metric is announced with its type before its samples, and comes once.
+    fn read(text: &str) -> Samples {
+        let (mut samples, mut types) = (Vec::new(), BTreeMap::new());
+        let mut current = String::new();
+        for line in text.lines() {
+            if let Some(words) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = words.split_once(' ').expect("a name and a type");
+                assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} comes twice");
+                name.clone_into(&mut current);
+            }
+            if line.starts_with('#') {
+                continue;
+            }
+            let (series, value) = line.rsplit_once(' ').expect("a series and a value");
+            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+            assert!(name.starts_with(&current), "{name} under {current}");
+            let labels = labels.trim_end_matches('}').split(',').filter(|pair| !pair.is_empty());
+            let pair = |pair: &str| {
+                let (key, value) = pair.split_once('=').expect("a pair");
+                (key.to_owned(), value.trim_matches('"').to_owned())
+            };
+            samples.push((name.to_owned(), labels.map(pair).collect(), value.parse().expect("a number")));
+        }
+        Samples(samples)
+    }
+
+    fn find(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let fits = |found: &BTreeMap<String, String>| {
+            labels.iter().all(|(key, value)| found.get(*key).is_some_and(|there| there == value))
+        };
+        self.0.iter().find(|(there, found, _)| there == name && fits(found)).map(|(.., value)| *value)
+    }
+}
+
+/// The port that the broker took, from its log.
+fn metrics_port(broker: &Broker) -> u16 {
+    let log = fs::read_to_string(broker.log()).expect("it logs");
+    let address = log.split("are served on http://127.0.0.1:").nth(1).expect("the line about metrics");
+    address.split('/').next().and_then(|port| port.parse().ok()).expect("a port")
+}
+
+#[test]
+fn dashboards_find_their_series() {
+    let dir = TempDir::new("metrics");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), "metrics.http.port=0");
+    let port = metrics_port(&broker);
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(get(port, path), (200, "ok\n".to_owned()), "{path}");
+    }
+    let server = broker.address();
+    let tool = |tool: &str, args: &str, input: &str| {
+        let output = Tools(Kind::Ours).run_with_input(tool, &format!("{args} --bootstrap-server {server}"), input);
+        assert_eq!(output.code, 0, "{tool} {args}: {}{}", output.stdout, output.stderr);
+        output.stdout
+    };
+    tool("kafka-topics", "--create --topic orders --partitions 2", "");
+    let lines: Vec<String> = (0..30).map(|number| format!("k{number}:v{number}\n")).collect();
+    let keyed = "--topic orders --property parse.key=true --property key.separator=:";
+    tool("kafka-console-producer", keyed, &lines.concat());
+    let read = tool("kafka-console-consumer", "--topic orders --group readers --from-beginning --max-messages 30", "");
+    assert_eq!(read.lines().count(), 30);
+    tool("kafka-console-producer", keyed, "k1:more\nk1:still more\n");
+    let (status, text) = get(port, "/metrics");
+    assert_eq!(status, 200);
+    let samples = Samples::read(&text);
+    for (name, labels) in QUERIED {
+        let carries = |found: &BTreeMap<String, String>| {
+            found.len() == labels.len() && labels.iter().all(|label| found.contains_key(*label))
+        };
+        let there = samples.0.iter().any(|(found, carried, _)| found == name && carries(carried));
+        assert!(there, "{name} with {labels:?} is not there:\n{text}");
+    }
+    let value = |name: &str, labels: &[(&str, &str)]| {
+        samples.find(name, labels).unwrap_or_else(|| panic!("{name} {labels:?} is not there"))
+    };
+    let orders = ("topic", "orders");
+    assert!((value("kafka_server_brokertopicmetrics_messagesin_total", &[orders]) - 32.0).abs() < 0.1);
+    assert!(value("kafka_server_brokertopicmetrics_bytesin_total", &[orders]) > 200.0);
+    assert!(value("kafka_server_brokertopicmetrics_bytesout_total", &[orders]) > 200.0);
+    assert!((value("kafka_topic_partitions", &[orders]) - 2.0).abs() < 0.1);
+    let group = ("consumergroup", "readers");
+    assert!((value("kafka_consumergroup_current_offset_sum", &[group, orders]) - 30.0).abs() < 0.1);
+    assert!((value("kafka_consumergroup_lag_sum", &[group, orders]) - 2.0).abs() < 0.1);
+    assert!(value("kafka_consumergroup_members", &[group]).abs() < 0.1);
+    assert!((value("kafka_controller_kafkacontroller_activecontrollercount", &[]) - 1.0).abs() < 0.1);
+    assert!(value("kafka_network_requestmetrics_totaltimems_count", &[("request", "Produce")]) >= 2.0);
+    assert!(
+        value("kafka_network_requestmetrics_totaltimems", &[("request", "FetchConsumer"), ("quantile", "0.99")]) > 0.0
+    );
+    let idle = value("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent", &[]);
+    assert!((0.0..=1.0).contains(&idle), "{idle}");
+    counters_do_not_go_back(port, &server);
+}
+
+/// A topic that is deleted takes its series along, and nothing of the sums.
+fn counters_do_not_go_back(port: u16, server: &str) {
+    const ALL: [&str; 3] = ["messagesin", "bytesin", "bytesout"];
+    let sums = || {
+        let samples = Samples::read(&get(port, "/metrics").1);
+        let name = |what: &str| format!("kafka_server_brokertopicmetrics_{what}_total");
+        let sum = |what: &str| samples.0.iter().find(|(found, labels, _)| *found == name(what) && labels.is_empty());
+        let deleted = samples.find(&name("messagesin"), &[("topic", "orders")]).is_none();
+        (ALL.map(|what| sum(what).map(|(.., value)| *value).unwrap_or_default()), deleted)
+    };
+    let (before, _) = sums();
+    let args = format!("--delete --topic orders --bootstrap-server {server}");
+    assert_eq!(Tools(Kind::Ours).run("kafka-topics", &args).code, 0);
+    assert!(wait_until(Duration::from_secs(20), || sums().1), "the topic's series stay");
+    let (after, _) = sums();
+    assert!(after.iter().zip(before).all(|(after, before)| *after >= before), "{after:?} after {before:?}");
+}
+
+#[test]
+fn a_port_that_is_taken_keeps_nobody_from_starting() {
+    let dir = TempDir::new("metrics-port");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = taken.local_addr().expect("it is bound").port();
+    let settings = format!("metrics.http.port={port}");
+    let mut broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), &settings);
+    let log = fs::read_to_string(broker.log()).expect("it logs");
+    assert!(log.contains(&format!("Metrics and health are not served: 127.0.0.1:{port}: ")), "{log}");
+    assert!(!log.contains("The setting metrics.http"), "{log}");
+    broker.stop();
+    let broker = Broker::start_with(Kind::Ours, &dir.join("kafka2"), &zookeeper.address(), "metrics.http.port=-1");
+    let log = fs::read_to_string(broker.log()).expect("it logs");
+    assert!(!log.contains("Metrics and health"), "{log}");
+}
+
+#[test]
+fn a_broker_without_zookeeper_lives() {
+    let dir = TempDir::new("health");
+    let mut zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), "metrics.http.port=0");
+    let port = metrics_port(&broker);
+    zookeeper.kill();
+    assert_eq!(get(port, "/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(get(port, "/metrics").0, 200);
+    assert_eq!(get(port, "/nope").0, 404);
+}
