@@ -1,6 +1,7 @@
 //! Each program against transcripts taken from Apache's: what it prints, on which stream, and its exit code.
 #![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
 
+mod acls;
 mod admin;
 mod compare;
 mod consumer_groups;

@@ -20,7 +20,8 @@ use crate::transcript::{Case, Key, Section};
 const RECORDED_TOPIC_ID: &str = "wDmyLgLmTYSNjl5dDWwAQg";
 
 /// Apache's programs that the transcripts start.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 11] = [
+    "kafka-acls",
     "kafka-configs",
     "kafka-consumer-groups",
     "kafka-get-offsets",

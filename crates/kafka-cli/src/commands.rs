@@ -2,6 +2,7 @@
 
 use crate::Invocation;
 
+pub mod acls;
 pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
@@ -21,6 +22,7 @@ pub mod zookeeper_shell;
 
 /// The names of all tools.
 pub const NAMES: &[&str] = &[
+    "kafka-acls",
     "kafka-configs",
     "kafka-console-consumer",
     "kafka-console-producer",
@@ -42,6 +44,7 @@ pub const NAMES: &[&str] = &[
 /// Runs the named tool; the result is its exit code.
 pub fn run(name: &str, invocation: Invocation) -> u8 {
     match name {
+        "kafka-acls" => acls::run(invocation),
         "kafka-configs" => configs::run(invocation),
         "kafka-console-consumer" => console_consumer::run(invocation),
         "kafka-console-producer" => console_producer::run(invocation),

@@ -4,6 +4,7 @@
 //! `default.api.timeout.ms`. A failed call is an [`Err`]; what failed for single topics or groups is a `Result` beside
 //! the name. Texts of time-outs are those of Java's `AdminClient`, with its names of calls.
 
+mod acls;
 mod alter_configs;
 mod brokers;
 mod call;
