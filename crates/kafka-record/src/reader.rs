@@ -317,6 +317,7 @@ impl Walk {
         Walk { base, at: 0, left: count, ended: false }
     }
 
+    #[inline]
     fn next<'p>(&mut self, payload: &'p [u8]) -> Option<Result<RecordRef<'p>, ReadError>> {
         if self.ended {
             return None;

@@ -149,15 +149,12 @@ pub(crate) struct Base {
     pub(crate) append_time: Option<i64>,
 }
 
-/// Reads the record at the front of `bytes`.
+/// Reads the record at the front of `bytes`. Every record that is produced goes through here.
+#[inline]
 pub(crate) fn read(bytes: &[u8], base: Base) -> Result<RecordRef<'_>, ReadError> {
     let (length, prefix) = varint::read_i32(bytes).map_err(varint_error)?;
-    let body = usize::try_from(length).ok().and_then(|length| bytes[prefix..].get(..length)).ok_or_else(|| {
-        let there = bytes.len() - prefix;
-        ReadError::malformed(format!(
-            "Invalid record size: expected {length} bytes in record payload, {there} are there"
-        ))
-    })?;
+    let body = usize::try_from(length).ok().and_then(|length| bytes[prefix..].get(..length));
+    let body = body.ok_or_else(|| too_short(length, bytes.len() - prefix))?;
     let mut cursor = Cursor { bytes: body, at: 1 };
     if body.is_empty() {
         return Err(ReadError::malformed("Found invalid record structure"));
@@ -168,10 +165,7 @@ pub(crate) fn read(bytes: &[u8], base: Base) -> Result<RecordRef<'_>, ReadError>
     let value = cursor.nullable()?;
     let headers = cursor.headers()?;
     if cursor.at != body.len() {
-        return Err(ReadError::malformed(format!(
-            "Invalid record size: expected to read {length} bytes in record payload, but instead read {}",
-            cursor.at
-        )));
+        return Err(not_all(length, cursor.at));
     }
     Ok(RecordRef {
         offset: Offset(base.offset.wrapping_add(i64::from(offset_delta))),
@@ -183,6 +177,20 @@ pub(crate) fn read(bytes: &[u8], base: Base) -> Result<RecordRef<'_>, ReadError>
     })
 }
 
+#[cold]
+fn too_short(length: i32, there: usize) -> ReadError {
+    let message = format!("Invalid record size: expected {length} bytes in record payload, {there} are there");
+    ReadError::malformed(message)
+}
+
+#[cold]
+fn not_all(length: i32, read: usize) -> ReadError {
+    ReadError::malformed(format!(
+        "Invalid record size: expected to read {length} bytes in record payload, but instead read {read}"
+    ))
+}
+
+#[cold]
 fn varint_error(error: VarintError) -> ReadError {
     ReadError::malformed(match error {
         VarintError::Truncated => "Found invalid record structure",
@@ -196,12 +204,14 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     fn varint(&mut self) -> Result<i32, ReadError> {
         let (value, len) = varint::read_i32(&self.bytes[self.at..]).map_err(varint_error)?;
         self.at += len;
         Ok(value)
     }
 
+    #[inline]
     fn varlong(&mut self) -> Result<i64, ReadError> {
         let (value, len) = varint::read_i64(&self.bytes[self.at..]).map_err(varint_error)?;
         self.at += len;
@@ -209,6 +219,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes with their length before them; every negative length is null, as Java reads it.
+    #[inline]
     fn nullable(&mut self) -> Result<Option<&'a [u8]>, ReadError> {
         let length = self.varint()?;
         let Ok(length) = usize::try_from(length) else { return Ok(None) };
@@ -219,8 +230,12 @@ impl<'a> Cursor<'a> {
         Ok(Some(bytes))
     }
 
+    #[inline]
     fn headers(&mut self) -> Result<Headers<'a>, ReadError> {
         let count = self.varint()?;
+        if count == 0 {
+            return Ok(Headers::default());
+        }
         let left = usize::try_from(count)
             .map_err(|_| ReadError::malformed(format!("Found invalid number of record headers {count}")))?;
         let bytes = &self.bytes[self.at..];

@@ -16,6 +16,7 @@ pub const MAX_LEN_32: usize = 5;
 pub const MAX_LEN_64: usize = 10;
 
 /// Reads an unsigned 32-bit number from the front of `bytes`; returns it and how many bytes it took.
+#[inline]
 pub fn read_u32(bytes: &[u8]) -> Result<(u32, usize), VarintError> {
     let (value, len) = read(bytes, MAX_LEN_32)?;
     // Java's reader drops what does not fit into 32 bits, but refuses a fifth byte above 0x0f's range only by length.
@@ -23,23 +24,36 @@ pub fn read_u32(bytes: &[u8]) -> Result<(u32, usize), VarintError> {
 }
 
 /// Reads an unsigned 64-bit number from the front of `bytes`; returns it and how many bytes it took.
+#[inline]
 pub fn read_u64(bytes: &[u8]) -> Result<(u64, usize), VarintError> {
     read(bytes, MAX_LEN_64)
 }
 
 /// Reads a zig-zag 32-bit number (*varint*) from the front of `bytes`; returns it and how many bytes it took.
+#[inline]
 pub fn read_i32(bytes: &[u8]) -> Result<(i32, usize), VarintError> {
     let (raw, len) = read_u32(bytes)?;
     Ok(((raw >> 1) as i32 ^ -((raw & 1) as i32), len))
 }
 
 /// Reads a zig-zag 64-bit number (*varlong*) from the front of `bytes`; returns it and how many bytes it took.
+#[inline]
 pub fn read_i64(bytes: &[u8]) -> Result<(i64, usize), VarintError> {
     let (raw, len) = read_u64(bytes)?;
     Ok(((raw >> 1) as i64 ^ -((raw & 1) as i64), len))
 }
 
+/// Most numbers in records are lengths and deltas of one or two bytes.
+#[inline]
 fn read(bytes: &[u8], longest: usize) -> Result<(u64, usize), VarintError> {
+    match *bytes {
+        [only, ..] if only < 0x80 => Ok((u64::from(only), 1)),
+        [first, last, ..] if last < 0x80 => Ok((u64::from(first & 0x7f) | u64::from(last) << 7, 2)),
+        _ => read_long(bytes, longest),
+    }
+}
+
+fn read_long(bytes: &[u8], longest: usize) -> Result<(u64, usize), VarintError> {
     let mut value = 0u64;
     for (index, byte) in bytes.iter().take(longest).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);
