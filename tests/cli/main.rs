@@ -13,5 +13,6 @@ mod servers;
 mod stage;
 mod terminal;
 mod tools;
+mod transactions;
 mod transcript;
 mod zookeeper_files;

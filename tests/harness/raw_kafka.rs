@@ -70,8 +70,22 @@ impl RawKafka {
 
     /// Appends batches, acks=all: error code and offset of the first record.
     pub fn produce(&mut self, topic: &str, partition: i32, batches: &[u8]) -> io::Result<(i16, i64)> {
+        self.produce_for(None, topic, partition, batches)
+    }
+
+    /// The same in the name of a transactional id.
+    pub fn produce_for(
+        &mut self,
+        transactional_id: Option<&str>,
+        topic: &str,
+        partition: i32,
+        batches: &[u8],
+    ) -> io::Result<(i16, i64)> {
         let mut body = Body::default();
-        body.0.extend((-1i16).to_be_bytes());
+        match transactional_id {
+            Some(id) => body.0.extend(name(id)),
+            None => body.0.extend((-1i16).to_be_bytes()),
+        }
         body.0.extend((-1i16).to_be_bytes());
         body = body.int(30_000).int(1);
         body.0.extend(name(topic));

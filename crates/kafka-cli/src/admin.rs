@@ -46,9 +46,17 @@ pub async fn connect(options: &Options) -> Result<Admin, Failure> {
 /// # Errors
 /// What is wrong with the file or the settings, in Apache's words.
 pub fn config(options: &Options) -> Result<AdminConfig, Failure> {
-    let path = options.one("command-config")?;
-    let mut config = settings::read(path).map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
-    settings::set(&mut config, "bootstrap.servers", options.one("bootstrap-server")?.unwrap_or_default());
+    config_for(options.one("bootstrap-server")?.unwrap_or_default(), options.one("command-config")?)
+}
+
+/// The settings of a client for these brokers, with those of this file.
+///
+/// # Errors
+/// As [`config`].
+pub fn config_for(server: &str, command_config: Option<&str>) -> Result<AdminConfig, Failure> {
+    let mut config =
+        settings::read(command_config).map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
+    settings::set(&mut config, "bootstrap.servers", server);
     AdminConfig::parse(settings::pairs(&config))
         .map_err(|error| Failure::new(error.to_string()).hint(format!("{}: {error}", error.exception())))
 }

@@ -12,6 +12,7 @@ pub mod dump_log;
 pub mod get_offsets;
 pub mod log_dirs;
 pub mod topics;
+pub mod transactions;
 pub mod zk_cleanup;
 pub mod zk_cli;
 pub mod zk_snap_shot_toolkit;
@@ -32,6 +33,7 @@ pub const NAMES: &[&str] = &[
     "kafka-get-offsets",
     "kafka-log-dirs",
     "kafka-topics",
+    "kafka-transactions",
     "zk-cleanup",
     "zk-cli",
     "zk-snap-shot-toolkit",
@@ -54,6 +56,7 @@ pub fn run(name: &str, invocation: Invocation) -> u8 {
         "kafka-get-offsets" => get_offsets::run(invocation),
         "kafka-log-dirs" => log_dirs::run(invocation),
         "kafka-topics" => topics::run(invocation),
+        "kafka-transactions" => transactions::run(invocation),
         "zk-cleanup" => zk_cleanup::run(invocation),
         "zk-cli" => zk_cli::run(invocation),
         "zk-snap-shot-toolkit" => zk_snap_shot_toolkit::run(invocation),

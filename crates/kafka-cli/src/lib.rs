@@ -4,6 +4,7 @@ use std::env;
 use std::process::ExitCode;
 
 pub mod admin;
+pub mod argparse;
 pub mod commands;
 pub mod commons_cli;
 pub mod exit;

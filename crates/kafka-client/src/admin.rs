@@ -1,4 +1,4 @@
-//! Questions and orders to the cluster: topics, partitions, settings, brokers, groups.
+//! Questions and orders to the cluster: topics, partitions, settings, brokers, groups, transactions.
 //!
 //! Each call is tried again while its errors pass (no controller yet, a broker that restarts), for at most
 //! `default.api.timeout.ms`. A failed call is an [`Err`]; what failed for single topics or groups is a `Result` beside
@@ -19,6 +19,7 @@ mod quotas;
 mod records;
 mod scram;
 mod topics;
+mod transactions;
 
 use kafka_types::ErrorCode;
 
@@ -35,6 +36,9 @@ pub use quotas::{EntityQuotas, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use records::LowWatermarks;
 pub use scram::{AlterScram, ScramInfo};
 pub use topics::{CreatedTopic, NewTopic, TopicListing, TopicSelection};
+pub use transactions::{
+    ProducerState, TransactionDescription, TransactionFilter, TransactionListing, TransactionToAbort,
+};
 
 use crate::cluster::Cluster;
 use crate::config::AdminConfig;

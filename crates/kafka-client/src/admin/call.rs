@@ -24,6 +24,8 @@ pub(super) enum Target<'a> {
     Broker(BrokerId),
     /// The coordinator of this group.
     GroupCoordinator(&'a str),
+    /// The coordinator of this transactional id.
+    TransactionCoordinator(&'a str),
 }
 
 /// A call that is under way.
@@ -99,6 +101,10 @@ impl Call<'_> {
                 let node = cluster.coordinator(CoordinatorKind::Group, group).await?;
                 Ok(cluster.connection_to(&node, Lane::Data).await?)
             }
+            Target::TransactionCoordinator(id) => {
+                let node = cluster.coordinator(CoordinatorKind::Transaction, id).await?;
+                Ok(cluster.connection_to(&node, Lane::Data).await?)
+            }
         }
     }
 
@@ -134,6 +140,19 @@ impl Call<'_> {
         }
         tokio::time::sleep(pause).await;
         Ok(None)
+    }
+
+    /// Who coordinates this transactional id, and a connection to it; waits for one until the call's time is over.
+    pub(super) async fn transaction_coordinator(&mut self, id: &str) -> Result<(BrokerId, Connection), Error> {
+        let connection = self.connection(Target::TransactionCoordinator(id)).await?;
+        let known = self.admin.cluster.known_coordinator(CoordinatorKind::Transaction, id);
+        let gone = Error::Broker { code: ErrorCode::CoordinatorNotAvailable, message: None };
+        Ok((known.ok_or(gone)?.id, connection))
+    }
+
+    /// The coordinator of this transactional id is another one, or gone.
+    pub(super) fn forget_transaction_coordinator(&self, id: &str) {
+        self.admin.cluster.forget_coordinator(CoordinatorKind::Transaction, id);
     }
 
     /// The coordinator of this group is another one, or gone.
