@@ -16,6 +16,7 @@ mod operators;
 mod refusals;
 mod security;
 mod suites;
+mod transactions;
 mod tutorial;
 mod zk_data_dirs;
 mod zk_tools;
