@@ -35,7 +35,7 @@ const LEFT_OUT: &[LeftOut] = &[
     (
         "kafka-server-start",
         "authorizer-unknown",
-        "there are no authorizers; the setting is refused, with file and line",
+        "ours refuses every class but AclAuthorizer by name, with file and line",
     ),
     ("kafka-server-start", "same-log-dirs", "ours says that the directory is in use, before it looks at what it holds"),
     ("kafka-server-start", "log-dirs-is-a-file", "ours says so in one line"),

@@ -157,6 +157,7 @@ fn class_of(program: &str) -> (&'static str, &'static str, &'static str) {
         "kafka-configs" => tool("kafka.admin.ConfigCommand"),
         "kafka-console-producer" => tool("kafka.tools.ConsoleProducer"),
         "kafka-console-consumer" => tool("org.apache.kafka.tools.consumer.ConsoleConsumer"),
+        "kafka-acls" => tool("kafka.admin.AclCommand"),
         "kafka-consumer-groups" => tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
         "kafka-delete-records" => tool("org.apache.kafka.tools.DeleteRecordsCommand"),
         "kafka-dump-log" => tool("kafka.tools.DumpLogSegments"),

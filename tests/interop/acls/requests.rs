@@ -10,18 +10,18 @@ pub(crate) const DENY: i8 = 2;
 pub(crate) const ALLOW: i8 = 3;
 
 const TOPIC: i8 = 2;
-const GROUP: i8 = 3;
+pub(crate) const GROUP: i8 = 3;
 const CLUSTER: i8 = 4;
-const TRANSACTIONAL_ID: i8 = 5;
+pub(crate) const TRANSACTIONAL_ID: i8 = 5;
 
 const ALL: i8 = 2;
-const READ: i8 = 3;
-const WRITE: i8 = 4;
+pub(crate) const READ: i8 = 3;
+pub(crate) const WRITE: i8 = 4;
 const CREATE: i8 = 5;
 const DELETE: i8 = 6;
-const ALTER: i8 = 7;
-const DESCRIBE: i8 = 8;
-const CLUSTER_ACTION: i8 = 9;
+pub(crate) const ALTER: i8 = 7;
+pub(crate) const DESCRIBE: i8 = 8;
+pub(crate) const CLUSTER_ACTION: i8 = 9;
 const DESCRIBE_CONFIGS: i8 = 10;
 const ALTER_CONFIGS: i8 = 11;
 const IDEMPOTENT_WRITE: i8 = 12;
@@ -45,7 +45,7 @@ impl fmt::Display for Rule {
     }
 }
 
-const fn guest(resource: i8, name: &'static str, operation: i8) -> Rule {
+pub(crate) const fn guest(resource: i8, name: &'static str, operation: i8) -> Rule {
     let principal = "User:ANONYMOUS";
     Rule { resource, name, pattern: 3, principal, host: "127.0.0.2", operation, permission: ALLOW }
 }
@@ -55,11 +55,11 @@ pub(crate) const fn by_name(name: &'static str, operation: i8, permission: i8) -
     Rule { permission, ..guest(TOPIC, name, operation) }
 }
 
-const fn topic(operation: i8) -> Rule {
+pub(crate) const fn topic(operation: i8) -> Rule {
     guest(TOPIC, "t", operation)
 }
 
-const fn cluster(operation: i8) -> Rule {
+pub(crate) const fn cluster(operation: i8) -> Rule {
     guest(CLUSTER, "kafka-cluster", operation)
 }
 
@@ -601,6 +601,7 @@ pub(crate) fn whole_history(history: &mut History) {
     records(history);
     names(history);
     groups(history);
+    super::transactions::history(history);
     removal_of_groups(history);
     topics(history);
     settings(history);

@@ -1,6 +1,9 @@
 //! AddPartitionsToTxn: producers say what a transaction is going to write to, and leaders ask whether they did.
 
-use kafka_metadata::MetadataImage;
+use std::collections::HashSet;
+
+use kafka_metadata::{MetadataImage, topic_name};
+use kafka_security::Operation;
 use kafka_txn_coordinator::{AddPartitions, Reply, Request};
 use kafka_types::{ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
 use kafka_wire::add_partitions_to_txn::{
@@ -12,6 +15,11 @@ use super::{Context, error_codes};
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     if wire::Version(context.version).is_batched() {
+        // Of brokers only.
+        if !context.may_on_cluster(Operation::ClusterAction) {
+            let error_code = ErrorCode::ClusterAuthorizationFailed.code();
+            return wire::Response { error_code, ..Default::default() };
+        }
         let mut results_by_transaction = Vec::with_capacity(request.transactions.len());
         for transaction in request.transactions {
             let transactional_id = transaction.transactional_id.clone();
@@ -27,6 +35,10 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         verify_only: false,
         topics: request.v3_and_below_topics,
     };
+    if !context.may_on_transaction(Operation::Write, &transaction.transactional_id) {
+        let refused = results(&transaction.topics, |_, _| ErrorCode::TransactionalIdAuthorizationFailed);
+        return wire::Response { results_by_topic_v3_and_below: refused, ..Default::default() };
+    }
     let results = answer(context, transaction).await;
     wire::Response { results_by_topic_v3_and_below: results, ..Default::default() }
 }
@@ -35,11 +47,22 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
 async fn answer(context: &Context, transaction: AddPartitionsToTxnTransaction) -> Vec<AddPartitionsToTxnTopicResult> {
     let topics = transaction.topics;
     let image = context.broker.metadata.image();
-    if topics.iter().any(|topic| topic.partitions.iter().any(|index| !is_known(&image, &topic.name, *index))) {
-        return results(&topics, |topic, index| {
-            let is_known = is_known(&image, topic, index);
-            if is_known { ErrorCode::OperationNotAttempted } else { ErrorCode::UnknownTopicOrPartition }
-        });
+    let of_client = !wire::Version(context.version).is_batched();
+    let forbidden: HashSet<String> = topics
+        .iter()
+        .map(|topic| topic.name.as_str())
+        .filter(|name| of_client && (topic_name::is_internal(name) || !context.may_on_topic(Operation::Write, name)))
+        .map(str::to_owned)
+        .collect();
+    let refusal = |topic: &str, index: i32| {
+        if forbidden.contains(topic) {
+            Some(ErrorCode::TopicAuthorizationFailed)
+        } else {
+            (!is_known(&image, topic, index)).then_some(ErrorCode::UnknownTopicOrPartition)
+        }
+    };
+    if topics.iter().any(|topic| topic.partitions.iter().any(|index| refusal(&topic.name, *index).is_some())) {
+        return results(&topics, |topic, index| refusal(topic, index).unwrap_or(ErrorCode::OperationNotAttempted));
     }
     let partitions = topics
         .iter()

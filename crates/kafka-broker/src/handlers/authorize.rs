@@ -69,6 +69,11 @@ impl Context {
         self.may(operation, ResourceType::Group, group)
     }
 
+    /// May the client do this with a transactional id?
+    pub(crate) fn may_on_transaction(&self, operation: Operation, id: &str) -> bool {
+        self.may(operation, ResourceType::TransactionalId, id)
+    }
+
     /// May the client do this with the cluster?
     pub(crate) fn may_on_cluster(&self, operation: Operation) -> bool {
         self.may(operation, ResourceType::Cluster, CLUSTER_NAME)

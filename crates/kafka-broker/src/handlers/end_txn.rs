@@ -1,5 +1,6 @@
 //! EndTxn: commit or abort. The answer comes when that is decided; the partitions are told afterwards.
 
+use kafka_security::Operation;
 use kafka_txn_coordinator::{EndTransaction, Reply, Request};
 use kafka_types::{ErrorCode, ProducerEpoch, ProducerId};
 use kafka_wire::end_txn as wire;
@@ -7,6 +8,10 @@ use kafka_wire::end_txn as wire;
 use super::{Context, error_codes};
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_transaction(Operation::Write, &request.transactional_id) {
+        let error_code = ErrorCode::TransactionalIdAuthorizationFailed.code();
+        return wire::Response { error_code, ..Default::default() };
+    }
     let asked = Request::EndTransaction(EndTransaction {
         transactional_id: request.transactional_id.clone(),
         producer_id: ProducerId(request.producer_id),

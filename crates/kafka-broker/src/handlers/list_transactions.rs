@@ -1,5 +1,6 @@
 //! ListTransactions: the transactions that this broker coordinates.
 
+use kafka_security::{Operation, ResourceType};
 use kafka_txn_coordinator::{ListFilter, Reply, Request, unknown_states};
 use kafka_types::{ErrorCode, ProducerId};
 use kafka_wire::list_transactions::{self as wire, TransactionState};
@@ -23,11 +24,18 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
             // A list without some would be taken for the whole.
             return wire::Response { error_code: list.error.code(), ..Default::default() };
         }
-        response.transaction_states.extend(list.transactions.into_iter().map(|one| TransactionState {
-            transactional_id: one.transactional_id,
-            producer_id: one.producer_id.0,
-            transaction_state: one.state.name().to_owned(),
-        }));
+        response.transaction_states.extend(
+            list.transactions
+                .into_iter()
+                .filter(|one| {
+                    context.may_quietly(Operation::Describe, ResourceType::TransactionalId, &one.transactional_id)
+                })
+                .map(|one| TransactionState {
+                    transactional_id: one.transactional_id,
+                    producer_id: one.producer_id.0,
+                    transaction_state: one.state.name().to_owned(),
+                }),
+        );
     }
     response
 }

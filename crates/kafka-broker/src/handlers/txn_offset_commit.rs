@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use kafka_group_coordinator::{OffsetToCommit, Reply, Request, TxnOffsetCommit};
+use kafka_security::Operation;
 use kafka_txn_coordinator::AddPartitions;
 use kafka_types::{ErrorCode, Offset, ProducerEpoch, ProducerId, TopicPartition};
 use kafka_wire::txn_offset_commit::{self as wire, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
@@ -12,12 +13,23 @@ use crate::replicas::transactions::Guard;
 use crate::transactions::verification;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+    if !context.may_on_transaction(Operation::Write, &request.transactional_id) {
+        return respond(&request, |_| ErrorCode::TransactionalIdAuthorizationFailed);
+    }
+    if !context.may_on_group(Operation::Read, &request.group_id) {
+        return respond(&request, |_| ErrorCode::GroupAuthorizationFailed);
+    }
     let image = context.broker.metadata.image();
     let mut outcome: HashMap<TopicPartition, ErrorCode> = HashMap::new();
     let mut offsets = Vec::new();
     for topic in &request.topics {
+        let allowed = context.may_on_topic(Operation::Read, &topic.name);
         for partition in &topic.partitions {
             let topic_partition = TopicPartition::new(topic.name.as_str(), partition.partition_index);
+            if !allowed {
+                outcome.insert(topic_partition, ErrorCode::TopicAuthorizationFailed);
+                continue;
+            }
             if image.partition(&topic.name, partition.partition_index).is_none() {
                 outcome.insert(topic_partition, ErrorCode::UnknownTopicOrPartition);
                 continue;
@@ -133,5 +145,13 @@ fn respond(request: &wire::Request, error: impl Fn(&TopicPartition) -> ErrorCode
             })
             .collect(),
     });
-    wire::Response { throttle_time_ms: 0, topics: topics.collect() }
+    let mut topics: Vec<TxnOffsetCommitResponseTopic> = topics.collect();
+    // What was refused before the coordinator was asked comes first.
+    let refused = [ErrorCode::TopicAuthorizationFailed, ErrorCode::UnknownTopicOrPartition].map(ErrorCode::code);
+    let is_refused = |partition: &TxnOffsetCommitResponsePartition| refused.contains(&partition.error_code);
+    for topic in &mut topics {
+        topic.partitions.sort_by_key(|partition| !is_refused(partition));
+    }
+    topics.sort_by_key(|topic| !topic.partitions.iter().any(is_refused));
+    wire::Response { throttle_time_ms: 0, topics }
 }

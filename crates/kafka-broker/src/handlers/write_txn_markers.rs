@@ -1,6 +1,7 @@
 //! WriteTxnMarkers: a coordinator ends transactions in partitions of this broker, or an administrator one that hangs.
 
 use kafka_record::control::EndTxnMarker;
+use kafka_security::Operation;
 use kafka_types::{ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
 use kafka_wire::write_txn_markers::{
     self as wire, WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
@@ -12,6 +13,13 @@ use crate::transactions::markers;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let broker = &context.broker;
+    if !context.may_on_cluster_quietly(Operation::Alter) && !context.may_on_cluster(Operation::ClusterAction) {
+        let refuse = |marker: WritableTxnMarker| {
+            let errors = vec![ErrorCode::ClusterAuthorizationFailed; partitions(&marker).len()];
+            result(marker, errors)
+        };
+        return wire::Response { markers: request.markers.into_iter().map(refuse).collect() };
+    }
     let deadline = broker.clock.tick().after(broker.config.positive("request.timeout.ms"));
     let mut results = Vec::with_capacity(request.markers.len());
     for marker in request.markers {
