@@ -13,6 +13,7 @@ use crate::request::{Heartbeat, LeavingMember, OffsetFetch, OffsetToCommit, Sync
 mod golden;
 mod membership;
 mod offsets;
+mod rosters;
 mod schedule;
 
 /// A coordinator, its log and its clock.

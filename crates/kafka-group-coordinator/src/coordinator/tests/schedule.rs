@@ -10,17 +10,21 @@ const SEEDS: u64 = 300;
 const STEPS: usize = 1_000;
 
 /// A small generator; the seed is in the message of whatever fails.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % sides
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.roll(100) < percent
     }
 }
@@ -173,7 +177,7 @@ fn told(client: &mut Client, checker: &mut Checker, (token, wait): (u64, Wait), 
 }
 
 fn run(seed: u64) -> (usize, usize) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     let delay = if dice.chance(50) { 0 } else { 3_000 };
     let config = Config { initial_rebalance_delay_ms: delay, ..Config::default() };
     let mut world = World::with(config.clone());
