@@ -8,6 +8,7 @@ mod bare_kafka;
 mod broker;
 mod floor;
 mod floor_zk;
+mod groups;
 mod kafka_crowd;
 mod kafka_load;
 mod partitions;
@@ -31,7 +32,7 @@ Usage: cargo xtask bench [OPTION ...]
   --rounds N     so many rounds (3)
   --only PART    only this part; may be given several times: start, produce, consume, zookeeper,
                  million, connections, storms, growth, paced, partitions,
-                 crowd, long
+                 crowd, groups, long
   --load TEXT    of the loads on ZooKeeper only those whose name has this text, such as '64 clients'
   --ours-only    without Apache's servers
   --apache-only  without ours";
@@ -50,6 +51,7 @@ enum Part {
     Paced,
     Partitions,
     Crowd,
+    Groups,
     Long,
 }
 
@@ -94,6 +96,7 @@ impl Options {
                     Some("paced") => Part::Paced,
                     Some("partitions") => Part::Partitions,
                     Some("crowd") => Part::Crowd,
+                    Some("groups") => Part::Groups,
                     Some("long") => Part::Long,
                     other => return Err(format!("no part `{}`", other.unwrap_or_default())),
                 }),
@@ -117,6 +120,7 @@ struct Tables {
     growth: Table,
     partitions: Table,
     crowd: Table,
+    groups: Table,
 }
 
 #[expect(clippy::print_stdout, reason = "the tables are what it is for")]
@@ -138,6 +142,7 @@ fn main() -> ExitCode {
         growth: Table::new("ZooKeeper, growing"),
         partitions: Table::new("partitions"),
         crowd: Table::new("many clients of a broker"),
+        groups: Table::new("groups"),
     };
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
@@ -147,6 +152,7 @@ fn main() -> ExitCode {
             broker::measure(*kind, &options, &mut tables);
             partitions::measure(*kind, &options, &mut tables);
             kafka_crowd::measure(*kind, &options, &mut tables);
+            groups::measure(*kind, &options, &mut tables);
         }
         zk_scale::paced(&options, &mut tables);
         zookeeper::floor(&options, &mut tables);
@@ -162,6 +168,7 @@ fn main() -> ExitCode {
         &tables.growth,
         &tables.partitions,
         &tables.crowd,
+        &tables.groups,
     ] {
         let text = table.markdown();
         if !text.is_empty() {

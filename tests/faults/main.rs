@@ -6,6 +6,7 @@ mod broker_disk;
 mod compaction;
 mod dir_moves;
 mod failed_dir;
+mod groups;
 mod hostile;
 mod kill_rounds;
 mod message_sizes;
