@@ -11,6 +11,7 @@ use crate::request::ListFilter;
 
 mod ends;
 mod golden;
+mod hostile;
 mod producers;
 mod schedule;
 mod time;
