@@ -114,6 +114,10 @@ impl Record {
             }
             Key::Group(key) => {
                 let value = value.map(GroupMetadataValue::from_bytes).transpose().map_err(unreadable)?;
+                // A newer form has room for longer texts than the one that this group will be written in.
+                if let Some(Err(error)) = value.as_ref().map(kafka_wire::records::Record::to_bytes) {
+                    return Err(RecordError(error.to_string()));
+                }
                 Ok(Some(Record::Group { group_id: key.group.into(), value: value.map(from_wire_group) }))
             }
             Key::Unknown(_) => Ok(None),

@@ -432,6 +432,21 @@ fn unreadable_records_are_errors_and_change_nothing() {
 }
 
 #[test]
+fn a_group_that_could_not_be_written_again_is_unreadable() {
+    use kafka_wire::records::Record as _;
+    use kafka_wire::records::groups::{GroupMetadataKey, GroupMetadataValue, Key};
+    let mut coordinator = Coordinator::new(Config::default());
+    let key = Key::Group(GroupMetadataKey { group: "g".into() }).to_bytes().unwrap();
+    for (len, readable) in [(100, true), (40_000, false)] {
+        let value =
+            GroupMetadataValue { protocol_type: "x".repeat(len), generation: 3, ..GroupMetadataValue::default() };
+        let value = value.to_bytes_in(4).unwrap();
+        let replayed = Replayed { offset: Offset(0), producer_id: None, key: &key, value: Some(&value) };
+        assert_eq!(coordinator.replay(replayed).is_ok(), readable, "{len}");
+    }
+}
+
+#[test]
 fn ten_thousand_groups_that_beat_cost_no_heap() {
     let mut world = World::new();
     let mut members = Vec::new();
