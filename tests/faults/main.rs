@@ -10,6 +10,7 @@ mod groups;
 mod hostile;
 mod kill_rounds;
 mod message_sizes;
+mod quotas;
 mod transactions;
 mod vanishing_records;
 mod zk_crowds;

@@ -15,6 +15,7 @@ mod metrics;
 mod operators;
 mod refusals;
 mod security;
+mod settings_requests;
 mod suites;
 mod transactions;
 mod tutorial;

@@ -25,6 +25,7 @@ use crate::handlers::fetch::SharedSession;
 use crate::metadata::MetadataCache;
 use crate::metrics::Metrics;
 use crate::producer_ids::ProducerIds;
+use crate::quotas::ClientQuotas;
 use crate::replicas::{Owned, Shared};
 use crate::settings::Changes;
 use crate::shard::Shards;
@@ -70,6 +71,7 @@ pub(crate) struct Broker {
     /// Version of `/feature`; -1 before it was read.
     pub(crate) features_epoch: AtomicI64,
     pub(crate) changes: Changes,
+    pub(crate) quotas: ClientQuotas,
     /// How many connections there may be.
     pub(crate) limits: Limits,
     /// The ports that listeners have, by name.

@@ -30,6 +30,7 @@ mod operators;
 mod peers;
 mod pid_file;
 mod producer_ids;
+mod quotas;
 mod replicas;
 mod session_file;
 mod settings;

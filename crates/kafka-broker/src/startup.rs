@@ -25,6 +25,7 @@ use crate::metadata::MetadataCache;
 use crate::metrics::Metrics;
 use crate::network::acceptor;
 use crate::producer_ids::ProducerIds;
+use crate::quotas::ClientQuotas;
 use crate::replicas::{Owned, Shared};
 use crate::settings::{Changes, brokers};
 use crate::shard::Shards;
@@ -115,6 +116,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         features_epoch: AtomicI64::new(-1),
         metrics: Metrics::default(),
         changes: Changes::new(),
+        quotas: ClientQuotas::new(&shared.config),
         limits,
         ports: ports(&listeners)?,
     });

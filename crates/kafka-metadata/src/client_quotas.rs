@@ -151,7 +151,7 @@ impl QuotaEntity {
         match self {
             QuotaEntity::User(user) => vec![(USER, user.text())],
             QuotaEntity::Client(client) => vec![(CLIENT_ID, client.text())],
-            QuotaEntity::UserClient(user, client) => vec![(CLIENT_ID, client.text()), (USER, user.text())],
+            QuotaEntity::UserClient(user, client) => vec![(USER, user.text()), (CLIENT_ID, client.text())],
             QuotaEntity::Ip(ip) => vec![(IP, ip.text())],
         }
     }

@@ -29,4 +29,4 @@ pub use messages::*;
 pub use primitives::{Decoder, Encoder, Form, Piece};
 pub use request::{RequestError, RequestHeader, encode_request};
 pub use response::{decode_response_header, encode_response};
-pub use schema::{Api, Message};
+pub use schema::{Api, Message, set_throttle_time};

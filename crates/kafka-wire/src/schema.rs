@@ -118,18 +118,23 @@ pub struct FieldReader<'d> {
     /// `None`: fields in place. Otherwise the one tag whose value comes next.
     tag: Option<u32>,
     known: bool,
+    /// No field but this one is looked at.
+    only: Option<&'static str>,
 }
 
 impl<'d> FieldReader<'d> {
     pub(crate) fn new(decoder: &'d mut Decoder, form: Form, tag: Option<u32>) -> FieldReader<'d> {
-        FieldReader { decoder, form, tag, known: false }
+        FieldReader { decoder, form, tag, known: false, only: None }
     }
 }
 
 impl FieldReader<'_> {
     /// Reads `field`, if its turn is now.
     pub fn field(&mut self, spec: &'static FieldSpec, field: &mut dyn Field) -> Result<(), DecodeError> {
-        if spec.tag != self.tag || !spec.is_carried(self.form.version) {
+        if spec.tag != self.tag
+            || !spec.is_carried(self.form.version)
+            || self.only.is_some_and(|only| only != spec.name)
+        {
             return Ok(());
         }
         self.known = true;
@@ -299,6 +304,16 @@ pub trait Message: Struct + Default + Clone + PartialEq + std::fmt::Debug {
     fn encode(&self, encoder: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         Self::SHAPE.encode(self, encoder, version)
     }
+}
+
+/// Sets how long a client has to wait, in ms, in a response that says so in this version; others stay as they are.
+pub fn set_throttle_time(response: &mut dyn Struct, version: i16, millis: i32) {
+    let mut decoder = Decoder::new(bytes::Bytes::copy_from_slice(&millis.to_be_bytes()));
+    let form = Form { version, flexible: false, nullable: false };
+    let only = Some("throttle_time_ms");
+    let mut reader = FieldReader { decoder: &mut decoder, form, tag: None, known: false, only };
+    // Four bytes are a whole number, and no other field is read.
+    let _ = response.read_fields(&mut reader);
 }
 
 /// A kind of request as a type: which key, which request, which response.

@@ -40,6 +40,7 @@ pub(crate) const LAYERS: &[(&str, u8, Kind)] = &[
     ("kafka-replication", 3, Kind::Pure),
     ("kafka-controller", 3, Kind::Pure),
     ("kafka-group-coordinator", 3, Kind::Pure),
+    ("kafka-quotas", 3, Kind::Pure),
     ("kafka-txn-coordinator", 3, Kind::Pure),
     ("zk-client", 4, Kind::Async),
     ("kafka-client", 4, Kind::Async),

@@ -76,6 +76,8 @@ async fn alter(broker: &Broker, entry: &EntryData, validate_only: bool) -> Resul
         return Ok(());
     }
     settings::write(broker, &path, &settings).await.map_err(|error| Refusal::storage(&error))?;
+    let quotas = client_quotas::quotas(&entity, &settings);
+    broker.quotas.set(entity, &quotas);
     Ok(())
 }
 

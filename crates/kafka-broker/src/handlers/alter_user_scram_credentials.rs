@@ -76,7 +76,7 @@ fn credential(mechanism: ScramMechanism, wanted: &Upsertion) -> Result<ScramCred
     if wanted.iterations > MAX_ITERATIONS {
         return unacceptable("Too many iterations");
     }
-    if wanted.salt.is_empty() || wanted.salted_password.is_empty() {
+    if wanted.salted_password.is_empty() {
         // Java makes no key of nothing.
         return Err(Refusal::new(ErrorCode::UnknownServerError, ErrorCode::UnknownServerError.message()));
     }

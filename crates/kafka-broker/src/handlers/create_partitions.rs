@@ -40,6 +40,17 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
             let ids = |one: wire::CreatePartitionsAssignment| one.broker_ids.into_iter().map(BrokerId).collect();
             assignments.into_iter().map(ids).collect()
         });
+        let there = broker.metadata.image().topic(&topic.name).map_or(0, |topic| topic.partitions.len());
+        let added = usize::try_from(topic.count).unwrap_or(0).saturating_sub(there);
+        let knows_error = wire::Version(context.version).knows_throttling_quota_exceeded();
+        if !request.validate_only
+            && let Err(code) = context.mutate(added, knows_error)
+        {
+            result.error_code = code.code();
+            result.error_message = Some(code.message().to_owned());
+            results.push(result);
+            continue;
+        }
         match broker.topics().grow(&topic.name, topic.count, assignment, request.validate_only).await {
             Ok(total) if !request.validate_only => {
                 let left = broker.clock.until(deadline);

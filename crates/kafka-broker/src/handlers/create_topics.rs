@@ -61,6 +61,8 @@ async fn create(context: &Context, topic: &CreatableTopic, validate_only: bool) 
     let wish = wish(topic)?;
     let planned = context.broker.topics().plan(wish).await?;
     if !validate_only {
+        let knows_error = wire::Version(context.version).knows_throttling_quota_exceeded();
+        context.mutate(planned.replicas.len(), knows_error).map_err(|code| TopicError::new(code, code.message()))?;
         context.broker.topics().create(&planned).await?;
     }
     Ok(planned)

@@ -49,6 +49,11 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
 }
 
 async fn delete(context: &Context, topic: &TopicName, left: Duration, timeout_ms: i32) -> ErrorCode {
+    let partitions = context.broker.metadata.image().topic(topic).map_or(0, |topic| topic.partitions.len());
+    let knows_error = wire::Version(context.version).knows_throttling_quota_exceeded();
+    if let Err(code) = context.mutate(partitions, knows_error) {
+        return code;
+    }
     match context.broker.topics().delete(topic, left).await {
         // Whoever does not wait is not told of an end.
         Ok(()) if timeout_ms <= 0 => ErrorCode::RequestTimedOut,

@@ -59,6 +59,7 @@ use std::sync::{Arc, OnceLock};
 use kafka_wire::{ApiKey, RequestHeader};
 
 use crate::broker::{Broker, ListenerInfo};
+use crate::quotas::Charge;
 
 /// "Nobody asked what is allowed": the smallest number, as the protocol says it.
 pub(crate) const NO_AUTHORIZED_OPERATIONS: i32 = i32::MIN;
@@ -73,6 +74,8 @@ pub(crate) struct Context {
     peer: SocketAddr,
     client_id: Option<String>,
     access: OnceLock<Arc<authorize::Access>>,
+    /// What the request costs its client.
+    pub(crate) charge: Charge,
 }
 
 impl Context {
@@ -92,6 +95,7 @@ impl Context {
             peer,
             client_id: header.client_id,
             access: OnceLock::new(),
+            charge: Charge::default(),
         }
     }
 

@@ -18,6 +18,10 @@ pub(crate) async fn run(broker: Arc<Broker>, mut listener: Listener, info: Arc<L
         };
         match incoming {
             Incoming::Accepted(accepted) => {
+                if let Some(pause) = broker.quotas.connect(&broker, accepted.stream.peer().ip()) {
+                    keep_waiting(&broker, accepted, pause);
+                    continue;
+                }
                 next = (next + 1) % broker.shards.count();
                 if let Err(error) = hand_over(&broker, accepted, &info, next).await {
                     debug!(target: "kafka.network.DataPlaneAcceptor", "A connection was lost before it was served: {error}");
@@ -28,6 +32,19 @@ pub(crate) async fn run(broker: Arc<Broker>, mut listener: Listener, info: Arc<L
             }
         }
     }
+}
+
+/// An address that connects too often is not served, and learns it late: a client that comes back at once would come
+/// back at once for ever. The connection has its place among the others meanwhile.
+fn keep_waiting(broker: &Arc<Broker>, accepted: Accepted, pause: std::time::Duration) {
+    let shutdown = broker.shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.begun() => {}
+        }
+        drop(accepted);
+    });
 }
 
 async fn hand_over(

@@ -35,7 +35,7 @@ pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc
                 break;
             }
         };
-        let outcome = tokio::select! {
+        let (outcome, pause) = tokio::select! {
             outcome = dispatch::dispatch(&broker, &listener, peer, frame) => outcome,
             () = drained(&shutdown) => break,
         };
@@ -47,6 +47,9 @@ pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc
             }
             Outcome::Nothing => {}
             Outcome::Close => break,
+        }
+        if !pause.is_zero() && !rested(pause, idle, &shutdown).await {
+            break;
         }
     }
     drop(admission);
@@ -61,6 +64,15 @@ async fn send(stream: &mut Stream, pieces: &[Piece], idle: Duration, peer: std::
             false
         }
         Err(_) => false,
+    }
+}
+
+/// Leaves a client alone that used more than it may; what it sends meanwhile waits in the socket's buffer. `false` if it
+/// is to be closed instead: it was silent, if not by its own will, for as long as an idle one may be.
+async fn rested(pause: Duration, idle: Duration, shutdown: &net::Shutdown) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(pause.min(idle)) => pause < idle,
+        () = shutdown.begun() => false,
     }
 }
 

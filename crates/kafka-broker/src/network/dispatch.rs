@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_log::Slice;
+use kafka_quotas::Kind;
 use kafka_wire::{ApiKey, Decoder, Message, Piece as WirePiece, RequestHeader, api_versions, encode_response};
 use net::Piece;
 use tracing::{debug, error, info};
@@ -76,19 +78,20 @@ pub(crate) enum Outcome {
     Close,
 }
 
-/// Reads one request and has it answered.
+/// Reads one request and has it answered; says how long the client is not to be listened to afterwards.
 pub(crate) async fn dispatch(
     broker: &Arc<Broker>,
     listener: &Arc<ListenerInfo>,
     peer: SocketAddr,
     frame: Bytes,
-) -> Outcome {
+) -> (Outcome, Duration) {
+    let size = frame.len();
     let mut decoder = Decoder::new(frame);
     let header = match RequestHeader::decode(&mut decoder) {
         Ok(header) => header,
         Err(error) => {
             info!(target: "kafka.network.Processor", "Closing the connection with {peer}: {error}");
-            return Outcome::Close;
+            return (Outcome::Close, Duration::ZERO);
         }
     };
     if !SERVED.contains(&header.api_key) {
@@ -96,22 +99,35 @@ pub(crate) async fn dispatch(
             target: "kafka.network.Processor",
             "Closing the connection with {peer}: {} is not served by this broker yet", header.api_key
         );
-        return Outcome::Close;
+        return (Outcome::Close, Duration::ZERO);
     }
     let key = header.api_key;
     if key == ApiKey::ApiVersions && !key.serves(header.api_version) {
-        return encode(&handlers::api_versions::unsupported(), 0, key, header.correlation_id);
+        return (encode(&handlers::api_versions::unsupported(), 0, key, header.correlation_id), Duration::ZERO);
     }
     let began = broker.clock.precise();
     let context = Context::new(broker, listener, peer, header);
-    match answer(&context, &mut decoder).await {
+    if key == ApiKey::Produce {
+        context.charge(Kind::Produce, size as f64);
+    }
+    let answered = if context.is_timed() {
+        let mut answering = std::pin::pin!(answer(&context, &mut decoder));
+        let clock = broker.clock;
+        std::future::poll_fn(|task| {
+            context.charge.timed(|| clock.precise().as_nanos() as u64, || answering.as_mut().poll(task))
+        })
+        .await
+    } else {
+        answer(&context, &mut decoder).await
+    };
+    match answered {
         Ok(outcome) => {
             broker.metrics.requests.answered(key, context.version, broker.clock.precise().saturating_sub(began));
-            outcome
+            (outcome, context.charge.pause())
         }
         Err(error) => {
             info!(target: "kafka.network.Processor", "Closing the connection with {peer}: {error}");
-            Outcome::Close
+            (Outcome::Close, Duration::ZERO)
         }
     }
 }
@@ -121,7 +137,7 @@ macro_rules! reply {
     ($api:ident, $context:expr, $decoder:expr) => {{
         let request = decode::<kafka_wire::$api::Request>($context, $decoder)?;
         let response = handlers::$api::handle($context, request).await;
-        encode(&response, $context.version, $context.key, $context.correlation_id)
+        settle($context, response)
     }};
 }
 
@@ -130,7 +146,7 @@ macro_rules! reply_or_close {
     ($api:ident, $context:expr, $decoder:expr) => {{
         let request = decode::<kafka_wire::$api::Request>($context, $decoder)?;
         match handlers::$api::handle($context, request).await {
-            Some(response) => encode(&response, $context.version, $context.key, $context.correlation_id),
+            Some(response) => settle($context, response),
             None => Outcome::Close,
         }
     }};
@@ -141,19 +157,21 @@ async fn answer(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kaf
         ApiKey::Produce => {
             let request = decode::<kafka_wire::produce::Request>(context, decoder)?;
             match handlers::produce::handle(context, request).await {
-                handlers::produce::Produced::Reply(response) => {
-                    encode(&response, context.version, context.key, context.correlation_id)
+                handlers::produce::Produced::Reply(response) => settle(context, response),
+                handlers::produce::Produced::Silent => {
+                    context.settle();
+                    Outcome::Nothing
                 }
-                handlers::produce::Produced::Silent => Outcome::Nothing,
                 handlers::produce::Produced::SilentFailure => Outcome::Close,
             }
         }
         ApiKey::Fetch => {
             let request = decode::<kafka_wire::fetch::Request>(context, decoder)?;
             let (began, follower) = (context.broker.clock.precise(), request.follower_id() >= 0);
-            let (response, slices) = handlers::fetch::handle(context, request).await;
+            let (mut response, slices) = handlers::fetch::handle(context, request).await;
             let took = context.broker.clock.precise().saturating_sub(began);
             context.broker.metrics.requests.fetched(follower, context.version, took);
+            response.throttle_time_ms = context.settle();
             encode_with_slices(&response, slices, context)
         }
         ApiKey::ListOffsets => reply!(list_offsets, context, decoder),
@@ -220,6 +238,15 @@ fn decode<M: Message>(context: &Context, decoder: &mut Decoder) -> Result<M, kaf
         debug!(target: "kafka.network.Processor", "{} bytes after a {} request are ignored", decoder.remaining(), context.key);
     }
     Ok(request)
+}
+
+/// The answer, with how long the client has to wait before it asks again.
+fn settle<M: Message>(context: &Context, mut response: M) -> Outcome {
+    let throttle_time = context.settle();
+    if throttle_time > 0 {
+        kafka_wire::set_throttle_time(&mut response, context.version, throttle_time);
+    }
+    encode(&response, context.version, context.key, context.correlation_id)
 }
 
 fn encode<M: Message>(response: &M, version: i16, key: ApiKey, correlation_id: i32) -> Outcome {

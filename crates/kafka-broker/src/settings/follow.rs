@@ -8,6 +8,7 @@ use tracing::{debug, error, info};
 
 use super::{brokers, topics};
 use crate::broker::Broker;
+use crate::quotas;
 
 /// Watches, and reads everything that may have changed while nobody watched.
 pub(crate) async fn start(broker: &Arc<Broker>) -> Result<()> {
@@ -15,6 +16,7 @@ pub(crate) async fn start(broker: &Arc<Broker>) -> Result<()> {
     let notices = broker.zookeeper.children(config::CHANGES, true).await?;
     *followed = notices.iter().filter_map(|name| number(name)).max().unwrap_or(-1);
     brokers::read(broker).await?;
+    quotas::read_all(broker).await?;
     for topic in broker.topic_settings.names() {
         topics::read(broker, &topic).await?;
     }
@@ -54,7 +56,7 @@ async fn follow(broker: &Arc<Broker>, entity: &str) {
     let followed = match parts.as_slice() {
         ["topics", topic] => topics::read(broker, topic).await,
         ["brokers", id] if *id == DEFAULT_ENTITY || *id == broker.id.to_string() => brokers::read(broker).await,
-        _ => Ok(()),
+        _ => quotas::read(broker, entity).await,
     };
     if let Err(error) = followed {
         error!(target: "kafka.server.ZkConfigManager", "The change of {entity} could not be followed: {error:#}");

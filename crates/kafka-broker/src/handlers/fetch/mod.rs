@@ -32,7 +32,11 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::
         Err(error) => return (refusal(error, 0), Vec::new()),
     };
     let Opened { scope, mut fetch, image, reader } = opened;
-    let max_bytes = (request.max_bytes.max(0) as u64).min(broker.config.fetch_max_bytes());
+    let mut max_bytes = (request.max_bytes.max(0) as u64).min(broker.config.fetch_max_bytes());
+    let is_consumer = matches!(reader, Reader::Consumer(_));
+    if let Some(most) = context.most_fetched().filter(|_| is_consumer) {
+        max_bytes = max_bytes.min(most);
+    }
     let limits = Limits {
         min_bytes: u64::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
         max_bytes,
@@ -44,6 +48,9 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::
         fetch.count_sent();
     }
     let Fetch { mut parts, .. } = fetch;
+    if is_consumer && !context.may_fetch(parts.iter().map(bytes_of).sum()) {
+        return (throttled(scope), Vec::new());
+    }
     parts.sort_by_key(|part| (rank(part, reader), part.place));
     let session_id = match close(broker, scope, reader, &mut parts) {
         Ok(session_id) => session_id,
@@ -61,6 +68,24 @@ fn rank(part: &Part, reader: Reader) -> u8 {
         (Ok(_), _) => 0,
         (Err(ErrorCode::UnknownTopicId), Reader::Consumer(_)) => 1,
         (Err(_), _) => 2,
+    }
+}
+
+fn bytes_of(part: &Part) -> u64 {
+    match &part.outcome {
+        Outcome::Found(found) => found.slice.as_ref().map_or(0, |slice| slice.len),
+        Outcome::Refused(_) => 0,
+    }
+}
+
+/// An answer that tells nothing, and has the session forget nothing: the client is to come again later.
+fn throttled(scope: Scope) -> wire::Response {
+    match scope {
+        Scope::Alone | Scope::Begins { .. } => refusal(ErrorCode::None, 0),
+        Scope::Continues { id, epoch, session } => {
+            let as_asked = lock(&session).epoch() == next_epoch(epoch);
+            refusal(if as_asked { ErrorCode::None } else { ErrorCode::InvalidFetchSessionEpoch }, id)
+        }
     }
 }
 
