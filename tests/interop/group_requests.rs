@@ -379,6 +379,7 @@ impl History {
         self.join("b", "joins again as it was", joining("dynamic", &b.id));
         let more: &[(&str, &[u8])] = &[("range", RANGE[0].1), ("sticky", b"")];
         self.joins("b", Joining { protocols: more, ..joining("dynamic", &b.id) });
+        self.await_rebalance("dynamic");
         self.joins("a", joining("dynamic", &a.id));
         let (a, b) = (self.joined("a", "joins once more"), self.joined("b", "joins with more protocols"));
         self.join("b", "joins again before the sync", Joining { protocols: more, ..joining("dynamic", &b.id) });
@@ -415,6 +416,7 @@ impl History {
         );
         let given = self.join("b", "is given an id", joining("protocols", ""));
         self.joins("b", joining("protocols", &given.id));
+        self.await_rebalance("protocols");
         self.joins("a", Joining { protocols: two, ..joining("protocols", &a.id) });
         let (a, b) = (self.joined("a", "joins again"), self.joined("b", "joins with one of its protocols"));
         self.join(
@@ -450,6 +452,7 @@ impl History {
         self.fetch_offsets("fetches offsets", "static", Some("one"));
         let second = |member| Joining { instance: Some("second"), ..joining("static", member) };
         self.joins("c", second(""));
+        self.await_rebalance("static");
         self.joins("b", named(&again.id));
         let (b, c) = (self.joined("b", "joins again"), self.joined("c", "joins with another name"));
         self.sync_as("c", "static", (&c, Some("second")), RANGED, &[]);

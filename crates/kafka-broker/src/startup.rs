@@ -89,8 +89,8 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let listeners = bind(&config, &limits)?;
     let shutdown = Shutdown::new();
     let authorizer = authorizer::start(&config, clock, &shutdown, random_seed()).await?;
-    let inter_broker = config.broker().inter_broker_listener.clone();
     let core = kafka_controller::Controller::new(id, controller_settings(&config));
+    let inter_broker = config.broker().inter_broker_listener.clone();
     let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, inter_broker);
     let broker = Arc::new(Broker {
         id,
@@ -130,15 +130,21 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     tokio::spawn(runner.run());
     tokio::spawn(watches::run(Arc::clone(&broker), events, running.session_dir.clone()));
     watches::start(&broker).await?;
-    tokio::spawn(checkpoints::run(Arc::clone(&broker), Arc::clone(&shared)));
-    tokio::spawn(dir_failures::run(Arc::clone(&broker), shared));
     for (partition, id) in moves {
         dir_moves::start(&broker, partition, id).await;
     }
-    cleaner::start(&broker);
-    open_ports(&broker, listeners);
-    wait_for_news(&broker).await;
+    serve(&running, listeners).await;
     Ok(running)
+}
+
+/// Begins with what goes on by itself, and lets clients in.
+async fn serve(running: &Running, listeners: Vec<(Endpoint, Listener)>) {
+    let broker = &running.broker;
+    tokio::spawn(checkpoints::run(Arc::clone(broker), Arc::clone(&running.shared)));
+    tokio::spawn(dir_failures::run(Arc::clone(broker), Arc::clone(&running.shared)));
+    cleaner::start(broker);
+    open_ports(broker, listeners);
+    wait_for_news(broker).await;
 }
 
 /// Makes a session; says once that it waits if that takes long.

@@ -152,28 +152,32 @@ macro_rules! reply_or_close {
     }};
 }
 
+async fn produce(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kafka_wire::DecodeError> {
+    let request = decode::<kafka_wire::produce::Request>(context, decoder)?;
+    Ok(match handlers::produce::handle(context, request).await {
+        handlers::produce::Produced::Reply(response) => settle(context, response),
+        handlers::produce::Produced::Silent => {
+            context.settle();
+            Outcome::Nothing
+        }
+        handlers::produce::Produced::SilentFailure => Outcome::Close,
+    })
+}
+
+async fn fetch(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kafka_wire::DecodeError> {
+    let request = decode::<kafka_wire::fetch::Request>(context, decoder)?;
+    let (began, follower) = (context.broker.clock.precise(), request.follower_id() >= 0);
+    let (mut response, slices) = handlers::fetch::handle(context, request).await;
+    let took = context.broker.clock.precise().saturating_sub(began);
+    context.broker.metrics.requests.fetched(follower, context.version, took);
+    response.throttle_time_ms = context.settle();
+    Ok(encode_with_slices(&response, slices, context))
+}
+
 async fn answer(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kafka_wire::DecodeError> {
     Ok(match context.key {
-        ApiKey::Produce => {
-            let request = decode::<kafka_wire::produce::Request>(context, decoder)?;
-            match handlers::produce::handle(context, request).await {
-                handlers::produce::Produced::Reply(response) => settle(context, response),
-                handlers::produce::Produced::Silent => {
-                    context.settle();
-                    Outcome::Nothing
-                }
-                handlers::produce::Produced::SilentFailure => Outcome::Close,
-            }
-        }
-        ApiKey::Fetch => {
-            let request = decode::<kafka_wire::fetch::Request>(context, decoder)?;
-            let (began, follower) = (context.broker.clock.precise(), request.follower_id() >= 0);
-            let (mut response, slices) = handlers::fetch::handle(context, request).await;
-            let took = context.broker.clock.precise().saturating_sub(began);
-            context.broker.metrics.requests.fetched(follower, context.version, took);
-            response.throttle_time_ms = context.settle();
-            encode_with_slices(&response, slices, context)
-        }
+        ApiKey::Produce => produce(context, decoder).await?,
+        ApiKey::Fetch => fetch(context, decoder).await?,
         ApiKey::ListOffsets => reply!(list_offsets, context, decoder),
         ApiKey::Metadata => reply!(metadata, context, decoder),
         ApiKey::LeaderAndIsr => reply!(leader_and_isr, context, decoder),

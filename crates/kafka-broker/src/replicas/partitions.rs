@@ -160,7 +160,10 @@ impl Partitions {
     }
 
     /// The partitions whose offsets in the checkpoints may have changed since the last call; those that are gone, too.
+    /// Whoever has been reached for and not looked at since is one of them: a deletion waits for what is written now.
     pub(crate) fn take_moved(&mut self) -> HashSet<TopicPartition> {
-        std::mem::take(&mut self.moved)
+        let mut moved = std::mem::take(&mut self.moved);
+        moved.extend(self.reached.iter().cloned());
+        moved
     }
 }
