@@ -202,6 +202,7 @@ fn large_requests_of_many_cost_what_was_sent() {
     let (_dir, mut server, mut witness) = served("large", "");
     let pid = server.process().id();
     let before = resident_kib(pid);
+    let files = count_of(pid, "fd");
     let mut halves: Vec<TcpStream> = (0..count).map(|_| socket(server.port())).collect();
     for stream in &mut halves {
         stream.write_all(&handshake(40_000)).expect("sent");
@@ -224,8 +225,8 @@ fn large_requests_of_many_cost_what_was_sent() {
     }
     assert!(slowest(&mut witness, 20) < Duration::from_secs(1));
     drop(halves);
-    let gone = || count_of(pid, "fd") < 40;
-    assert!(wait_until(Duration::from_secs(10), gone), "descriptors are left: {}", count_of(pid, "fd"));
+    let gone = || count_of(pid, "fd") <= files + 5;
+    assert!(wait_until(Duration::from_secs(10), gone), "of {files} descriptors came {}", count_of(pid, "fd"));
 }
 
 #[test]
@@ -233,6 +234,8 @@ fn a_storm_of_reconnects_leaves_nothing_behind() {
     let seconds = if full() { 60 } else { 4 };
     let (_dir, mut server, mut witness) = served("storm", "tickTime=500");
     let pid = server.process().id();
+    // Some are of whatever else this process does: libraries in other languages let them be inherited.
+    let files = count_of(pid, "fd");
     let port = server.port();
     let storm = |seconds: u64, witness: &mut Session| {
         let end = Instant::now() + Duration::from_secs(seconds);
@@ -263,12 +266,12 @@ fn a_storm_of_reconnects_leaves_nothing_behind() {
         })
     };
     storm(2, &mut witness);
-    let settled = || count_of(pid, "fd") < 30;
-    assert!(wait_until(Duration::from_secs(10), settled), "{} descriptors", count_of(pid, "fd"));
+    let settled = || count_of(pid, "fd") <= files + 5;
+    assert!(wait_until(Duration::from_secs(10), settled), "of {files} descriptors came {}", count_of(pid, "fd"));
     let (memory, threads) = (resident_kib(pid), count_of(pid, "task"));
     let opened = storm(seconds, &mut witness);
     assert!(opened > 300 * seconds as usize, "the storm was a breeze: {opened}");
-    assert!(wait_until(Duration::from_secs(10), settled), "{} descriptors", count_of(pid, "fd"));
+    assert!(wait_until(Duration::from_secs(10), settled), "of {files} descriptors came {}", count_of(pid, "fd"));
     witness.ping().expect("it serves");
     // The sessions end, and with them what the server knew of them.
     thread::sleep(Duration::from_secs(3));
