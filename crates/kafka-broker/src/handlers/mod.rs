@@ -46,6 +46,7 @@ pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
+mod offsets_to_commit;
 pub(crate) mod produce;
 pub(crate) mod stop_replica;
 pub(crate) mod sync_group;

@@ -1,42 +1,29 @@
 //! OffsetCommit: store how far a group has read.
 
-use std::collections::HashMap;
-
 use kafka_group_coordinator::{OffsetCommit, OffsetToCommit, Reply, Request};
 use kafka_security::Operation;
 use kafka_types::{ErrorCode, Offset, TopicPartition};
 use kafka_wire::offset_commit::{self as wire, OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 
 use super::Context;
+use super::offsets_to_commit::Sifted;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let version = wire::Version(context.version);
     if !context.may_on_group(Operation::Read, &request.group_id) {
         return respond(&request, |_| ErrorCode::GroupAuthorizationFailed);
     }
-    let image = context.broker.metadata.image();
-    let mut outcome: HashMap<TopicPartition, ErrorCode> = HashMap::new();
-    let mut offsets = Vec::new();
+    let mut sifted = Sifted::default();
     for topic in &request.topics {
-        let allowed = context.may_on_topic(Operation::Read, &topic.name);
-        for partition in &topic.partitions {
-            let topic_partition = TopicPartition::new(topic.name.as_str(), partition.partition_index);
-            if !allowed {
-                outcome.insert(topic_partition, ErrorCode::TopicAuthorizationFailed);
-                continue;
-            }
-            if image.partition(&topic.name, partition.partition_index).is_none() {
-                outcome.insert(topic_partition, ErrorCode::UnknownTopicOrPartition);
-                continue;
-            }
-            offsets.push(OffsetToCommit {
-                topic_partition,
-                offset: Offset(partition.committed_offset),
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.clone(),
-            });
-        }
+        let offset = |partition: &wire::OffsetCommitRequestPartition| OffsetToCommit {
+            topic_partition: TopicPartition::new(topic.name.as_str(), partition.partition_index),
+            offset: Offset(partition.committed_offset),
+            leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.committed_metadata.clone(),
+        };
+        sifted.add(context, &topic.name, topic.partitions.iter().map(offset));
     }
+    let Sifted { offsets, refused: mut outcome } = sifted;
     if version.stores_in_zookeeper() {
         for offset in &offsets {
             if let Err(error) = store_in_zookeeper(context, &request.group_id, offset).await {

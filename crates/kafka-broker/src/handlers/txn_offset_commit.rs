@@ -1,7 +1,5 @@
 //! TxnOffsetCommit: how far a group has read, counting when the transaction commits.
 
-use std::collections::HashMap;
-
 use kafka_group_coordinator::{OffsetToCommit, Reply, Request, TxnOffsetCommit};
 use kafka_security::Operation;
 use kafka_txn_coordinator::AddPartitions;
@@ -9,6 +7,7 @@ use kafka_types::{ErrorCode, Offset, ProducerEpoch, ProducerId, TopicPartition};
 use kafka_wire::txn_offset_commit::{self as wire, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
 
 use super::Context;
+use super::offsets_to_commit::Sifted;
 use crate::replicas::transactions::Guard;
 use crate::transactions::verification;
 
@@ -19,29 +18,17 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     if !context.may_on_group(Operation::Read, &request.group_id) {
         return respond(&request, |_| ErrorCode::GroupAuthorizationFailed);
     }
-    let image = context.broker.metadata.image();
-    let mut outcome: HashMap<TopicPartition, ErrorCode> = HashMap::new();
-    let mut offsets = Vec::new();
+    let mut sifted = Sifted::default();
     for topic in &request.topics {
-        let allowed = context.may_on_topic(Operation::Read, &topic.name);
-        for partition in &topic.partitions {
-            let topic_partition = TopicPartition::new(topic.name.as_str(), partition.partition_index);
-            if !allowed {
-                outcome.insert(topic_partition, ErrorCode::TopicAuthorizationFailed);
-                continue;
-            }
-            if image.partition(&topic.name, partition.partition_index).is_none() {
-                outcome.insert(topic_partition, ErrorCode::UnknownTopicOrPartition);
-                continue;
-            }
-            offsets.push(OffsetToCommit {
-                topic_partition,
-                offset: Offset(partition.committed_offset),
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.clone(),
-            });
-        }
+        let offset = |partition: &wire::TxnOffsetCommitRequestPartition| OffsetToCommit {
+            topic_partition: TopicPartition::new(topic.name.as_str(), partition.partition_index),
+            offset: Offset(partition.committed_offset),
+            leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.committed_metadata.clone(),
+        };
+        sifted.add(context, &topic.name, topic.partitions.iter().map(offset));
     }
+    let Sifted { offsets, refused: mut outcome } = sifted;
     if !offsets.is_empty() {
         let commit = TxnOffsetCommit {
             group_id: request.group_id.clone(),
