@@ -22,7 +22,9 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts broker 0 in `dir` (made if missing) on a coordination server and waits until it has started.
+    /// Starts broker 0 in `dir` (made if missing) on a coordination server and waits until it has started. Records are
+    /// kept for ever: the tests' have fixed times, long past, and a slow machine is still reading them when the first
+    /// check of retention comes.
     pub fn start(kind: Kind, dir: &Path, zookeeper: &str) -> Broker {
         Broker::start_with(kind, dir, zookeeper, "")
     }
@@ -41,7 +43,8 @@ impl Broker {
         let config = format!(
             "broker.id=0\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\nzookeeper.connect={zookeeper}\n\
              offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n{settings}\n",
+             transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n\
+             log.retention.ms=-1\n{settings}\n",
             dir.join("logs").display()
         );
         fs::write(dir.join("server.properties"), config).expect("the test's directory can be written");
