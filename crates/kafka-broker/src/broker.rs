@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kafka_controller::{Answer, Event};
-use kafka_group_coordinator::{Reply, Request};
 use kafka_metadata::BrokerConfig;
 use kafka_metadata::znodes::brokers::BrokerRegistration;
-use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, TopicPartition};
+use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode};
 use net::{Limits, Shutdown};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::authorizer::AclAuthorizer;
 use crate::background::Background;
@@ -18,7 +17,6 @@ use crate::checkpoints::CheckpointOrders;
 use crate::clock::Clock;
 use crate::config::{Config, TopicSettingsCache};
 use crate::controller::ControllerHandle;
-use crate::coordinators::{OFFSETS_TOPIC, loading, partition_for};
 use crate::dir_moves::DirMoves;
 use crate::fetch_sessions::SessionCache;
 use crate::handlers::fetch::SharedSession;
@@ -122,62 +120,6 @@ impl Broker {
         }
         let seen = self.controller_epoch.fetch_max(epoch.0, Ordering::AcqRel);
         if epoch.0 < seen { Err(ErrorCode::StaleControllerEpoch) } else { Ok(()) }
-    }
-
-    /// Hands a request to the coordinator of a group and waits for its reply.
-    pub(crate) async fn ask_group(&self, group: &str, request: Request) -> Result<Reply, ErrorCode> {
-        let image = self.metadata.image();
-        let partitions = image.topic(OFFSETS_TOPIC).map(|topic| topic.partitions.len() as i32);
-        let partition = partition_for(group, partitions.ok_or(ErrorCode::NotCoordinator)?);
-        self.ask_group_at(&TopicPartition::new(OFFSETS_TOPIC, partition), request, |_| Ok(())).await
-    }
-
-    /// The same for the coordinator on a partition; `check` is done right before the coordinator decides.
-    pub(crate) async fn ask_group_at(
-        &self,
-        partition: &TopicPartition,
-        request: Request,
-        check: impl FnOnce(&mut Owned) -> Result<(), ErrorCode> + Send + 'static,
-    ) -> Result<Reply, ErrorCode> {
-        let (owner, index) = (self.shards.owner(partition), partition.partition);
-        let (reply, answer) = oneshot::channel();
-        let asked = self.shards.on(owner, move |owned| {
-            check(owned)?;
-            owned.ask_group(index, request, reply)
-        });
-        asked.await.map_err(|_| ErrorCode::CoordinatorNotAvailable)??;
-        answer.await.map_err(|_| ErrorCode::NotCoordinator)
-    }
-
-    /// Hands a request to every coordinator of this broker.
-    pub(crate) async fn ask_all_groups(&self, request: Request) -> Result<Vec<Reply>, ErrorCode> {
-        let asked = self.shards.on_all(move |owned| {
-            let mut answers = Vec::new();
-            for partition in owned.groups.partitions() {
-                let (reply, answer) = oneshot::channel();
-                if owned.ask_group(partition, request.clone(), reply).is_ok() {
-                    answers.push(answer);
-                }
-            }
-            answers
-        });
-        let mut replies = Vec::new();
-        for answer in asked.await.map_err(|_| ErrorCode::CoordinatorNotAvailable)?.into_iter().flatten() {
-            replies.extend(answer.await);
-        }
-        Ok(replies)
-    }
-
-    /// This broker leads a partition of `__consumer_offsets`: its groups are loaded in the background.
-    pub(crate) async fn elect_group_coordinator(self: &Arc<Self>, partition: i32, epoch: LeaderEpoch) {
-        let config = self.config.groups();
-        let owner = self.shards.owner(&TopicPartition::new(OFFSETS_TOPIC, partition));
-        let elected = self.shards.on(owner, move |owned| owned.groups.elect(partition, epoch, config)).await;
-        if elected == Ok(true) {
-            let broker = Arc::clone(self);
-            // A shard that has ended loads nothing any more.
-            let _ = self.shards.spawn_on(owner, move || loading::load(broker, partition, epoch)).await;
-        }
     }
 
     /// First id and length of a new block of producer ids.

@@ -1,4 +1,4 @@
-//! What has to be done from time to time: group deadlines, background syncs, idle files, retention, lagging replicas.
+//! What has to be done from time to time: deadlines of coordinators, background syncs, idle files, retention, lagging replicas.
 //!
 //! Each shard looks after its own partitions, and often after those only that somebody reached for
 //! (`replicas/partitions.rs`); files that speak of all partitions of a directory are written by `checkpoints.rs`.
@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use crate::broker::Broker;
 use crate::checkpoints::{self, Checkpoints, Points};
+use crate::coordinators::{GroupCoordinator, TransactionCoordinator, deadlines};
 use crate::replicas::{Owned, Shared};
 use crate::shard::here;
 
@@ -30,32 +31,14 @@ const REMOVAL_CHECK: Duration = Duration::from_secs(1);
 
 /// Starts the tasks of one shard; runs on its thread.
 pub(crate) fn start_on_shard(broker: &Arc<Broker>) {
-    tokio::task::spawn_local(group_deadlines(Arc::clone(broker)));
-    tokio::task::spawn_local(crate::transactions::tasks::deadlines(Arc::clone(broker)));
+    tokio::task::spawn_local(deadlines::<GroupCoordinator>(Arc::clone(broker)));
+    tokio::task::spawn_local(deadlines::<TransactionCoordinator>(Arc::clone(broker)));
     tokio::task::spawn_local(crate::transactions::tasks::jobs(Arc::clone(broker)));
     tokio::task::spawn_local(syncs(Arc::clone(broker)));
     tokio::task::spawn_local(idle_files(Arc::clone(broker)));
     tokio::task::spawn_local(retention(Arc::clone(broker)));
     tokio::task::spawn_local(removals(Arc::clone(broker)));
     tokio::task::spawn_local(lagging_replicas(Arc::clone(broker)));
-}
-
-/// Sleeps until the next deadline of a group, or until one may have become earlier.
-async fn group_deadlines(broker: Arc<Broker>) {
-    let earlier: Rc<Notify> = here(|owned: &mut Owned| Rc::clone(&owned.deadlines));
-    loop {
-        let deadline = here(|owned: &mut Owned| owned.groups.next_deadline());
-        let sleep = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep(broker.clock.until(deadline)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = sleep => here(Owned::tick_groups),
-            () = earlier.notified() => {}
-        }
-    }
 }
 
 async fn syncs(broker: Arc<Broker>) {

@@ -4,15 +4,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_group_coordinator::{Coordinator, Replayed};
 use kafka_log::Slice;
-use kafka_record::control::ControlType;
-use kafka_record::{Batch, RecordRef, batches};
+use kafka_record::{Batch, batches};
 use kafka_types::{LeaderEpoch, Offset, TopicPartition};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use super::OFFSETS_TOPIC;
-use super::transactions::TRANSACTION_TOPIC;
+use super::{Core, Progress};
 use crate::broker::Broker;
 use crate::replicas::Owned;
 use crate::shard::here;
@@ -22,58 +19,22 @@ const PIECE: u64 = 1 << 20;
 
 /// Replays the whole partition into the core that waits for it, on the shard that owns both. What cannot be read ends
 /// the replay, and the core serves what came before it, as Apache's does: groups that are never served would be worse.
-pub(crate) async fn load(broker: Arc<Broker>, partition: i32, epoch: LeaderEpoch) {
+pub(super) async fn load<C: Core>(broker: Arc<Broker>, index: i32, epoch: LeaderEpoch) {
     let started = broker.clock.tick();
-    let topic_partition = TopicPartition::new(OFFSETS_TOPIC, partition);
-    info!(target: "kafka.coordinator.group.GroupCoordinator", "[GroupCoordinator {}]: Elected as the group coordinator for partition {partition} in epoch {epoch}", broker.id);
-    let replayed = replay_log(&broker, &topic_partition, |owned, bytes| {
-        owned.groups.loading(partition, epoch).map(|core| replay(core, bytes, &topic_partition))
+    let partition = TopicPartition::new(C::TOPIC, index);
+    let tell = |progress| C::tell(broker.id.0, &partition, epoch, progress);
+    tell(Progress::Elected);
+    let replayed = replay_log(&broker, &partition, |owned, bytes| {
+        let core = C::on(owned).core(index, epoch)?;
+        Some(replay_batches(bytes, &partition, |batch| core.replay(batch, &partition)))
     });
     match replayed.await {
         Replay::Gone => return,
         Replay::Whole => {}
-        Replay::Until(from) => {
-            error!(target: "kafka.coordinator.group.GroupMetadataManager", "[GroupMetadataManager brokerId={}] Error loading offsets from {topic_partition} at {from}: what follows is left out", broker.id);
-        }
+        Replay::Until(from) => tell(Progress::Unreadable(from)),
     }
-    here(|owned: &mut Owned| owned.group_loaded(partition, epoch));
-    info!(
-        target: "kafka.coordinator.group.GroupMetadataManager",
-        "[GroupMetadataManager brokerId={}] Finished loading offsets and group metadata from {topic_partition} in {} milliseconds for epoch {epoch}",
-        broker.id, broker.clock.tick().since(started)
-    );
-}
-
-/// Replays a whole partition of `__transaction_state` likewise.
-pub(crate) async fn load_transactions(broker: Arc<Broker>, partition: i32, epoch: LeaderEpoch) {
-    let started = broker.clock.tick();
-    let topic_partition = TopicPartition::new(TRANSACTION_TOPIC, partition);
-    info!(target: "kafka.coordinator.transaction.TransactionCoordinator", "[TransactionCoordinator id={}] Elected as the txn coordinator for partition {partition} at epoch {epoch}", broker.id);
-    let replayed = replay_log(&broker, &topic_partition, |owned, bytes| {
-        let core = owned.transactions.core(partition, epoch)?;
-        Some(replay_batches(bytes, &topic_partition, |batch| {
-            batch.for_each_record(kafka_record::MAX_DECOMPRESSED_DEFAULT, |record| {
-                let Some(key) = record.key else { return true };
-                if let Err(error) = core.replay(key, record.value) {
-                    warn!(target: "kafka.coordinator.transaction.TransactionStateManager", "The record of {topic_partition} at offset {} is ignored: {error}", record.offset);
-                }
-                true
-            })
-        }))
-    });
-    match replayed.await {
-        Replay::Gone => return,
-        Replay::Whole => {}
-        Replay::Until(from) => {
-            error!(target: "kafka.coordinator.transaction.TransactionStateManager", "[Transaction State Manager {}]: Error loading transactions from transaction log {topic_partition} at {from}: what follows is left out", broker.id);
-        }
-    }
-    here(|owned: &mut Owned| owned.transactions_loaded(partition, epoch));
-    info!(
-        target: "kafka.coordinator.transaction.TransactionStateManager",
-        "[Transaction State Manager {}]: Finished loading transaction metadata from {topic_partition} in {} milliseconds for coordinator epoch {epoch}",
-        broker.id, broker.clock.tick().since(started)
-    );
+    here(|owned: &mut Owned| owned.coordinator_loaded::<C>(index, epoch));
+    tell(Progress::Loaded(broker.clock.tick().since(started)));
 }
 
 /// How far a partition was replayed.
@@ -152,30 +113,4 @@ fn replay_batches(
         after = Some(batch.next_offset());
     }
     after
-}
-
-fn replay(core: &mut Coordinator, bytes: &Bytes, topic_partition: &TopicPartition) -> Option<Offset> {
-    replay_batches(bytes, topic_partition, |batch| replay_batch(core, batch))
-}
-
-fn replay_batch(core: &mut Coordinator, batch: &Batch<'_>) -> Result<(), kafka_record::ReadError> {
-    let transactional = match batch {
-        Batch::V2(v2) if v2.is_transactional() => Some(v2.header().producer_id),
-        _ => None,
-    };
-    let control = matches!(batch, Batch::V2(v2) if v2.is_control());
-    batch.for_each_record(kafka_record::MAX_DECOMPRESSED_DEFAULT, |record: RecordRef<'_>| {
-        let Some(key) = record.key else { return true };
-        if control {
-            if let (Some(producer), Ok(kind @ (ControlType::Commit | ControlType::Abort))) = (transactional, ControlType::from_key(key)) {
-                core.replay_marker(producer, kind == ControlType::Commit);
-            }
-            return true;
-        }
-        let replayed = Replayed { offset: record.offset, producer_id: transactional, key, value: record.value };
-        if let Err(error) = core.replay(replayed) {
-            warn!(target: "kafka.coordinator.group.GroupMetadataManager", "The record at offset {} is ignored: {error}", record.offset);
-        }
-        true
-    })
 }

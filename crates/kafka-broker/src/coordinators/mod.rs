@@ -1,209 +1,115 @@
-//! Runs group coordinator cores over their partitions: request, decide, append, replay, reply.
+//! Runs coordinator cores over their partitions: request, decide, append, replay, reply.
 //!
-//! The coordinator of a group lives on the shard that owns the group's `__consumer_offsets` partition, so that its
-//! appends are plain calls. A core that still loads answers so itself.
+//! The coordinator of a group or of a transactional id lives on the shard that owns its partition of the internal topic,
+//! so that its appends are plain calls. A core that still loads answers so itself. [`Cores`] is the same for both kinds;
+//! what differs between them is said by a [`Core`].
 
-pub(crate) mod loading;
+mod asking;
+mod cores;
+pub(crate) mod groups;
+mod loading;
+mod on_shard;
 pub(crate) mod transactions;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt::Debug;
 
-use kafka_group_coordinator::{
-    AppendToken, Config, Coordinator, Effect, Event, GroupFacts, KeyValue, Reply, ReplyToken, Request,
-};
-use kafka_types::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+use bytes::Bytes;
+pub(crate) use kafka_group_coordinator::Coordinator as GroupCoordinator;
+use kafka_record::Batch;
+pub(crate) use kafka_txn_coordinator::Coordinator as TransactionCoordinator;
+use kafka_types::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicPartition};
 use time_types::{Now, Tick};
-use tokio::sync::oneshot;
 
-/// The topic that keeps groups and their offsets.
-pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+pub(crate) use cores::{Cores, Job};
+pub(crate) use groups::OFFSETS_TOPIC;
+pub(crate) use on_shard::deadlines;
+pub(crate) use transactions::TRANSACTION_TOPIC;
 
-/// What a coordinator wants appended to its partition.
+use crate::replicas::Owned;
+
+/// A coordinator without I/O: it is told what happens and says what to do.
+pub(crate) trait Core: Debug + Sized + 'static {
+    /// How it is set.
+    type Config: Send + 'static;
+    /// What it is asked.
+    type Request: Clone + Send + 'static;
+    /// What it answers.
+    type Reply: Debug + Send + 'static;
+    /// What happens to it.
+    type Event;
+    /// What it wants done.
+    type Effect: Debug;
+    /// What it wants done that takes longer than a call.
+    type Task: Debug;
+
+    /// The topic that keeps its state.
+    const TOPIC: &'static str;
+
+    /// The cores of a shard.
+    fn on(owned: &mut Owned) -> &mut Cores<Self>;
+
+    /// One that loads, for a partition that is led in `epoch`.
+    fn new(config: Self::Config, epoch: LeaderEpoch) -> Self;
+    /// Takes in a batch of its topic that is committed. Records that cannot be read are told and passed over.
+    fn replay(&mut self, batch: &Batch<'_>, partition: &TopicPartition) -> Result<(), kafka_record::ReadError>;
+    /// Everything is replayed.
+    fn on_loaded(&mut self, now: Now, effects: &mut Vec<Self::Effect>);
+    /// The partition is led elsewhere: whoever waits is told so.
+    fn unload(&mut self, effects: &mut Vec<Self::Effect>);
+    /// Something happens.
+    fn handle(&mut self, now: Now, event: Self::Event, effects: &mut Vec<Self::Effect>);
+    /// When [`Core::on_tick`] wants to be called, at the latest.
+    fn next_deadline(&self) -> Option<Tick>;
+    /// Does what is due.
+    fn on_tick(&mut self, now: Now, effects: &mut Vec<Self::Effect>);
+
+    /// Somebody asks; the reply bears this token.
+    fn asked(token: u64, request: Self::Request) -> Self::Event;
+    /// An append is committed, its first record at this offset, or has failed.
+    fn appended(token: u64, result: Result<Offset, ErrorCode>) -> Self::Event;
+    /// What is to be done about an effect.
+    fn wanted(effect: Self::Effect) -> Wanted<Self>;
+
+    /// Tells the log how loading goes, on broker `id`.
+    fn tell(id: i32, partition: &TopicPartition, epoch: LeaderEpoch, progress: Progress);
+}
+
+/// What a core wants.
+pub(crate) enum Wanted<C: Core> {
+    /// Append, and report by [`Core::appended`].
+    Append(Append),
+    /// Answer whoever asked with this token.
+    Reply(u64, C::Reply),
+    /// Do, and report by an event.
+    Task(C::Task),
+}
+
+/// What a coordinator wants appended to its partition, as one batch.
 #[derive(Debug)]
 pub(crate) struct Append {
     /// To report by.
-    pub(crate) token: AppendToken,
-    /// The records.
-    pub(crate) records: Vec<KeyValue>,
+    pub(crate) token: u64,
+    /// Keys and values; no value deletes the key.
+    pub(crate) records: Vec<(Bytes, Option<Bytes>)>,
     /// Set for offsets in a transaction.
     pub(crate) producer: Option<(ProducerId, ProducerEpoch)>,
 }
 
-/// The coordinators of one shard, by partition of `__consumer_offsets`.
-#[derive(Debug, Default)]
-pub(crate) struct Groups {
-    running: BTreeMap<i32, Running>,
+/// How far a coordinator is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It begins.
+    Elected,
+    /// What begins at this offset cannot be read, and is left out.
+    Unreadable(Offset),
+    /// It serves, after so many milliseconds.
+    Loaded(u64),
 }
 
-#[derive(Debug)]
-struct Running {
-    core: Coordinator,
-    epoch: LeaderEpoch,
-    parked: HashMap<u64, oneshot::Sender<Reply>>,
-    next_token: u64,
-    /// Appends that are written and not committed yet, oldest first: the offset after them, and the first one.
-    uncommitted: VecDeque<(Offset, AppendToken, Offset)>,
-    effects: Vec<Effect>,
-}
-
-impl Groups {
-    /// This broker leads the partition from now on: a core that loads. `false` if it runs already in this epoch.
-    pub(crate) fn elect(&mut self, partition: i32, epoch: LeaderEpoch, config: Config) -> bool {
-        if self.running.get(&partition).is_some_and(|running| running.epoch >= epoch) {
-            return false;
-        }
-        self.resign(partition);
-        let running = Running {
-            core: Coordinator::new(config),
-            epoch,
-            parked: HashMap::new(),
-            next_token: 0,
-            uncommitted: VecDeque::new(),
-            effects: Vec::new(),
-        };
-        self.running.insert(partition, running);
-        true
-    }
-
-    /// The partition is led elsewhere: whoever waits is told so.
-    pub(crate) fn resign(&mut self, partition: i32) {
-        if let Some(mut running) = self.running.remove(&partition) {
-            running.core.unload(&mut running.effects);
-            running.drain_effects();
-        }
-    }
-
-    /// The core that loads in `epoch`, for replaying into; `None` if it was replaced meanwhile.
-    pub(crate) fn loading(&mut self, partition: i32, epoch: LeaderEpoch) -> Option<&mut Coordinator> {
-        self.running.get_mut(&partition).filter(|running| running.epoch == epoch).map(|running| &mut running.core)
-    }
-
-    /// Everything is replayed.
-    pub(crate) fn loaded(&mut self, now: Now, partition: i32, epoch: LeaderEpoch) -> Vec<Append> {
-        let Some(running) = self.running.get_mut(&partition).filter(|running| running.epoch == epoch) else {
-            return Vec::new();
-        };
-        running.core.on_loaded(now, &mut running.effects);
-        running.drain_effects()
-    }
-
-    /// Hands a request to the coordinator of `partition`; `Err` when this broker is not that coordinator.
-    pub(crate) fn request(
-        &mut self,
-        now: Now,
-        partition: i32,
-        request: Request,
-        reply: oneshot::Sender<Reply>,
-    ) -> Result<Vec<Append>, ErrorCode> {
-        let running = self.running.get_mut(&partition).ok_or(ErrorCode::NotCoordinator)?;
-        let token = running.next_token;
-        running.next_token += 1;
-        running.parked.insert(token, reply);
-        running.core.handle(now, Event::Request { token: ReplyToken(token), request }, &mut running.effects);
-        Ok(running.drain_effects())
-    }
-
-    /// An append was written up to `end` (exclusive), or was refused.
-    pub(crate) fn appended(
-        &mut self,
-        now: Now,
-        partition: i32,
-        token: AppendToken,
-        result: Result<(Offset, Offset), ErrorCode>,
-    ) -> Vec<Append> {
-        let Some(running) = self.running.get_mut(&partition) else { return Vec::new() };
-        match result {
-            Ok((first, end)) => {
-                running.uncommitted.push_back((end, token, first));
-                Vec::new()
-            }
-            Err(error) => {
-                running.core.handle(now, Event::Appended { token, result: Err(error) }, &mut running.effects);
-                running.drain_effects()
-            }
-        }
-    }
-
-    /// Records below `high_watermark` are committed.
-    pub(crate) fn committed(&mut self, now: Now, partition: i32, high_watermark: Offset) -> Vec<Append> {
-        let Some(running) = self.running.get_mut(&partition) else { return Vec::new() };
-        while let Some(&(end, token, first)) = running.uncommitted.front()
-            && end <= high_watermark
-        {
-            running.uncommitted.pop_front();
-            running.core.handle(now, Event::Appended { token, result: Ok(first) }, &mut running.effects);
-        }
-        running.drain_effects()
-    }
-
-    /// An event for the coordinator of one partition.
-    pub(crate) fn event(&mut self, now: Now, partition: i32, event: Event) -> Vec<Append> {
-        let Some(running) = self.running.get_mut(&partition) else { return Vec::new() };
-        running.core.handle(now, event, &mut running.effects);
-        running.drain_effects()
-    }
-
-    /// The same event for every coordinator of this shard.
-    pub(crate) fn broadcast(&mut self, now: Now, event: &Event) -> Vec<(i32, Vec<Append>)> {
-        let mut wanted = Vec::new();
-        for (&partition, running) in &mut self.running {
-            running.core.handle(now, event.clone(), &mut running.effects);
-            wanted.push((partition, running.drain_effects()));
-        }
-        wanted
-    }
-
-    /// When [`Groups::tick`] wants to be called, at the latest.
-    pub(crate) fn next_deadline(&self) -> Option<Tick> {
-        self.running.values().filter_map(|running| running.core.next_deadline()).min()
-    }
-
-    /// Fires what is due.
-    pub(crate) fn tick(&mut self, now: Now) -> Vec<(i32, Vec<Append>)> {
-        let mut wanted = Vec::new();
-        for (&partition, running) in &mut self.running {
-            if running.core.next_deadline().is_some_and(|deadline| deadline <= now.tick) {
-                running.core.on_tick(now, &mut running.effects);
-                wanted.push((partition, running.drain_effects()));
-            }
-        }
-        wanted
-    }
-
-    /// What is measured of the groups of a partition; nothing while they are loaded.
-    pub(crate) fn facts(&self, partition: i32) -> Vec<GroupFacts> {
-        self.running.get(&partition).map(|running| running.core.facts()).unwrap_or_default()
-    }
-
-    /// The partitions that are coordinated here.
-    pub(crate) fn partitions(&self) -> Vec<i32> {
-        self.running.keys().copied().collect()
-    }
-}
-
-impl Running {
-    /// Sends the replies; returns what is to be appended, in order.
-    fn drain_effects(&mut self) -> Vec<Append> {
-        let mut wanted = Vec::new();
-        for effect in self.effects.drain(..) {
-            match effect {
-                Effect::Append { token, records, producer } => wanted.push(Append { token, records, producer }),
-                Effect::Reply { token, reply } => {
-                    if let Some(parked) = self.parked.remove(&token.0) {
-                        // Whoever asked may have closed its connection meanwhile.
-                        let _ = parked.send(reply);
-                    }
-                }
-            }
-        }
-        wanted
-    }
-}
-
-/// The partition of `__consumer_offsets` that keeps a group, or that of `__transaction_state` for an id: Java's `String.hashCode` over UTF-16 units, made positive
-/// as Kafka does it.
-pub(crate) fn partition_for(group: &str, partitions: i32) -> i32 {
-    let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+/// The partition of an internal topic that keeps a group or a transactional id: Java's `String.hashCode` over UTF-16
+/// units, made positive as Kafka does it.
+pub(crate) fn partition_for(name: &str, partitions: i32) -> i32 {
+    let hash = name.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     let positive = if hash == i32::MIN { 0 } else { hash.abs() };
     positive % partitions.max(1)
 }

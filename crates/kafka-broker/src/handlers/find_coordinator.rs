@@ -5,8 +5,7 @@ use kafka_types::{ErrorCode, TopicPartition};
 use kafka_wire::find_coordinator::{self as wire, Coordinator};
 
 use super::Context;
-use crate::coordinators::transactions::TRANSACTION_TOPIC;
-use crate::coordinators::{OFFSETS_TOPIC, partition_for};
+use crate::coordinators::{OFFSETS_TOPIC, TRANSACTION_TOPIC, partition_for};
 use crate::topics::Creation;
 
 const GROUP: i8 = 0;

@@ -17,8 +17,7 @@ use tracing::{error, info};
 use super::Context;
 use crate::broker::Broker;
 use crate::config::TopicSettings;
-use crate::coordinators::OFFSETS_TOPIC;
-use crate::coordinators::transactions::TRANSACTION_TOPIC;
+use crate::coordinators::{GroupCoordinator, OFFSETS_TOPIC, TRANSACTION_TOPIC, TransactionCoordinator};
 use crate::replicas::{Role, RoleTaken};
 
 /// Roles that a shard takes in one visit: making a log costs some system calls, and others wait meanwhile.
@@ -131,13 +130,13 @@ fn role(
 
 /// What a role brings with it.
 async fn follow_up(broker: &Arc<Broker>, topic: &str, state: &LeaderAndIsrPartitionState, taken: RoleTaken) {
-    let index = state.partition_index;
+    let (index, epoch) = (state.partition_index, LeaderEpoch(state.leader_epoch));
     match taken {
         RoleTaken::Leads(_) if topic == OFFSETS_TOPIC => {
-            broker.elect_group_coordinator(index, LeaderEpoch(state.leader_epoch)).await;
+            broker.elect_coordinator::<GroupCoordinator>(index, epoch, broker.config.groups()).await;
         }
         RoleTaken::Leads(_) if topic == TRANSACTION_TOPIC => {
-            broker.elect_transaction_coordinator(index, LeaderEpoch(state.leader_epoch)).await;
+            broker.elect_coordinator::<TransactionCoordinator>(index, epoch, broker.config.transactions()).await;
         }
         RoleTaken::Leads(_) => {}
         RoleTaken::Follows if state.leader >= 0 && state.leader != broker.id.0 => error!(

@@ -6,6 +6,7 @@ use kafka_types::ErrorCode;
 use kafka_wire::list_groups::{self as wire, ListedGroup};
 
 use super::Context;
+use crate::coordinators::GroupCoordinator;
 
 /// The only type of group there is without KRaft (KIP-848 groups need it).
 const CLASSIC: &str = "classic";
@@ -17,7 +18,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         return wire::Response::default();
     }
     let asked = Request::List { states: request.states_filter };
-    let Ok(replies) = context.broker.ask_all_groups(asked).await else {
+    let Ok(replies) = context.broker.ask_all::<GroupCoordinator>(asked).await else {
         return wire::Response { error_code: ErrorCode::CoordinatorNotAvailable.code(), ..Default::default() };
     };
     let all = context.may_on_cluster_quietly(Operation::Describe);

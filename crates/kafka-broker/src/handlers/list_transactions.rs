@@ -6,6 +6,7 @@ use kafka_types::{ErrorCode, ProducerId};
 use kafka_wire::list_transactions::{self as wire, TransactionState};
 
 use super::Context;
+use crate::coordinators::TransactionCoordinator;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let unknown_state_filters = unknown_states(&request.state_filters);
@@ -14,7 +15,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         producer_ids: request.producer_id_filters.into_iter().map(ProducerId).collect(),
         duration_ms: (request.duration_filter >= 0).then_some(request.duration_filter),
     });
-    let Ok(replies) = context.broker.ask_all_transactions(asked).await else {
+    let Ok(replies) = context.broker.ask_all::<TransactionCoordinator>(asked).await else {
         return wire::Response { error_code: ErrorCode::CoordinatorNotAvailable.code(), ..Default::default() };
     };
     let mut response = wire::Response { unknown_state_filters, ..Default::default() };

@@ -7,6 +7,7 @@ use kafka_wire::stop_replica::{self as wire, StopReplicaPartitionError};
 use tracing::info;
 
 use super::Context;
+use crate::coordinators::GroupCoordinator;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     if !context.may_on_cluster(Operation::ClusterAction) {
@@ -45,7 +46,14 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         info!(target: "kafka.server.ReplicaManager", "Deleted the replicas of {} partitions", deleted.len());
         let gone = Event::PartitionsDeleted(deleted);
         // Shards that have ended hold no groups any more.
-        let _ = broker.shards.on_all(move |owned| owned.tell_groups(&gone)).await;
+        let _ = broker
+            .shards
+            .on_all(move |owned| {
+                for partition in owned.groups.partitions() {
+                    owned.tell_coordinator::<GroupCoordinator>(partition, gone.clone());
+                }
+            })
+            .await;
     }
     wire::Response { error_code: 0, partition_errors }
 }

@@ -10,22 +10,17 @@ pub(crate) mod partitions;
 mod tests;
 pub(crate) mod transactions;
 
-use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_group_coordinator::{Event, Reply, Request};
 use kafka_log::{AppendOrigin, FileRemoval, Log};
-use kafka_record::{BatchBuilder, BatchOptions};
 use kafka_replication::{Leadership, Transition};
 use kafka_types::{Acks, BrokerId, ErrorCode, LeaderEpoch, Offset, TopicPartition, Uuid};
-use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Clock;
 use crate::config::{Config, TopicSettings};
+use crate::coordinators::groups::Groups;
 use crate::coordinators::transactions::Transactions;
-use crate::coordinators::{Append, Groups, OFFSETS_TOPIC};
 use crate::metrics::ShardTraffic;
 use crate::metrics::facts::Busy;
 use cleaning::Cleaning;
@@ -50,8 +45,6 @@ pub(crate) struct Owned {
     pub(crate) moves: Moves,
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
-    /// Told when the next deadline of a group may have become an earlier one.
-    pub(crate) deadlines: Rc<Notify>,
     /// Directories of deleted partitions, to be unlinked when their time comes.
     pub(crate) removals: Vec<FileRemoval>,
     pub(crate) traffic: ShardTraffic,
@@ -89,7 +82,6 @@ impl Owned {
             moves: Moves::default(),
             groups: Groups::default(),
             transactions: Transactions::default(),
-            deadlines: Rc::new(Notify::new()),
             removals: Vec::new(),
             traffic: ShardTraffic::default(),
             busy: Busy::default(),
@@ -264,88 +256,5 @@ impl Owned {
         let produced = self.partition(topic_partition)?.append(now, records, acks, AppendOrigin::Client)?;
         self.after_commit(topic_partition);
         Ok(produced)
-    }
-
-    /// Hands a request to a group coordinator of this shard.
-    pub(crate) fn ask_group(
-        &mut self,
-        partition: i32,
-        request: Request,
-        reply: oneshot::Sender<Reply>,
-    ) -> Result<(), ErrorCode> {
-        let now = self.shared.clock.now();
-        let wanted = self.groups.request(now, partition, request, reply)?;
-        self.append_for_group(partition, wanted);
-        Ok(())
-    }
-
-    /// An event for all group coordinators of this shard.
-    pub(crate) fn tell_groups(&mut self, event: &Event) {
-        let now = self.shared.clock.now();
-        for (partition, wanted) in self.groups.broadcast(now, event) {
-            self.append_for_group(partition, wanted);
-        }
-    }
-
-    /// Fires the deadlines of groups that are due.
-    pub(crate) fn tick_groups(&mut self) {
-        let now = self.shared.clock.now();
-        for (partition, wanted) in self.groups.tick(now) {
-            self.append_for_group(partition, wanted);
-        }
-    }
-
-    /// A coordinator has replayed its log.
-    pub(crate) fn group_loaded(&mut self, partition: i32, epoch: LeaderEpoch) {
-        let now = self.shared.clock.now();
-        let wanted = self.groups.loaded(now, partition, epoch);
-        self.append_for_group(partition, wanted);
-    }
-
-    /// Appends what a coordinator wants, tells it what came of it, and so on until it wants nothing more.
-    fn append_for_group(&mut self, partition: i32, wanted: Vec<Append>) {
-        let now = self.shared.clock.now();
-        let topic_partition = TopicPartition::new(OFFSETS_TOPIC, partition);
-        let mut wanted = VecDeque::from(wanted);
-        loop {
-            while let Some(append) = wanted.pop_front() {
-                let token = append.token;
-                let result = self.append_group_records(&topic_partition, &append);
-                wanted.extend(self.groups.appended(now, partition, token, result));
-            }
-            let Some(replica) = self.partitions.get(&topic_partition) else { break };
-            let high_watermark = replica.log.high_watermark();
-            wanted.extend(self.groups.committed(now, partition, high_watermark));
-            if wanted.is_empty() {
-                break;
-            }
-        }
-        self.deadlines.notify_one();
-    }
-
-    /// First offset, and the offset after the last one.
-    fn append_group_records(
-        &mut self,
-        topic_partition: &TopicPartition,
-        append: &Append,
-    ) -> Result<(Offset, Offset), ErrorCode> {
-        let now = self.shared.clock.now();
-        let mut options = BatchOptions::default();
-        if let Some((producer_id, producer_epoch)) = append.producer {
-            options.producer_id = producer_id;
-            options.producer_epoch = producer_epoch;
-            options.transactional = true;
-        }
-        let mut builder = BatchBuilder::new(options);
-        for record in &append.records {
-            builder
-                .append(now.wall.0, Some(&record.key), record.value.as_deref(), &[])
-                .map_err(|_| ErrorCode::RecordListTooLarge)?;
-        }
-        let produced = self
-            .partition(topic_partition)?
-            .append(now, &builder.finish(), Acks::All, AppendOrigin::Coordinator)
-            .map_err(|refused| refused.code)?;
-        Ok((produced.appended.first_offset, produced.appended.last_offset + 1))
     }
 }

@@ -1,22 +1,18 @@
-//! Transactions as one shard sees them: its coordinators and their appends, markers into its partitions, and which
-//! producers may write into which transaction (KIP-890).
+//! Transactions as the partitions of one shard see them: markers, and which producers may write into which transaction
+//! (KIP-890).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use kafka_group_coordinator::Event as GroupEvent;
 use kafka_log::AppendOrigin;
-use kafka_record::BatchBuilder;
 use kafka_record::control::EndTxnMarker;
-use kafka_txn_coordinator::{Event, Reply, Request};
-use kafka_types::{Acks, ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicPartition};
+use kafka_types::{Acks, ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
 use time_types::Tick;
-use tokio::sync::oneshot;
 
 use super::Owned;
 use super::partition::{Produced, Refused};
-use crate::coordinators::OFFSETS_TOPIC;
-use crate::coordinators::transactions::{Append, TRANSACTION_TOPIC};
+use crate::coordinators::{GroupCoordinator, OFFSETS_TOPIC};
 
 /// A verification that nobody came back with for so long is forgotten.
 const FORGOTTEN_AFTER_MS: u64 = 60_000;
@@ -79,99 +75,6 @@ pub(crate) enum Transactional {
 }
 
 impl Owned {
-    /// Hands a request to a transaction coordinator of this shard.
-    pub(crate) fn ask_transactions(
-        &mut self,
-        partition: i32,
-        request: Request,
-        reply: oneshot::Sender<Reply>,
-    ) -> Result<(), ErrorCode> {
-        let now = self.shared.clock.now();
-        let wanted = self.transactions.request(now, partition, request, reply)?;
-        self.append_for_transactions(partition, wanted);
-        Ok(())
-    }
-
-    /// A job of a coordinator came to its end.
-    pub(crate) fn tell_transactions(&mut self, partition: i32, epoch: LeaderEpoch, event: Event) {
-        let now = self.shared.clock.now();
-        let wanted = self.transactions.event(now, partition, epoch, event);
-        self.append_for_transactions(partition, wanted);
-    }
-
-    /// Does what is due for transactions.
-    pub(crate) fn tick_transactions(&mut self) {
-        let now = self.shared.clock.now();
-        for (partition, wanted) in self.transactions.tick(now) {
-            self.append_for_transactions(partition, wanted);
-        }
-    }
-
-    /// A coordinator has replayed its log.
-    pub(crate) fn transactions_loaded(&mut self, partition: i32, epoch: LeaderEpoch) {
-        let now = self.shared.clock.now();
-        let wanted = self.transactions.loaded(now, partition, epoch);
-        self.append_for_transactions(partition, wanted);
-    }
-
-    /// The high watermark of a partition with a coordinator may have moved.
-    pub(crate) fn after_commit(&mut self, topic_partition: &TopicPartition) {
-        match &*topic_partition.topic {
-            OFFSETS_TOPIC => self.append_for_group(topic_partition.partition, Vec::new()),
-            TRANSACTION_TOPIC => self.append_for_transactions(topic_partition.partition, Vec::new()),
-            _ => {}
-        }
-    }
-
-    /// The coordinator on a partition, if it has one, is not here any more.
-    pub(crate) fn resign_coordinator(&mut self, topic_partition: &TopicPartition) {
-        match &*topic_partition.topic {
-            OFFSETS_TOPIC => self.groups.resign(topic_partition.partition),
-            TRANSACTION_TOPIC => self.transactions.resign(topic_partition.partition),
-            _ => {}
-        }
-    }
-
-    /// Appends what a coordinator wants, tells it what came of it, and so on until it wants nothing more.
-    fn append_for_transactions(&mut self, partition: i32, wanted: Vec<Append>) {
-        let now = self.shared.clock.now();
-        let topic_partition = TopicPartition::new(TRANSACTION_TOPIC, partition);
-        let mut wanted = VecDeque::from(wanted);
-        loop {
-            while let Some(append) = wanted.pop_front() {
-                let result = self.append_transaction_records(&topic_partition, &append);
-                wanted.extend(self.transactions.appended(now, partition, append.token, result));
-            }
-            let Some(replica) = self.partitions.get(&topic_partition) else { break };
-            let high_watermark = replica.log.high_watermark();
-            wanted.extend(self.transactions.committed(now, partition, high_watermark));
-            if wanted.is_empty() {
-                break;
-            }
-        }
-        self.transactions.deadlines.notify_one();
-    }
-
-    /// The offset after the last record.
-    fn append_transaction_records(
-        &mut self,
-        topic_partition: &TopicPartition,
-        append: &Append,
-    ) -> Result<Offset, ErrorCode> {
-        let now = self.shared.clock.now();
-        let mut builder = BatchBuilder::new(kafka_record::BatchOptions::default());
-        for record in &append.records {
-            builder
-                .append(now.wall.0, Some(&record.key), record.value.as_deref(), &[])
-                .map_err(|_| ErrorCode::RecordListTooLarge)?;
-        }
-        let produced = self
-            .partition(topic_partition)?
-            .append(now, &builder.finish(), Acks::All, AppendOrigin::Coordinator)
-            .map_err(|refused| refused.code)?;
-        Ok(produced.appended.last_offset + 1)
-    }
-
     /// Appends a client's records of a transaction. Without a guard it is first asked whether the transaction has
     /// written to the partition before; if not, the coordinator has to say that it may.
     pub(crate) fn produce_in_transaction(
@@ -266,10 +169,8 @@ impl Owned {
         }
         // Commits that lie before the marker first.
         self.after_commit(topic_partition);
-        let now = self.shared.clock.now();
         let ended = GroupEvent::TransactionEnded { producer_id: id, committed: marker.commit };
-        let wanted = self.groups.event(now, topic_partition.partition, ended);
-        self.append_for_group(topic_partition.partition, wanted);
+        self.tell_coordinator::<GroupCoordinator>(topic_partition.partition, ended);
     }
 }
 

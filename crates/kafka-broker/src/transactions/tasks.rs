@@ -1,4 +1,4 @@
-//! What the transaction coordinators of a shard want done outside of a call, and when they want to be called.
+//! What the transaction coordinators of a shard want done outside of a call.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,27 +8,10 @@ use tokio::sync::Notify;
 
 use super::markers;
 use crate::broker::Broker;
-use crate::coordinators::transactions::{Job, Task};
+use crate::coordinators::transactions::Task;
+use crate::coordinators::{Job, TransactionCoordinator};
 use crate::replicas::Owned;
 use crate::shard::here;
-
-/// Sleeps until the next deadline of a transaction, or until one may have become earlier.
-pub(crate) async fn deadlines(broker: Arc<Broker>) {
-    let earlier: Rc<Notify> = here(|owned: &mut Owned| Rc::clone(&owned.transactions.deadlines));
-    loop {
-        let deadline = here(|owned: &mut Owned| owned.transactions.next_deadline());
-        let sleep = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep(broker.clock.until(deadline)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = sleep => here(Owned::tick_transactions),
-            () = earlier.notified() => {}
-        }
-    }
-}
 
 /// Begins every job as it comes.
 pub(crate) async fn jobs(broker: Arc<Broker>) {
@@ -41,7 +24,7 @@ pub(crate) async fn jobs(broker: Arc<Broker>) {
     }
 }
 
-async fn carry_out(broker: Arc<Broker>, job: Job) {
+async fn carry_out(broker: Arc<Broker>, job: Job<TransactionCoordinator>) {
     let Job { partition, epoch, task } = job;
     let event = match task {
         Task::AllocateProducerId(token) => Event::ProducerId { token, result: broker.producer_ids.next(&broker).await },
@@ -54,5 +37,10 @@ async fn carry_out(broker: Arc<Broker>, job: Job) {
             }
         }
     };
-    here(|owned: &mut Owned| owned.tell_transactions(partition, epoch, event));
+    here(|owned: &mut Owned| {
+        // Another coordinator than the one that wanted it has no use for it.
+        if owned.transactions.runs(partition, epoch) {
+            owned.tell_coordinator::<TransactionCoordinator>(partition, event);
+        }
+    });
 }

@@ -7,8 +7,7 @@ use kafka_txn_coordinator::{AddPartitions, Reply, Request};
 use kafka_types::{ErrorCode, TopicPartition};
 
 use crate::broker::Broker;
-use crate::coordinators::partition_for;
-use crate::coordinators::transactions::TRANSACTION_TOPIC;
+use crate::coordinators::{TRANSACTION_TOPIC, partition_for};
 use crate::peers;
 
 impl Broker {
