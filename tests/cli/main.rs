@@ -6,6 +6,7 @@ mod admin;
 mod compare;
 mod consumer_groups;
 mod delete_records;
+mod leader_election;
 mod mistakes;
 mod scope;
 mod scripts;

@@ -20,11 +20,12 @@ use crate::transcript::{Case, Key, Section};
 const RECORDED_TOPIC_ID: &str = "wDmyLgLmTYSNjl5dDWwAQg";
 
 /// Apache's programs that the transcripts start.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 12] = [
     "kafka-acls",
     "kafka-configs",
     "kafka-consumer-groups",
     "kafka-get-offsets",
+    "kafka-leader-election",
     "kafka-log-dirs",
     "kafka-topics",
     "kafka-console-producer",

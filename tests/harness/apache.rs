@@ -162,6 +162,7 @@ fn class_of(program: &str) -> (&'static str, &'static str, &'static str) {
         "kafka-delete-records" => tool("org.apache.kafka.tools.DeleteRecordsCommand"),
         "kafka-dump-log" => tool("kafka.tools.DumpLogSegments"),
         "kafka-get-offsets" => tool("org.apache.kafka.tools.GetOffsetShell"),
+        "kafka-leader-election" => tool("org.apache.kafka.tools.LeaderElectionCommand"),
         "kafka-log-dirs" => tool("org.apache.kafka.tools.LogDirsCommand"),
         "kafka-producer-perf-test" => tool("org.apache.kafka.tools.ProducerPerformance"),
         "kafka-consumer-perf-test" => tool("org.apache.kafka.tools.ConsumerPerformance"),

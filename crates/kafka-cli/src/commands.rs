@@ -10,6 +10,7 @@ pub mod consumer_groups;
 pub mod delete_records;
 pub mod dump_log;
 pub mod get_offsets;
+pub mod leader_election;
 pub mod log_dirs;
 pub mod topics;
 pub mod transactions;
@@ -31,6 +32,7 @@ pub const NAMES: &[&str] = &[
     "kafka-delete-records",
     "kafka-dump-log",
     "kafka-get-offsets",
+    "kafka-leader-election",
     "kafka-log-dirs",
     "kafka-topics",
     "kafka-transactions",
@@ -54,6 +56,7 @@ pub fn run(name: &str, invocation: Invocation) -> u8 {
         "kafka-delete-records" => delete_records::run(invocation),
         "kafka-dump-log" => dump_log::run(invocation),
         "kafka-get-offsets" => get_offsets::run(invocation),
+        "kafka-leader-election" => leader_election::run(invocation),
         "kafka-log-dirs" => log_dirs::run(invocation),
         "kafka-topics" => topics::run(invocation),
         "kafka-transactions" => transactions::run(invocation),

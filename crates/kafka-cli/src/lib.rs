@@ -8,6 +8,7 @@ pub mod argparse;
 pub mod commands;
 pub mod commons_cli;
 pub mod exit;
+pub mod json;
 pub mod options;
 pub mod output;
 pub mod pattern;

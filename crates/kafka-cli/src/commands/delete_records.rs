@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::options::{Opt, Options, Table};
 use crate::output::Console;
 use crate::start::Introduction;
-use crate::{Invocation, admin, settings};
+use crate::{Invocation, admin, json, settings};
 
 const TABLE: Table = Table(&[
     Opt::value(
@@ -71,26 +71,20 @@ async fn execute(options: &Options, console: &mut Console) -> Result<(), Failure
 
 /// What the file says, each partition once.
 fn parse(text: &[u8]) -> Result<Vec<(TopicPartition, Offset)>, Failure> {
-    let json: Value =
+    let text: Value =
         serde_json::from_slice(text).map_err(|_| thrown(OPERATION, "The input string is not a valid JSON"))?;
-    let version = match json.get("version") {
+    let version = match text.get("version") {
         None => 1,
-        Some(version) => version.as_i64().ok_or_else(|| unfit(version, "an integer"))?,
+        Some(version) => json::int(version).map_err(|error| error.thrown())?,
     };
     if version != 1 {
         return Err(thrown(OPERATION, &format!("Not supported version field value {version}")));
     }
-    let partitions = json.get("partitions").ok_or_else(|| thrown(OPERATION, "Missing partitions field"))?;
+    let partitions = text.get("partitions").ok_or_else(|| thrown(OPERATION, "Missing partitions field"))?;
     let mut wishes: Vec<(TopicPartition, Offset)> = Vec::new();
     let mut twins: Vec<String> = Vec::new();
-    for entry in partitions.as_array().ok_or_else(|| unfit(partitions, "an array"))? {
-        let topic = field(entry, "topic")?;
-        let (partition, offset) = (field(entry, "partition")?, field(entry, "offset")?);
-        let name = topic.as_str().ok_or_else(|| unfit(topic, "a string"))?;
-        let number = partition.as_i64().and_then(|number| i32::try_from(number).ok());
-        let number = number.ok_or_else(|| unfit(partition, "an integer"))?;
-        let offset = offset.as_i64().ok_or_else(|| unfit(offset, "a long"))?;
-        let topic_partition = TopicPartition::new(name, number);
+    for entry in json::array(partitions).map_err(|error| error.thrown())? {
+        let (topic_partition, offset) = wish(entry).map_err(|error| error.thrown())?;
         let written = topic_partition.to_string();
         if wishes.iter().any(|(known, _)| *known == topic_partition) {
             if !twins.contains(&written) {
@@ -107,13 +101,10 @@ fn parse(text: &[u8]) -> Result<Vec<(TopicPartition, Offset)>, Failure> {
     Ok(wishes)
 }
 
-fn field<'v>(entry: &'v Value, name: &str) -> Result<&'v Value, Failure> {
-    const MAPPING: &str = "com.fasterxml.jackson.databind.JsonMappingException";
-    entry.get(name).ok_or_else(|| thrown(MAPPING, &format!("No such field exists: `{name}`")))
-}
-
-fn unfit(value: &Value, wanted: &str) -> Failure {
-    thrown("com.fasterxml.jackson.databind.JsonMappingException", &format!("Expected {wanted}, received {value}"))
+fn wish(entry: &Value) -> Result<(TopicPartition, i64), json::Unfit> {
+    let topic = json::string(json::field(entry, "topic")?)?;
+    let partition = json::int(json::field(entry, "partition")?)?;
+    Ok((TopicPartition::new(topic, partition), json::long(json::field(entry, "offset")?)?))
 }
 
 /// As Java's tool ends: the message, then the exception.
