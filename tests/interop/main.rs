@@ -13,6 +13,7 @@ mod groups;
 mod kafka_data_dirs;
 mod metrics;
 mod operators;
+mod reassignments;
 mod refusals;
 mod security;
 mod settings_requests;

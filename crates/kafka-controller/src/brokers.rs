@@ -11,6 +11,7 @@ use crate::effect::{BrokerNode, Effect, NoticeLevel, Read};
 use crate::event::ReadResult;
 use crate::job::{Io, Job, Next};
 use crate::partition_states::{PartitionChange, PartitionStatus};
+use crate::reassignment::MoveStep;
 use crate::replica_states::{ReplicaChange, ReplicaStatus};
 
 /// Steps of looking at who lives.
@@ -137,6 +138,7 @@ impl Controller {
         }
         self.context.offline_dirs.retain(|(_, id)| !ids.contains(id));
         let others = self.context.brokers.keys().copied().filter(|id| !ids.contains(id)).collect();
+        let came = ids.clone();
         let led: Vec<TopicPartition> = self.context.leaderships.keys().cloned().collect();
         let replicas = self.context.replicas_on(&ids);
         for (partition, _) in &replicas {
@@ -147,6 +149,7 @@ impl Controller {
             Job::Tell(ids, led),
             Job::Replicas(ReplicaChange::new(replicas, ReplicaStatus::Online)),
             Job::ElectMissing,
+            Job::Move(MoveStep::Resume(Some(came))),
             Job::ResumeDeletions,
         ])
     }

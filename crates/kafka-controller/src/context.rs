@@ -47,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) deletion_started: BTreeSet<TopicName>,
     /// Those among `deleting` that must wait: a replica's broker is dead, or a reassignment is under way.
     pub(crate) deletion_blocked: BTreeSet<TopicName>,
+    /// What `/admin/reassign_partitions` holds, as it was last read or written: goals by partition.
+    pub(crate) wishes: BTreeMap<TopicPartition, Vec<BrokerId>>,
 }
 
 impl Context {
@@ -71,6 +73,17 @@ impl Context {
 
     pub(crate) fn replicas(&self, partition: &TopicPartition) -> &[BrokerId] {
         self.assignment(partition).map_or(&[], |assignment| &assignment.replicas)
+    }
+
+    pub(crate) fn set_assignment(&mut self, partition: &TopicPartition, assignment: ReplicaAssignment) {
+        if let Some(topic) = self.topics.get_mut(&partition.topic) {
+            topic.partitions.insert(partition.partition, assignment);
+        }
+    }
+
+    /// Is any partition of the topic being moved?
+    pub(crate) fn is_reassigning(&self, topic: &TopicName) -> bool {
+        self.topics.get(topic).is_some_and(|found| found.partitions.values().any(ReplicaAssignment::is_reassigning))
     }
 
     /// Every partition of every topic.

@@ -225,6 +225,8 @@ impl Controller {
                 self.on_allocate_producer_ids(token, broker, broker_epoch, effects);
             }
             Event::ElectLeaders { token, election, partitions } => self.on_elect_leaders(token, election, partitions),
+            Event::AlterReassignments { token, moves } => self.on_alter_reassignments(token, moves),
+            Event::ListReassignments { token, partitions } => self.on_list_reassignments(token, partitions, effects),
             Event::SessionLost | Event::ReadDone { .. } | Event::Written { .. } => {}
         }
     }
@@ -301,6 +303,8 @@ fn refuse(event: &Event, effects: &mut Vec<Effect>) {
         Event::ControlledShutdown { token, .. } => (token, Answer::ControlledShutdown(Err(ErrorCode::NotController))),
         Event::AllocateProducerIds { token, .. } => (token, Answer::AllocateProducerIds(Err(ErrorCode::NotController))),
         Event::ElectLeaders { token, .. } => (token, Answer::ElectLeaders(Err(ErrorCode::NotController))),
+        Event::AlterReassignments { token, .. } => (token, Answer::AlterReassignments(Err(ErrorCode::NotController))),
+        Event::ListReassignments { token, .. } => (token, Answer::ListReassignments(Err(ErrorCode::NotController))),
         _ => return,
     };
     effects.push(Effect::Answer { token: *token, answer });

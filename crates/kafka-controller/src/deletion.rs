@@ -39,6 +39,7 @@ impl DeletionStep {
                     controller.notice(NoticeLevel::Info, text, effects);
                 }
                 controller.context.deleting.extend(there.iter().cloned());
+                controller.block_deletions_of_moving_topics();
                 Next::Jobs(controller.forget_deletions(there, gone))
             }
             DeletionStep::Forget(names) => {
@@ -55,6 +56,14 @@ impl DeletionStep {
 }
 
 impl Controller {
+    /// A topic is not deleted while a partition of it is being moved.
+    pub(crate) fn block_deletions_of_moving_topics(&mut self) {
+        let context = &self.context;
+        let moving: Vec<TopicName> =
+            context.deleting.iter().filter(|topic| context.is_reassigning(topic)).cloned().collect();
+        self.context.deletion_blocked.extend(moving);
+    }
+
     /// Every topic that shall go makes the step that it can make.
     pub(crate) fn resume_deletions(&mut self, effects: &mut Vec<Effect>) -> Next {
         let mut jobs = Vec::new();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kafka_metadata::znodes::producer_ids::ProducerIdBlock;
+use kafka_metadata::znodes::topics::ReplicaAssignment;
 use kafka_metadata::{Broker, MetadataUpdate};
 use kafka_types::{
     BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode, LeaderEpoch, PartitionEpoch, TopicPartition, Uuid,
@@ -260,6 +261,21 @@ pub enum Answer {
     AllocateProducerIds(Result<ProducerIdBlock, ErrorCode>),
     /// To ElectLeaders: an error for all, or what became of each.
     ElectLeaders(Result<Vec<ElectedPartition>, ErrorCode>),
+    /// To AlterReassignments: an error for all, or what became of each.
+    AlterReassignments(Result<Vec<ReassignedPartition>, ErrorCode>),
+    /// To ListReassignments: an error for all, or those that are being moved.
+    ListReassignments(Result<Vec<(TopicPartition, ReplicaAssignment)>, ErrorCode>),
+}
+
+/// What became of one partition in AlterReassignments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReassignedPartition {
+    /// Which.
+    pub partition: TopicPartition,
+    /// [`ErrorCode::None`] if the move has begun (and perhaps ended).
+    pub error: ErrorCode,
+    /// Words for the error.
+    pub message: Option<String>,
 }
 
 /// What became of one partition in ElectLeaders.

@@ -89,6 +89,20 @@ pub enum Event {
         /// Of which partitions; `None` for all.
         partitions: Option<Vec<TopicPartition>>,
     },
+    /// A tool wants partitions moved.
+    AlterReassignments {
+        /// For the answer.
+        token: ReplyToken,
+        /// Each partition once, with the replicas that it shall have; `None`: back to where it was.
+        moves: Vec<(TopicPartition, Option<Vec<BrokerId>>)>,
+    },
+    /// A tool asks which partitions are being moved.
+    ListReassignments {
+        /// For the answer.
+        token: ReplyToken,
+        /// Which of these; `None` for which of all.
+        partitions: Option<Vec<TopicPartition>>,
+    },
     /// The broker's own `unclean.leader.election.enable` was changed.
     UncleanElections {
         /// May topics that do not say elect uncleanly?

@@ -10,6 +10,7 @@ use crate::event::{
     AlterPartitionRequest, AlteredPartition, AlteredState, IsrProposal, ReadResult, ReplyToken, WriteError, WriteResult,
 };
 use crate::job::{Io, Job, Next};
+use crate::reassignment::MoveStep;
 
 /// Steps of one request.
 #[derive(Debug)]
@@ -181,13 +182,16 @@ fn reread(
     }
     let changed: Vec<TopicPartition> =
         pending.iter().filter(|one| matches!(one.outcome, Outcome::Changed(_))).map(Pending::partition).collect();
+    let accepted = pending.iter().filter(|one| matches!(one.outcome, Outcome::Changed(_) | Outcome::Known(Ok(_))));
+    let accepted: Vec<TopicPartition> = accepted.map(Pending::partition).collect();
     let altered = pending.into_iter().map(Pending::into_answer).collect();
     effects.push(Effect::Answer { token, answer: Answer::AlterPartition(Ok(altered)) });
     if !changed.is_empty() {
         controller.batch.tell_all(&controller.context, changed);
         controller.send_batch(effects);
     }
-    Next::Done
+    // Perhaps that was the last one that a move was waiting for.
+    Next::Jobs(vec![Job::Move(MoveStep::Check(accepted))])
 }
 
 impl Pending {

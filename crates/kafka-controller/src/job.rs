@@ -15,6 +15,7 @@ use crate::leaders::ElectionAnswer;
 use crate::notifications::{NotificationStep, reread};
 use crate::partition_states::PartitionChange;
 use crate::producer_ids::AllocationStep;
+use crate::reassignment::{MoveAnswer, MoveStep};
 use crate::replica_states::ReplicaChange;
 use crate::startup::{Elect, Failover};
 use crate::topics::{TopicStep, TopicsStep};
@@ -107,6 +108,10 @@ pub(crate) enum Job {
     AnswerShutdown(ReplyToken, BrokerId),
     /// A broker gets producer ids.
     Allocate(AllocationStep),
+    /// A partition moves to other brokers.
+    Move(MoveStep),
+    /// A tool is told which moves have begun.
+    AnswerMoves(MoveAnswer),
     /// A tool is told which leaders changed.
     AnswerElection(ElectionAnswer),
     /// Give leaderships back to preferred replicas where too many are elsewhere.
@@ -165,6 +170,8 @@ impl Job {
             Job::Alter(step) => step.step(controller, io, effects),
             Job::AnswerShutdown(token, broker) => controller.answer_shutdown(token, broker, effects),
             Job::Allocate(step) => step.step(controller, io, effects),
+            Job::Move(step) => step.step(controller, io, effects),
+            Job::AnswerMoves(answer) => controller.answer_moves(answer, effects),
             Job::AnswerElection(answer) => controller.answer_election(answer, effects),
             Job::Rebalance => controller.rebalance(),
         }
@@ -194,6 +201,7 @@ impl Job {
             Job::Alter(step) => (step.token(), Answer::AlterPartition(Err(ErrorCode::NotController))),
             Job::AnswerShutdown(token, _) => (token, Answer::ControlledShutdown(Err(ErrorCode::NotController))),
             Job::Allocate(step) => (step.token(), Answer::AllocateProducerIds(Err(ErrorCode::NotController))),
+            Job::AnswerMoves(answer) => (answer.token, Answer::AlterReassignments(Err(ErrorCode::NotController))),
             Job::AnswerElection(answer) => {
                 let Some(token) = answer.token else { return };
                 (token, Answer::ElectLeaders(Err(ErrorCode::NotController)))

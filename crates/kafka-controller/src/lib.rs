@@ -20,6 +20,7 @@ mod leaders;
 mod notifications;
 mod partition_states;
 mod producer_ids;
+mod reassignment;
 mod replica_states;
 mod shutdown;
 mod startup;
@@ -29,7 +30,7 @@ pub use controller::{Controller, ControllerSettings};
 
 pub use effect::{
     Answer, BrokerNode, Effect, ElectedPartition, LeaderAndIsr, LeaderAndIsrPartition, LiveLeader, Notice, NoticeLevel,
-    Read, Role, StopReplica, StopReplicaPartition, UpdateMetadata, Write, WriteOp,
+    Read, ReassignedPartition, Role, StopReplica, StopReplicaPartition, UpdateMetadata, Write, WriteOp,
 };
 pub use event::{
     AlterPartitionRequest, AlteredPartition, AlteredState, ElectionType, Event, IoToken, IsrProposal, NodeStat,

@@ -7,10 +7,11 @@ use kafka_metadata::znodes::{admin, notifications, partition_state};
 use kafka_types::{BrokerId, TopicPartition};
 
 use crate::controller::Controller;
-use crate::effect::{Effect, NoticeLevel, Read, WriteOp};
+use crate::effect::{Effect, Read, WriteOp};
 use crate::event::ReadResult;
 use crate::job::{Io, Job, Next};
 use crate::partition_states::{PartitionChange, Rule};
+use crate::reassignment::{MoveStep, wished};
 use crate::replica_states::{ReplicaChange, ReplicaStatus};
 
 /// What is told or wished for.
@@ -68,9 +69,9 @@ impl NotificationStep {
                 for (partition, result) in partitions.iter().zip(io.reads()) {
                     controller.adopt_state(partition, result, effects);
                 }
-                controller.batch.tell_all(&controller.context, partitions);
+                controller.batch.tell_all(&controller.context, partitions.iter().cloned());
                 controller.send_batch(effects);
-                Next::Done
+                Next::Jobs(vec![Job::Move(MoveStep::Check(partitions))])
             }
         }
     }
@@ -107,6 +108,13 @@ fn read(
     results: Vec<ReadResult>,
     effects: &mut Vec<Effect>,
 ) -> Next {
+    if kind == Kind::Reassignment {
+        let data = results.iter().find_map(|result| match result {
+            ReadResult::Data { data, .. } => Some(data.as_slice()),
+            _ => None,
+        });
+        return wished(controller, data, effects);
+    }
     let data: Vec<Vec<u8>> = results
         .into_iter()
         .filter_map(|result| match result {
@@ -116,10 +124,6 @@ fn read(
         .collect();
     if data.is_empty() {
         return Next::Done;
-    }
-    if kind == Kind::Reassignment {
-        let text = "moves of partitions are not available in this controller: /admin/reassign_partitions is removed";
-        controller.notice(NoticeLevel::Error, text.to_owned(), effects);
     }
     let then = match kind {
         Kind::LogDirFailed => log_dirs_failed(controller, &data),

@@ -49,6 +49,10 @@ pub(crate) enum Rule {
     Preferred,
     /// Brokers are about to stop.
     Stopping,
+    /// A move is over, and the leader is not among those that stay, or not alive.
+    Reassigned,
+    /// The same leader and the same replicas in sync, in a new epoch: who holds the partition changes.
+    Again,
 }
 
 /// A change of state of some partitions, under way.
@@ -253,7 +257,7 @@ impl PartitionChange {
                 leader: elected.leader,
                 leader_epoch: known.state.leader_epoch.next(),
                 isr: elected.isr,
-                recovering: elected.unclean,
+                recovering: if self.rule == Rule::Again { known.state.recovering } else { elected.unclean },
             };
             writes.push(controller.set_state(&partition, &state, known.version));
             plan.push((partition, state));
@@ -278,7 +282,7 @@ impl PartitionChange {
             match result {
                 WriteResult::Done(versions) => {
                     let version = PartitionEpoch(versions.last().copied().unwrap_or(0));
-                    controller.unclean_elections += u64::from(state.recovering);
+                    controller.unclean_elections += u64::from(state.recovering && self.rule != Rule::Again);
                     controller.context.leaderships.insert(partition.clone(), Leadership { state, version });
                     self.announce(controller, partition);
                 }
@@ -301,6 +305,9 @@ impl PartitionChange {
 
     /// Everybody who holds the partition is told of its new leader.
     fn announce(&self, controller: &mut Controller, partition: TopicPartition) {
+        if self.rule == Rule::Again {
+            return told_again(controller, &partition);
+        }
         let context = &controller.context;
         let stopping_too = self.rule == Rule::Stopping;
         let replicas = context.replicas(&partition).iter().copied();
@@ -325,6 +332,11 @@ impl Controller {
             Rule::Offline { unclean } => ballot.offline(unclean || topic_allows_unclean),
             Rule::Preferred => ballot.preferred(),
             Rule::Stopping => ballot.without(|id| context.shutting_down.contains(&id)),
+            Rule::Reassigned => ballot.reassigned(),
+            Rule::Again => {
+                let state = &known.state;
+                Some(Elected { leader: state.leader, isr: state.isr.clone(), unclean: false })
+            }
         }
     }
 
@@ -344,6 +356,15 @@ impl Controller {
         let rule = Rule::Offline { unclean: false };
         Next::Jobs(vec![Job::Partitions(PartitionChange::elect(partitions, rule))])
     }
+}
+
+/// Who holds a partition changes, not who leads it: all that hold it are told, and those that come with the move hear that
+/// it is new to them, so that they may put it into any directory.
+fn told_again(controller: &mut Controller, partition: &TopicPartition) {
+    let context = &controller.context;
+    let Some(assignment) = context.assignment(partition) else { return };
+    controller.batch.lead_or_follow(context, assignment.origin(), partition, false);
+    controller.batch.lead_or_follow(context, assignment.adding.iter().copied(), partition, true);
 }
 
 /// Topics that allow unclean elections by their own settings, or by the broker's where they do not say.

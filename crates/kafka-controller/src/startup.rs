@@ -20,6 +20,7 @@ use crate::event::{ReadResult, WriteError, WriteResult};
 use crate::job::{Io, Job, Next};
 use crate::notifications::NotificationStep;
 use crate::partition_states::PartitionStatus;
+use crate::reassignment::MoveStep;
 use crate::replica_states::{ReplicaChange, ReplicaStatus};
 
 /// Steps of an election.
@@ -299,6 +300,7 @@ fn begin(
     let (there, gone): (Vec<TopicName>, Vec<TopicName>) =
         listing.deleting.into_iter().partition(|name| controller.context.topics.contains_key(name));
     controller.context.deleting = there.iter().cloned().collect();
+    controller.block_deletions_of_moving_topics();
     let (online, offline) = initial_states(controller, partitions);
     let everybody: BTreeSet<BrokerId> = controller.context.brokers.keys().copied().collect();
     let mut jobs = vec![
@@ -309,6 +311,7 @@ fn begin(
     ];
     jobs.extend(controller.forget_deletions(there, gone));
     jobs.extend(listing.wishes.into_iter().map(Job::Notifications));
+    jobs.push(Job::Move(MoveStep::Resume(None)));
     Next::Jobs(jobs)
 }
 
@@ -381,13 +384,6 @@ impl Controller {
                 return None;
             }
         };
-        for (partition, replicas) in assignment.partitions.iter().filter(|(_, replicas)| replicas.is_reassigning()) {
-            let text = format!(
-                "{name}-{partition} is being moved to {:?}; moves are not available in this controller, it stays as it is",
-                replicas.target()
-            );
-            self.notice(NoticeLevel::Warn, text, effects);
-        }
         let mut write = None;
         let id = assignment.id.unwrap_or_else(|| {
             let id = derived_id(name, stat.created);

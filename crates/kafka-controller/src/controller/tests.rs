@@ -14,6 +14,7 @@ use crate::{AlteredPartition, StopReplica};
 
 mod captured;
 mod elections;
+mod moves;
 
 #[derive(Clone, Debug)]
 struct Node {

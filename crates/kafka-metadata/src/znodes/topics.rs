@@ -54,6 +54,18 @@ impl ReplicaAssignment {
     pub fn origin(&self) -> Vec<BrokerId> {
         self.replicas.iter().copied().filter(|id| !self.adding.contains(id)).collect()
     }
+
+    /// On the way to these replicas, from where it was before any move began: the new ones first, in their order, then
+    /// those that will go.
+    pub fn reassign_to(&self, target: &[BrokerId]) -> ReplicaAssignment {
+        let origin = self.origin();
+        let mut replicas = target.to_vec();
+        replicas.extend(origin.iter().copied().filter(|id| !target.contains(id)));
+        let without =
+            |others: &[BrokerId]| replicas.iter().copied().filter(|id| !others.contains(id)).collect::<Vec<_>>();
+        let (adding, removing) = (without(&origin), without(target));
+        ReplicaAssignment { replicas, adding, removing }
+    }
 }
 
 /// A topic's id and who holds its partitions.
