@@ -8,6 +8,7 @@ mod consumer_groups;
 mod delete_records;
 mod leader_election;
 mod mistakes;
+mod reassign_partitions;
 mod scope;
 mod scripts;
 mod servers;

@@ -20,13 +20,14 @@ use crate::transcript::{Case, Key, Section};
 const RECORDED_TOPIC_ID: &str = "wDmyLgLmTYSNjl5dDWwAQg";
 
 /// Apache's programs that the transcripts start.
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 13] = [
     "kafka-acls",
     "kafka-configs",
     "kafka-consumer-groups",
     "kafka-get-offsets",
     "kafka-leader-election",
     "kafka-log-dirs",
+    "kafka-reassign-partitions",
     "kafka-topics",
     "kafka-console-producer",
     "kafka-console-consumer",

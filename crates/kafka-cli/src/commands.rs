@@ -12,6 +12,7 @@ pub mod dump_log;
 pub mod get_offsets;
 pub mod leader_election;
 pub mod log_dirs;
+pub mod reassign_partitions;
 pub mod topics;
 pub mod transactions;
 pub mod zk_cleanup;
@@ -34,6 +35,7 @@ pub const NAMES: &[&str] = &[
     "kafka-get-offsets",
     "kafka-leader-election",
     "kafka-log-dirs",
+    "kafka-reassign-partitions",
     "kafka-topics",
     "kafka-transactions",
     "zk-cleanup",
@@ -58,6 +60,7 @@ pub fn run(name: &str, invocation: Invocation) -> u8 {
         "kafka-get-offsets" => get_offsets::run(invocation),
         "kafka-leader-election" => leader_election::run(invocation),
         "kafka-log-dirs" => log_dirs::run(invocation),
+        "kafka-reassign-partitions" => reassign_partitions::run(invocation),
         "kafka-topics" => topics::run(invocation),
         "kafka-transactions" => transactions::run(invocation),
         "zk-cleanup" => zk_cleanup::run(invocation),

@@ -83,6 +83,18 @@ pub enum OptionError {
     },
 }
 
+impl OptionError {
+    /// The exception that Java's parser throws.
+    pub fn exception(&self) -> &'static str {
+        match self {
+            OptionError::Unrecognized(_) => "joptsimple.UnrecognizedOptionException",
+            OptionError::NoArgument(_) => "joptsimple.OptionMissingRequiredArgumentException",
+            OptionError::Multiple(_) => "joptsimple.MultipleArgumentsForOptionException",
+            OptionError::Unparsable { .. } => "joptsimple.OptionArgumentConversionException",
+        }
+    }
+}
+
 impl Table {
     fn find(&self, name: &str) -> Option<&'static Opt> {
         self.0.iter().find(|option| option.name == name)
@@ -201,6 +213,11 @@ impl Options {
         }
     }
 
+    /// The options that were given, in the order in which each came first.
+    pub fn given(&self) -> impl Iterator<Item = &str> {
+        self.matches.ids().map(clap::Id::as_str).filter(|name| self.has(name))
+    }
+
     /// All values, in the order given.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.matches.get_many::<String>(name).map(|values| values.map(String::as_str).collect()).unwrap_or_default()
@@ -262,6 +279,8 @@ mod tests {
         }
         assert_eq!(parse("--list -- --topic x").unwrap().positional, ["--topic", "x"]);
         assert!(parse("--list=false").unwrap().has("list"));
+        let options = parse("--partitions 3 --list --topic a --partitions 4").unwrap();
+        assert_eq!(options.given().collect::<Vec<_>>(), ["partitions", "list", "topic"]);
     }
 
     #[test]

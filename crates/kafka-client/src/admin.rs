@@ -31,7 +31,7 @@ pub use group_offsets::PartitionOutcomes;
 pub use groups::{CommittedOffset, GroupDescription, GroupFilter, GroupListing, MemberDescription};
 pub use log_dirs::{LogDirDescription, ReplicaInfo};
 pub use offsets::{FoundOffsets, OffsetSpec};
-pub use partitions::{NewPartitions, Reassignment};
+pub use partitions::{NewPartitions, PartitionMove, Reassignment};
 pub use quotas::{EntityQuotas, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use records::LowWatermarks;
 pub use scram::{AlterScram, ScramInfo};

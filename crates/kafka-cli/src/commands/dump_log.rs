@@ -71,13 +71,7 @@ impl Thrown {
     }
 
     fn option(error: &OptionError) -> Thrown {
-        let class = match error {
-            OptionError::Unrecognized(_) => "UnrecognizedOptionException",
-            OptionError::NoArgument(_) => "OptionMissingRequiredArgumentException",
-            OptionError::Multiple(_) => "MultipleArgumentsForOptionException",
-            OptionError::Unparsable { .. } => "OptionArgumentConversionException",
-        };
-        Thrown::new(&format!("joptsimple.{class}"), error)
+        Thrown::new(error.exception(), error)
     }
 
     fn failure(&self) -> Failure {

@@ -23,14 +23,19 @@ impl Admin {
         let mut call = self.call("incrementalAlterConfigs");
         loop {
             let attempt = try_alter(&mut call, resource, changes).await;
-            if let Some(()) = call.settle(attempt).await? {
-                return Ok(());
+            if let Some(outcome) = call.settle(attempt).await? {
+                return outcome;
             }
         }
     }
 }
 
-async fn try_alter(call: &mut Call<'_>, resource: &ConfigResource, changes: &[AlterConfig]) -> Result<(), Error> {
+/// What is said of the resource is final, as for Java's client: only a call that did not get that far is made again.
+async fn try_alter(
+    call: &mut Call<'_>,
+    resource: &ConfigResource,
+    changes: &[AlterConfig],
+) -> Result<Result<(), Error>, Error> {
     let connection = call.connection(resource.target()).await?;
     let (resource_type, resource_name) = resource.wire();
     let configs = changes.iter().map(|change| match change {
@@ -43,5 +48,5 @@ async fn try_alter(call: &mut Call<'_>, resource: &ConfigResource, changes: &[Al
     let request = wire::Request { resources: vec![altered], validate_only: false };
     let response = call.send::<wire::IncrementalAlterConfigs>(&connection, &request).await?;
     let result = response.responses.first().ok_or_else(left_out)?;
-    Error::check_with(result.error_code, result.error_message.as_deref())
+    Ok(Error::check_with(result.error_code, result.error_message.as_deref()))
 }

@@ -1,10 +1,13 @@
 //! The log directories of brokers, and moves between them.
 
-use kafka_types::{BrokerId, TopicPartition};
-use kafka_wire::describe_log_dirs;
+use std::collections::HashMap;
 
-use super::Admin;
+use kafka_types::{BrokerId, TopicPartition};
+use kafka_wire::{alter_replica_log_dirs as alter, describe_log_dirs};
+
 use super::call::{Call, Target};
+use super::topics::left_out;
+use super::{Admin, PartitionOutcomes};
 use crate::error::Error;
 
 /// One log directory of a broker.
@@ -42,6 +45,56 @@ impl Admin {
             }
         }
     }
+}
+
+impl Admin {
+    /// Has replicas of one broker moved to other of its directories; in the order of the call.
+    pub async fn alter_replica_log_dirs(
+        &self,
+        broker: BrokerId,
+        moves: &[(TopicPartition, String)],
+    ) -> Result<PartitionOutcomes, Error> {
+        let mut call = self.call("alterReplicaLogDirs");
+        loop {
+            let attempt = try_move(&mut call, broker, moves).await;
+            if let Some(outcomes) = call.settle(attempt).await? {
+                return Ok(outcomes);
+            }
+        }
+    }
+}
+
+async fn try_move(
+    call: &mut Call<'_>,
+    broker: BrokerId,
+    moves: &[(TopicPartition, String)],
+) -> Result<PartitionOutcomes, Error> {
+    let connection = call.connection(Target::Broker(broker)).await?;
+    let mut dirs: Vec<alter::AlterReplicaLogDir> = Vec::new();
+    for (partition, path) in moves {
+        let at = dirs.iter().position(|dir| dir.path == *path).unwrap_or_else(|| {
+            dirs.push(alter::AlterReplicaLogDir { path: path.clone(), topics: Vec::new() });
+            dirs.len() - 1
+        });
+        let topics = &mut dirs[at].topics;
+        match topics.iter_mut().find(|topic| *topic.name == *partition.topic) {
+            Some(topic) => topic.partitions.push(partition.partition),
+            None => topics.push(alter::AlterReplicaLogDirTopic {
+                name: partition.topic.to_string(),
+                partitions: vec![partition.partition],
+            }),
+        }
+    }
+    let response = call.send::<alter::AlterReplicaLogDirs>(&connection, &alter::Request { dirs }).await?;
+    let mut results = HashMap::new();
+    for topic in response.results {
+        for partition in topic.partitions {
+            let name = TopicPartition::new(topic.topic_name.as_str(), partition.partition_index);
+            results.insert(name, Error::check(partition.error_code));
+        }
+    }
+    let outcome = |partition: &TopicPartition| results.get(partition).cloned().unwrap_or_else(|| Err(left_out()));
+    Ok(moves.iter().map(|(partition, _)| (partition.clone(), outcome(partition))).collect())
 }
 
 async fn try_describe(call: &mut Call<'_>, broker: BrokerId) -> Result<Vec<LogDirDescription>, Error> {

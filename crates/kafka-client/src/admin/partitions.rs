@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use kafka_types::{BrokerId, TopicPartition};
-use kafka_wire::{create_partitions, list_partition_reassignments};
+use kafka_wire::{alter_partition_reassignments as alter, create_partitions, list_partition_reassignments};
 
 use super::call::{Call, Target};
 use super::topics::left_out;
-use super::{Admin, Outcomes, unless_not_controller};
+use super::{Admin, Outcomes, PartitionOutcomes, unless_not_controller};
 use crate::error::Error;
 
 /// More partitions for a topic.
@@ -20,6 +20,10 @@ pub struct NewPartitions {
     /// Which brokers hold each of the new ones, the preferred leader first; the controller chooses if none are said.
     pub assignments: Option<Vec<Vec<BrokerId>>>,
 }
+
+/// A partition, and the replicas that it shall have, the preferred leader first; none: the move that is under way is
+/// cancelled.
+pub type PartitionMove = (TopicPartition, Option<Vec<BrokerId>>);
 
 /// A partition that is being moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,17 @@ impl Admin {
         let mut call = self.call("createPartitions");
         loop {
             let attempt = try_create(&mut call, topics, validate_only).await;
+            if let Some(outcomes) = call.settle(attempt).await? {
+                return Ok(outcomes);
+            }
+        }
+    }
+
+    /// Has partitions moved to other replicas, or (where none are said) back to where they were; in the order of the call.
+    pub async fn alter_partition_reassignments(&self, moves: &[PartitionMove]) -> Result<PartitionOutcomes, Error> {
+        let mut call = self.call("alterPartitionReassignments");
+        loop {
+            let attempt = try_move(&mut call, moves).await;
             if let Some(outcomes) = call.settle(attempt).await? {
                 return Ok(outcomes);
             }
@@ -109,4 +124,37 @@ async fn try_list(call: &mut Call<'_>) -> Result<HashMap<TopicPartition, Reassig
         }
     }
     Ok(moving)
+}
+
+async fn try_move(call: &mut Call<'_>, moves: &[PartitionMove]) -> Result<PartitionOutcomes, Error> {
+    let connection = call.connection(Target::Controller).await?;
+    let mut topics: Vec<alter::ReassignableTopic> = Vec::new();
+    for (partition, replicas) in moves {
+        let one = alter::ReassignablePartition {
+            partition_index: partition.partition,
+            replicas: replicas.as_ref().map(|ids| ids.iter().map(|id| id.0).collect()),
+        };
+        match topics.iter_mut().find(|topic| *topic.name == *partition.topic) {
+            Some(topic) => topic.partitions.push(one),
+            None => {
+                topics.push(alter::ReassignableTopic { name: partition.topic.to_string(), partitions: vec![one] });
+            }
+        }
+    }
+    let request = alter::Request { timeout_ms: call.remaining_ms(), topics };
+    let response = call.send::<alter::AlterPartitionReassignments>(&connection, &request).await?;
+    unless_not_controller([&response.error_code])?;
+    let refused = Error::check_with(response.error_code, response.error_message.as_deref());
+    let mut results = HashMap::new();
+    for topic in response.responses {
+        for partition in topic.partitions {
+            let outcome = Error::check_with(partition.error_code, partition.error_message.as_deref());
+            results.insert(TopicPartition::new(topic.name.as_str(), partition.partition_index), outcome);
+        }
+    }
+    // What is said of the whole request is said of each.
+    let outcome = |partition: &TopicPartition| {
+        refused.clone().and_then(|()| results.get(partition).cloned().unwrap_or_else(|| Err(left_out())))
+    };
+    Ok(moves.iter().map(|(partition, _)| (partition.clone(), outcome(partition))).collect())
 }

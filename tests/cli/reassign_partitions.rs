@@ -1,0 +1,239 @@
+//! `kafka-reassign-partitions`: on one broker of ours what one broker can answer, and in the long tier every case between
+//! two of Apache's.
+
+use std::fs;
+use std::path::Path;
+
+use tests::{Broker, Kind, Output, TempDir, Tools, ZooKeeper, full};
+
+use crate::compare::Order;
+use crate::stage::Stage;
+use crate::transcript::{self, Case, Entry};
+
+const FILE: &str = "kafka-reassign-partitions";
+
+/// What is the same whether there is a second broker or not.
+const FOR_ONE: [&str; 21] = [
+    "no-arguments",
+    "help",
+    "version",
+    "unknown-option",
+    "missing-server",
+    "no-action",
+    "two-actions",
+    "list-empty",
+    "generate-without-brokers",
+    "generate-broker-unknown",
+    "generate-broker-twice",
+    "generate-topic-unknown",
+    "generate-rubbish",
+    "generate-file-missing",
+    "execute-topic-unknown",
+    "execute-broker-unknown",
+    "execute-partition-twice",
+    "execute-empty",
+    "execute-rubbish",
+    "execute-without-file",
+    "list-after-cancel",
+];
+
+fn left_out(case: &str) -> Option<&'static str> {
+    match case {
+        "generate" => Some("where a proposal begins is random"),
+        "execute-slowly-again" | "cancel-active" => Some("which of its moves are over by then is a matter of timing"),
+        _ => None,
+    }
+}
+
+fn stage_for(tool: Kind, broker: &Broker) -> Stage {
+    let mut stage = Stage::new(FILE, tool);
+    stage.rename("9092", &broker.port().to_string());
+    for (name, text) in [
+        ("topics-unknown.json", r#"{"topics":[{"topic":"nope"}],"version":1}"#),
+        ("plan-empty.json", r#"{"version":1,"partitions":[]}"#),
+        ("rubbish.json", "rubbish"),
+    ] {
+        stage.write(&format!("config/{name}"), text);
+    }
+    stage
+}
+
+fn replay(stage: &Stage, case: &Case) -> Vec<String> {
+    let found = stage.replay(case, Order::NoTraces);
+    found.into_iter().map(|what| format!("=== {}\n$ {}\n{what}", case.name, case.command)).collect()
+}
+
+/// `config/NAME: TEXT` is a file.
+fn write_file(stage: &Stage, remark: &str) {
+    if let Some((name, text)) = remark.split_once(": ").filter(|(name, _)| name.starts_with("config/")) {
+        stage.write(name, text);
+    }
+}
+
+#[test]
+fn cases_that_one_broker_can_answer() {
+    let dir = TempDir::new(FILE);
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let broker = Broker::start(Kind::Ours, &dir.join("kafka"), &zookeeper.address());
+    let stage = stage_for(Kind::Ours, &broker);
+    stage.setup("./kafka-topics.sh --create --topic foo --bootstrap-server localhost:9092 --partitions 3", "");
+    let (mut wrong, mut replayed) = (Vec::new(), 0);
+    for entry in transcript::read(FILE) {
+        match entry {
+            Entry::Remark(remark) => {
+                // There is no broker 1 to go to.
+                write_file(&stage, &remark.replace("\"replicas\":[1]", "\"replicas\":[0]"));
+            }
+            Entry::Case(case) if FOR_ONE.contains(&case.name.as_str()) => {
+                wrong.extend(replay(&stage, &case));
+                replayed += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {replayed} are not as Apache's:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(replayed, FOR_ONE.len());
+}
+
+#[test]
+fn every_case_between_two_brokers_of_apache() {
+    if !full() {
+        return;
+    }
+    for tool in [Kind::Ours, Kind::Apache] {
+        let dir = TempDir::new(FILE);
+        let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+        let first = Broker::start(Kind::Apache, &dir.join("0"), &zookeeper.address());
+        let _second = Broker::start_with(Kind::Apache, &dir.join("1"), &zookeeper.address(), "broker.id=1");
+        let stage = stage_for(tool, &first);
+        let (mut wrong, mut replayed) = (Vec::new(), 0);
+        for entry in transcript::read(FILE) {
+            match entry {
+                Entry::Setup { command, .. } if command.contains("perf-test") => fill(&first),
+                Entry::Setup { command, input } => stage.setup(&command, &input),
+                Entry::Remark(remark) => write_file(&stage, &remark),
+                Entry::Case(case) if left_out(&case.name).is_some() => {}
+                Entry::Case(case) => {
+                    wrong.extend(replay(&stage, &case));
+                    replayed += 1;
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{tool:?}: {} of {replayed} differ:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(replayed > 30, "{replayed}");
+    }
+}
+
+/// So many records that a throttled move takes as long as the cases need.
+fn fill(broker: &Broker) {
+    let lines = format!("{}\n", "x".repeat(1000)).repeat(4000);
+    let args = format!("--topic foo --bootstrap-server {}", broker.address());
+    assert_eq!(Tools(Kind::Ours).run_with_input("kafka-console-producer", &args, &lines).code, 0);
+}
+
+/// Plans, each with what is done with it, one after the other.
+const STORY: &[(&str, &str, &str)] = &[
+    ("execute", "here", ""),
+    ("verify", "here", ""),
+    ("execute", "here", "--throttle 1000000"),
+    ("verify", "here", "--preserve-throttles"),
+    ("verify", "here", ""),
+    ("execute", "other-dir", "--replica-alter-log-dirs-throttle 100000000 --timeout 20000"),
+    ("verify", "nowhere", ""),
+    ("cancel", "here", "--timeout 100"),
+    ("cancel", "other-dir", "--preserve-throttles"),
+    ("verify", "gone", ""),
+    ("execute", "gone", ""),
+    ("execute", "more", ""),
+    ("verify", "more", ""),
+    ("execute", "doubled", ""),
+    ("execute", "sizes", ""),
+    ("execute", "types", ""),
+    ("execute", "version", ""),
+    ("execute", "list", ""),
+    ("execute", "none", ""),
+    ("execute", "nowhere", "--timeout 100"),
+    ("execute", "here", "--throttle x"),
+    ("execute", "here", "--timeout 9999999999999999999"),
+    ("execute", "missing", ""),
+    ("verify", "here", "--throttle 5 --additional"),
+    ("list", "", "--additional"),
+    ("list", "", "--command-config nofile"),
+    ("list", "", ""),
+];
+
+fn plans(dir: &Path, other_dir: &Path) {
+    let of = |rest: &str| format!(r#"{{"version":1,"partitions":[{rest}]}}"#);
+    let one = |partition: i32, rest: &str| format!(r#"{{"topic":"foo","partition":{partition},{rest}}}"#);
+    let in_dir = |dir: &str| of(&one(0, &format!(r#""replicas":[0],"log_dirs":["{dir}"]"#)));
+    for (name, text) in [
+        ("here", of(&format!("{},{}", one(1, r#""replicas":[0]"#), one(0, r#""replicas":[0]"#)))),
+        ("other-dir", in_dir(&other_dir.display().to_string())),
+        ("nowhere", in_dir("/no/such/dir")),
+        ("gone", of(r#"{"topic":"nope","partition":0,"replicas":[0]}"#)),
+        ("more", of(&one(9, r#""replicas":[0]"#))),
+        ("doubled", of(&format!("{},{}", one(0, r#""replicas":[0,0]"#), one(1, r#""replicas":[0,0,0]"#)))),
+        ("sizes", of(&one(0, r#""replicas":[0],"log_dirs":["any","any"]"#))),
+        ("types", of(&one(0, r#""replicas":["a"]"#))),
+        ("version", r#"{"version":2}"#.to_owned()),
+        ("list", "[]".to_owned()),
+        ("none", of(&one(0, r#""replicas":[]"#))),
+    ] {
+        fs::write(dir.join(name), text).expect("it can be written");
+    }
+}
+
+/// The same story of one tool on the broker of another.
+fn tell(tool: Kind, servers: Kind) -> Vec<(String, Output)> {
+    let dir = TempDir::new("reassign-story");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let (logs, other) = (dir.join("kafka/logs"), dir.join("kafka/other"));
+    let settings = format!("log.dirs={},{}", logs.display(), other.display());
+    let broker = Broker::start_with(servers, &dir.join("kafka"), &zookeeper.address(), &settings);
+    let server = broker.address();
+    let create = format!("--create --topic foo --partitions 2 --bootstrap-server {server}");
+    assert_eq!(Tools(Kind::Ours).run("kafka-topics", &create).code, 0);
+    let at = if logs.join("foo-0").exists() { (&logs, &other) } else { (&other, &logs) };
+    plans(&dir.join(""), at.1);
+    let mut outputs = Vec::new();
+    for (action, plan, more) in STORY {
+        let file = if plan.is_empty() {
+            String::new()
+        } else {
+            format!("--reassignment-json-file {}", dir.join(plan).display())
+        };
+        let mut output = Tools(tool).run(FILE, &format!("--bootstrap-server {server} --{action} {file} {more}"));
+        for (path, name) in [(at.0, "FROM"), (at.1, "TO"), (&dir.join(""), "DIR/")] {
+            output.stdout = output.stdout.replace(&path.display().to_string(), name);
+        }
+        outputs.push((format!("{action} {plan} {more}"), output));
+        if *plan == "other-dir" && *action == "execute" {
+            assert!(tests::wait_until(std::time::Duration::from_mins(1), || at.1.join("foo-0").exists()), "not moved");
+        }
+    }
+    outputs
+}
+
+/// What is promised: the exit code, standard output without traces, the first line on standard error.
+fn promised(output: &Output) -> (i32, String, Option<&str>) {
+    let is_trace =
+        |line: &&str| line.starts_with("\tat ") || line.starts_with("\t... ") || line.starts_with("Caused by: ");
+    let stdout: Vec<&str> = output.stdout.lines().filter(|line| !is_trace(line)).collect();
+    (output.code, stdout.join("\n"), output.stderr.lines().next())
+}
+
+#[test]
+fn a_story_on_one_broker_is_told_as_apaches_tool_tells_it() {
+    let _permit = tests::JvmPermit::take();
+    let ours = tell(Kind::Ours, Kind::Ours);
+    let mut pairs = vec![(Kind::Apache, Kind::Apache)];
+    if full() {
+        pairs.extend([(Kind::Ours, Kind::Apache), (Kind::Apache, Kind::Ours)]);
+    }
+    for (tool, servers) in pairs {
+        let theirs = tell(tool, servers);
+        for ((what, ours), (_, theirs)) in ours.iter().zip(&theirs) {
+            assert_eq!(promised(ours), promised(theirs), "{what} ({tool:?} on {servers:?})");
+        }
+    }
+}
