@@ -1,6 +1,7 @@
 //! Start and stop, in order, on one page.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::network::acceptor;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
+use crate::replicas::log_dirs::LogDirs;
 use crate::replicas::{Owned, Shared};
 use crate::settings::{Changes, brokers};
 use crate::shard::Shards;
@@ -51,7 +53,7 @@ const BACKGROUND_THREADS: usize = 2;
 pub(crate) struct Running {
     broker: Arc<Broker>,
     shared: Arc<Shared>,
-    session_dir: std::path::PathBuf,
+    session_dir: PathBuf,
     /// Metrics and health over HTTP.
     operators: Option<HttpServer>,
 }
@@ -68,11 +70,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     zookeeper.create_top_paths().await?;
 
     let dirs = log_dirs::open(&vfs, &config)?;
-    let session_dir = dirs.online().next().map(|(one, _)| one.path().to_owned()).unwrap_or_default();
-    // Holding the locks proves that the last run is over, so its session may be ended: its registration goes at once.
-    if let Some(old) = session_file::read(&*vfs, &session_dir) {
-        zookeeper::end_session(options.clone(), old, session_timeout(&config)).await;
-    }
+    let session_dir = end_last_session(&*vfs, &config, options, &dirs).await;
     let (cluster_id, id) = identity::agree(&config, &zookeeper, &dirs, clock).await?;
     config.replace(brokers::stored(&zookeeper, &config, id).await?);
     let idle_logs = descriptors::idle_logs(descriptors::raise_limit(), config.shards());
@@ -84,14 +82,12 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let for_shards = Arc::clone(&shared);
     let (shards, _threads) = Shards::start(config.shards(), move |_| Owned::new(Arc::clone(&for_shards)));
     let moves = loading::hand_over(&shared, &shards, logs).await?;
-    let limits = Limits::none();
-    connections::limit(&config, &limits, &background).await?;
+    let limits = connections::limits(&config, &background).await?;
     let listeners = bind(&config, &limits)?;
     let shutdown = Shutdown::new();
     let authorizer = authorizer::start(&config, clock, &shutdown, random_seed()).await?;
     let core = kafka_controller::Controller::new(id, controller_settings(&config));
-    let inter_broker = config.broker().inter_broker_listener.clone();
-    let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, inter_broker);
+    let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, &config.broker());
     let broker = Arc::new(Broker {
         id,
         cluster_id,
@@ -120,12 +116,9 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         limits,
         ports: ports(&listeners)?,
     });
-    for shard in 0..broker.shards.count() {
-        let for_shard = Arc::clone(&broker);
-        broker.shards.spawn_on(shard, move || async move { housekeeping::start_on_shard(&for_shard) }).await?;
-    }
     let operators = operators::start(&broker);
-    let running = Running { broker: Arc::clone(&broker), shared: Arc::clone(&shared), session_dir, operators };
+    let running = Running { broker: Arc::clone(&broker), shared, session_dir, operators };
+    start_housekeeping(&broker).await?;
     register(&running).await?;
     tokio::spawn(runner.run());
     tokio::spawn(watches::run(Arc::clone(&broker), events, running.session_dir.clone()));
@@ -135,6 +128,24 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     }
     serve(&running, listeners).await;
     Ok(running)
+}
+
+/// Ends the session of the last run, so that its registration goes at once: whoever holds the directories' locks knows
+/// that it is over. Returns the directory that keeps the session's number.
+async fn end_last_session(vfs: &dyn Vfs, config: &Config, options: Options, dirs: &LogDirs) -> PathBuf {
+    let dir = dirs.online().next().map(|(one, _)| one.path().to_owned()).unwrap_or_default();
+    if let Some(old) = session_file::read(vfs, &dir) {
+        zookeeper::end_session(options, old, session_timeout(config)).await;
+    }
+    dir
+}
+
+async fn start_housekeeping(broker: &Arc<Broker>) -> Result<()> {
+    for shard in 0..broker.shards.count() {
+        let for_shard = Arc::clone(broker);
+        broker.shards.spawn_on(shard, move || async move { housekeeping::start_on_shard(&for_shard) }).await?;
+    }
+    Ok(())
 }
 
 /// Begins with what goes on by itself, and lets clients in.

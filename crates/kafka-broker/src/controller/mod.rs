@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka_controller::{Answer, Controller, Effect, Event, NoticeLevel, ReplyToken, Role};
+use kafka_metadata::BrokerConfig;
 use kafka_types::{BrokerId, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
@@ -87,14 +88,14 @@ pub(crate) fn create(
     core: Controller,
     zookeeper: Arc<ZooKeeper>,
     clock: Clock,
-    inter_broker_listener: String,
+    config: &BrokerConfig,
 ) -> (ControllerHandle, Runner) {
     let (own, inputs) = mpsc::channel(QUEUE);
     let (role, seen) = watch::channel(Role::Other(None));
     let unclean_elections = Arc::new(AtomicU64::new(0));
     let handle =
         ControllerHandle { inputs: own.clone(), role: seen, unclean_elections: Arc::clone(&unclean_elections) };
-    let channels = Channels::new(me, inter_broker_listener, handle.clone());
+    let channels = Channels::new(me, config.inter_broker_listener.clone(), handle.clone());
     let runner = Runner {
         core,
         zookeeper,

@@ -10,6 +10,13 @@ use net::listener::WhenFull;
 use crate::background::Background;
 use crate::config::Config;
 
+/// The limits at the start.
+pub(super) async fn limits(config: &Config, background: &Background) -> Result<Limits> {
+    let limits = Limits::none();
+    limit(config, &limits, background).await?;
+    Ok(limits)
+}
+
 /// Sets the limits as the settings have them, now and after a change. Hosts are looked up, which takes its time.
 pub(crate) async fn limit(config: &Config, limits: &Limits, background: &Background) -> Result<()> {
     let broker = config.broker();
