@@ -68,7 +68,7 @@ fn history(asked: &mut Asked, sizes: &[usize]) {
 fn run(kind: Kind, sizes: &[usize]) -> Vec<String> {
     let dir = TempDir::new("message-sizes");
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-    let broker = Broker::start(kind, &dir.join("kafka"), &zookeeper.address());
+    let broker = Broker::start_for_old_records(kind, &dir.join("kafka"), &zookeeper.address(), "");
     let args = format!(
         "--create --topic {TOPIC} --partitions 2 --config max.message.bytes={LARGEST} --bootstrap-server {}",
         broker.address()

@@ -18,7 +18,7 @@ struct Lab {
 fn lab(name: &str, settings: &str) -> Lab {
     let dir = TempDir::new(name);
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-    let broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), settings);
+    let broker = Broker::start_for_old_records(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), settings);
     Lab { _dir: dir, _zookeeper: zookeeper, broker }
 }
 

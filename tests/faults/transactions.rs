@@ -32,7 +32,7 @@ impl Site {
     fn new(name: &str, settings: &str) -> Site {
         let dir = TempDir::new(name);
         let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-        let broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), settings);
+        let broker = Broker::start_for_old_records(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), settings);
         Site { broker, _zookeeper: zookeeper, dir }
     }
 

@@ -22,9 +22,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts broker 0 in `dir` (made if missing) on a coordination server and waits until it has started. Records are
-    /// kept for ever: the tests' have fixed times, long past, and a slow machine is still reading them when the first
-    /// check of retention comes.
+    /// Starts broker 0 in `dir` (made if missing) on a coordination server and waits until it has started.
     pub fn start(kind: Kind, dir: &Path, zookeeper: &str) -> Broker {
         Broker::start_with(kind, dir, zookeeper, "")
     }
@@ -36,6 +34,12 @@ impl Broker {
         broker
     }
 
+    /// The same for records that have fixed times, long past: else a slow machine still reads them when the first check of
+    /// retention takes them away.
+    pub fn start_for_old_records(kind: Kind, dir: &Path, zookeeper: &str, settings: &str) -> Broker {
+        Broker::start_with(kind, dir, zookeeper, &format!("log.retention.ms=-1\n{settings}"))
+    }
+
     /// Writes its configuration and starts nothing.
     pub fn configured(kind: Kind, dir: &Path, zookeeper: &str, settings: &str) -> Broker {
         fs::create_dir_all(dir).expect("the test's directory can be written");
@@ -43,8 +47,7 @@ impl Broker {
         let config = format!(
             "broker.id=0\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\nzookeeper.connect={zookeeper}\n\
              offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n\
-             log.retention.ms=-1\n{settings}\n",
+             transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n{settings}\n",
             dir.join("logs").display()
         );
         fs::write(dir.join("server.properties"), config).expect("the test's directory can be written");

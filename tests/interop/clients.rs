@@ -15,7 +15,7 @@ struct Servers {
 fn ours(name: &str) -> Servers {
     let dir = TempDir::new(name);
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-    let broker = Broker::start(Kind::Ours, &dir.join("kafka"), &zookeeper.address());
+    let broker = Broker::start_for_old_records(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), "");
     Servers { broker, zookeeper, _dir: dir }
 }
 

@@ -16,8 +16,19 @@ pub struct Introduction {
     pub purpose: &'static str,
     /// What stands above the usage when there are no arguments; `None`: the tool complains about what is missing.
     pub without_arguments: Option<&'static str>,
-    /// Does the usage follow a mistake in the options? Else a hint does.
-    pub usage_after_mistake: bool,
+    /// What is said of an option that does not exist or has no value.
+    pub mistake: Mistake,
+}
+
+/// How a tool takes a command line that cannot be taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistake {
+    /// The error, then the usage.
+    Usage,
+    /// The error, then a hint of ours.
+    Hint,
+    /// Java's tool takes its options apart before it catches anything: the exception as Java prints it, then a hint.
+    Thrown,
 }
 
 impl Introduction {
@@ -29,11 +40,16 @@ impl Introduction {
         let Invocation { args, mut console, .. } = invocation;
         let options = match self.table.parse(&args) {
             Ok(options) => options,
-            Err(error) if self.usage_after_mistake => {
-                return Err(Failure::usage(error.to_string()).report(self.table, &mut console));
-            }
             Err(error) => {
-                let failure = Failure::new(error.to_string()).hint(option_hint(&error, self.table));
+                let hint = option_hint(&error, self.table);
+                let failure = match self.mistake {
+                    Mistake::Usage => Failure::usage(error.to_string()),
+                    Mistake::Hint => Failure::new(error.to_string()).hint(hint),
+                    Mistake::Thrown => {
+                        let thrown = format!("Exception in thread \"main\" {}: {error}", error.exception());
+                        Failure::new(thrown).hint(hint)
+                    }
+                };
                 return Err(failure.report(self.table, &mut console));
             }
         };

@@ -49,7 +49,7 @@ impl History {
             raw.create(&format!("/kafka-acl/{kind}/{name}"), EVERYTHING.as_bytes()).expect("created");
         }
         let settings = format!("authorizer.class.name=kafka.security.authorizer.AclAuthorizer\n{settings}");
-        let broker = Broker::start_with(kind, &dir.join("kafka"), &zookeeper.address(), &settings);
+        let broker = Broker::start_for_old_records(kind, &dir.join("kafka"), &zookeeper.address(), &settings);
         let (admin, guest) = History::connect(&broker);
         let port = i32::from(broker.port()).to_be_bytes().to_vec();
         let masks = vec![(port, vec![b'P'; 4])];

@@ -24,7 +24,7 @@ const SPECIAL: [(&str, &str); 6] = [
 fn run(kind: Kind, history: fn(&mut Asked)) -> Vec<String> {
     let dir = TempDir::new("fetch-history");
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-    let broker = Broker::start(kind, &dir.join("kafka"), &zookeeper.address());
+    let broker = Broker::start_for_old_records(kind, &dir.join("kafka"), &zookeeper.address(), "");
     let mut topics: Vec<(&str, &str)> = NAMES.iter().flatten().map(|name| (*name, "")).collect();
     topics.extend(SPECIAL);
     for (topic, more) in topics {

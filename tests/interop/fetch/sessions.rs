@@ -21,7 +21,7 @@ fn consumers_read_many_partitions_in_sessions() {
     let _permit = JvmPermit::take();
     let dir = TempDir::new("fetch-sessions");
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-    let broker = Broker::start(Kind::Ours, &dir.join("kafka"), &zookeeper.address());
+    let broker = Broker::start_for_old_records(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), "");
     let server = broker.address();
     let create = format!("--create --topic many --partitions {PARTITIONS} --bootstrap-server {server}");
     assert_eq!(Tools(Kind::Ours).run("kafka-topics", &create).code, 0);

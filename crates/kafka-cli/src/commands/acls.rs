@@ -9,10 +9,10 @@ use std::io::BufRead as _;
 use kafka_client::{Admin, Error};
 use kafka_security::{AccessEntry, AccessFilter, AclBinding, AclFilter, ResourceFilter, ResourcePattern};
 
-use crate::exit::{Failure, option_hint};
+use crate::exit::Failure;
 use crate::options::{OptionError, Options};
 use crate::output::Console;
-use crate::start::{self, Introduction};
+use crate::start::{self, Introduction, Mistake};
 use crate::{Invocation, admin};
 use rules::Plan;
 
@@ -22,7 +22,7 @@ const INTRODUCTION: Introduction = Introduction {
     table: arguments::TABLE,
     purpose: PURPOSE,
     without_arguments: Some(PURPOSE),
-    usage_after_mistake: true,
+    mistake: Mistake::Thrown,
 };
 
 /// Why the tool stops.
@@ -59,16 +59,7 @@ impl From<Error> for Trouble {
 }
 
 /// Runs the tool.
-pub fn run(mut invocation: Invocation) -> u8 {
-    if let Err(error) = arguments::TABLE.parse(&invocation.args) {
-        // Java's tool takes its options apart before it catches anything.
-        let class = match error {
-            OptionError::NoArgument(_) => "joptsimple.OptionMissingRequiredArgumentException",
-            _ => "joptsimple.UnrecognizedOptionException",
-        };
-        let failure = Failure::new(format!("Exception in thread \"main\" {class}: {error}"));
-        return failure.hint(option_hint(&error, arguments::TABLE)).report(arguments::TABLE, &mut invocation.console);
-    }
+pub fn run(invocation: Invocation) -> u8 {
     let (options, mut console) = match INTRODUCTION.begin(invocation) {
         Ok(begun) => begun,
         Err(code) => return code,

@@ -13,7 +13,7 @@ use kafka_client::{ConnectionError, Error};
 use crate::Invocation;
 use crate::exit::Failure;
 use crate::output::Console;
-use crate::start::{self, Introduction};
+use crate::start::{self, Introduction, Mistake};
 use arguments::Arguments;
 
 const INTRODUCTION: Introduction = Introduction {
@@ -22,7 +22,7 @@ const INTRODUCTION: Introduction = Introduction {
     without_arguments: Some(
         "This tool helps to manipulate and describe entity config for a topic, client, user, broker, ip or client-metrics",
     ),
-    usage_after_mistake: false,
+    mistake: Mistake::Hint,
 };
 
 /// Why the tool ends without having done its work.

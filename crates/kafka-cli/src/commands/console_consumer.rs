@@ -18,7 +18,7 @@ use crate::options::OptionError;
 use crate::output::Console;
 use crate::pattern::Pattern;
 use crate::settings;
-use crate::start::{self, Introduction};
+use crate::start::{self, Introduction, Mistake};
 use arguments::{Arguments, Source, StartOffset};
 use formatter::Message;
 
@@ -35,7 +35,7 @@ const INTRODUCTION: Introduction = Introduction {
     table: arguments::TABLE,
     purpose: "This tool helps to read data from Kafka topics and outputs it to standard output.",
     without_arguments: Some("This tool helps to read data from Kafka topics and outputs it to standard output."),
-    usage_after_mistake: true,
+    mistake: Mistake::Usage,
 };
 
 /// Runs the tool.

@@ -17,7 +17,7 @@ use crate::Invocation;
 use crate::exit::Failure;
 use crate::output::Console;
 use crate::settings;
-use crate::start::{self, Introduction};
+use crate::start::{self, Introduction, Mistake};
 use arguments::{Arguments, TABLE};
 use reader::{LineFormat, Lines, Parsed};
 
@@ -29,7 +29,7 @@ const INTRODUCTION: Introduction = Introduction {
     table: TABLE,
     purpose: "This tool helps to read data from standard input and publish it to Kafka.",
     without_arguments: None,
-    usage_after_mistake: true,
+    mistake: Mistake::Usage,
 };
 
 /// Runs the tool.

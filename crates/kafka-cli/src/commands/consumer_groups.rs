@@ -10,10 +10,10 @@ mod time;
 
 use kafka_client::{Admin, Error};
 
-use crate::exit::{Failure, option_hint};
+use crate::exit::Failure;
 use crate::options::{OptionError, Options};
 use crate::output::Console;
-use crate::start::{self, Introduction};
+use crate::start::{self, Introduction, Mistake};
 use crate::{Invocation, admin};
 
 const LOGGER: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
@@ -25,20 +25,11 @@ const INTRODUCTION: Introduction = Introduction {
     table: arguments::TABLE,
     purpose: PURPOSE,
     without_arguments: Some(PURPOSE),
-    usage_after_mistake: true,
+    mistake: Mistake::Thrown,
 };
 
 /// Runs the tool.
-pub fn run(mut invocation: Invocation) -> u8 {
-    if let Err(error) = arguments::TABLE.parse(&invocation.args) {
-        // Java's tool takes its options apart before it catches anything.
-        let class = match error {
-            OptionError::NoArgument(_) => "joptsimple.OptionMissingRequiredArgumentException",
-            _ => "joptsimple.UnrecognizedOptionException",
-        };
-        let failure = Failure::new(format!("Exception in thread \"main\" {class}: {error}"));
-        return failure.hint(option_hint(&error, arguments::TABLE)).report(arguments::TABLE, &mut invocation.console);
-    }
+pub fn run(invocation: Invocation) -> u8 {
     let (options, mut console) = match INTRODUCTION.begin(invocation) {
         Ok(begun) => begun,
         Err(code) => return code,

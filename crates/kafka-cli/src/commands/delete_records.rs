@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::exit::Failure;
 use crate::options::{Opt, Options, Table};
 use crate::output::Console;
-use crate::start::Introduction;
+use crate::start::{Introduction, Mistake};
 use crate::{Invocation, admin, json, settings};
 
 const TABLE: Table = Table(&[
@@ -38,7 +38,7 @@ const INTRODUCTION: Introduction = Introduction {
     table: TABLE,
     purpose: "This tool helps to delete records of the given partitions down to the specified offset.",
     without_arguments: Some("This tool helps to delete records of the given partitions down to the specified offset."),
-    usage_after_mistake: true,
+    mistake: Mistake::Usage,
 };
 
 /// What Java throws when the file cannot be used.

@@ -21,7 +21,7 @@ use crate::Invocation;
 use crate::exit::{Failure, option_hint};
 use crate::options::{Opt, OptionError, Options, Table};
 use crate::output::Console;
-use crate::start::Introduction;
+use crate::start::{Introduction, Mistake};
 
 const PURPOSE: &str = "This tool helps to parse a log file and dump its contents to the console, useful for debugging a \
                        seemingly corrupt log segment.";
@@ -51,7 +51,7 @@ const TABLE: Table = Table(&[
 ]);
 
 const INTRODUCTION: Introduction =
-    Introduction { table: TABLE, purpose: PURPOSE, without_arguments: Some(PURPOSE), usage_after_mistake: true };
+    Introduction { table: TABLE, purpose: PURPOSE, without_arguments: Some(PURPOSE), mistake: Mistake::Usage };
 
 /// What Java's tool dies of: the exception's class and its message.
 #[derive(Debug, Clone, PartialEq, Eq)]

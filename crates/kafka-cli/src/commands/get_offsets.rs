@@ -11,7 +11,7 @@ use crate::exit::Failure;
 use crate::options::{Opt, Options, Table};
 use crate::output::Console;
 use crate::pattern::Pattern;
-use crate::start::{self, Introduction};
+use crate::start::{self, Introduction, Mistake};
 use crate::{Invocation, settings};
 
 const TABLE: Table = Table(&[
@@ -53,7 +53,7 @@ const TABLE: Table = Table(&[
 const PURPOSE: &str = "An interactive shell for getting topic-partition offsets.";
 
 const INTRODUCTION: Introduction =
-    Introduction { table: TABLE, purpose: PURPOSE, without_arguments: Some(PURPOSE), usage_after_mistake: true };
+    Introduction { table: TABLE, purpose: PURPOSE, without_arguments: Some(PURPOSE), mistake: Mistake::Usage };
 
 /// Runs the tool.
 pub fn run(mut invocation: Invocation) -> u8 {

@@ -10,7 +10,7 @@ use super::log_dirs::java_order;
 use crate::exit::Failure;
 use crate::options::{Opt, OptionError, Options, Table};
 use crate::output::Console;
-use crate::start::{self, Introduction};
+use crate::start::{self, Introduction, Mistake};
 use crate::{Invocation, admin, json, settings};
 
 const PURPOSE: &str = "This tool attempts to elect a new leader for a set of topic partitions. The type of elections \
@@ -41,7 +41,7 @@ const TABLE: Table = Table(&[
 ]);
 
 const INTRODUCTION: Introduction =
-    Introduction { table: TABLE, purpose: PURPOSE, without_arguments: Some(PURPOSE), usage_after_mistake: false };
+    Introduction { table: TABLE, purpose: PURPOSE, without_arguments: Some(PURPOSE), mistake: Mistake::Hint };
 
 /// What has to be said, and what exactly one of has to be.
 const REQUIRED: [&str; 2] = ["bootstrap-server", "election-type"];

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::exit::Failure;
 use crate::options::{Opt, Options, Table};
 use crate::output::Console;
-use crate::start::Introduction;
+use crate::start::{Introduction, Mistake};
 use crate::{Invocation, admin};
 
 pub(super) mod java_order;
@@ -34,7 +34,7 @@ const INTRODUCTION: Introduction = Introduction {
     table: TABLE,
     purpose: "This tool helps to query log directory usage on the specified brokers.",
     without_arguments: Some("This tool helps to query log directory usage on the specified brokers."),
-    usage_after_mistake: true,
+    mistake: Mistake::Usage,
 };
 
 /// Runs the tool.

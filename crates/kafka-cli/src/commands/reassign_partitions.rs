@@ -2,7 +2,7 @@
 
 use kafka_client::{Admin, Error};
 
-use crate::exit::{Failure, option_hint};
+use crate::exit::Failure;
 use crate::options::{OptionError, Options};
 use crate::output::Console;
 use crate::{Invocation, admin, settings, start};
@@ -84,11 +84,6 @@ impl From<crate::json::Unfit> for Ended {
 
 /// Runs the tool.
 pub fn run(invocation: Invocation) -> u8 {
-    if let Err(error) = TABLE.parse(&invocation.args) {
-        let mut console = invocation.console;
-        let line = format!("Exception in thread \"main\" {}: {error}", error.exception());
-        return Failure::new(line).hint(option_hint(&error, TABLE)).report(TABLE, &mut console);
-    }
     let (options, mut console) = match INTRODUCTION.begin(invocation) {
         Ok(begun) => begun,
         Err(code) => return code,

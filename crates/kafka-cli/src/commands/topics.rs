@@ -8,7 +8,7 @@ use kafka_client::{ConnectionError, Error};
 
 use crate::options::Options;
 use crate::output::Console;
-use crate::start::{self, Introduction};
+use crate::start::{self, Introduction, Mistake};
 use crate::{Invocation, admin};
 use arguments::Rejection;
 
@@ -18,7 +18,7 @@ const INTRODUCTION: Introduction = Introduction {
     table: arguments::TABLE,
     purpose: "This tool helps to create, delete, describe, or change a topic.",
     without_arguments: Some("Create, delete, describe, or change a topic."),
-    usage_after_mistake: false,
+    mistake: Mistake::Hint,
 };
 
 /// Runs the tool.

@@ -1,7 +1,7 @@
 //! The options, and which of them go together.
 
 use crate::options::{Opt, Options, Table};
-use crate::start::Introduction;
+use crate::start::{Introduction, Mistake};
 
 pub(super) const PURPOSE: &str = "This tool helps to move topic partitions between replicas.";
 
@@ -61,7 +61,7 @@ pub(super) const TABLE: Table = Table(&[
 ]);
 
 pub(super) const INTRODUCTION: Introduction =
-    Introduction { table: TABLE, purpose: PURPOSE, without_arguments: Some(PURPOSE), usage_after_mistake: false };
+    Introduction { table: TABLE, purpose: PURPOSE, without_arguments: Some(PURPOSE), mistake: Mistake::Thrown };
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
