@@ -230,6 +230,15 @@ impl WriteHalf {
     pub fn needs_flush(&self) -> bool {
         matches!(self.0, WriteKind::Tls(_))
     }
+
+    /// Writes what the socket takes at once: how many bytes, or [`io::ErrorKind::WouldBlock`]. TLS takes nothing in this
+    /// way.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match &self.0 {
+            WriteKind::Plain(socket) => socket.try_write(bytes),
+            WriteKind::Tls(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
 }
 
 /// The same call on whatever is below.

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use sasl::DigestMd5Server;
 use time_types::{Now, Tick};
-use tokio::sync::Notify;
 use zk_proto::{Acl, ErrorCode, Id, Permissions, Request, SessionId, Zxid};
 use zk_state::{Rules, acl};
 
 use crate::metrics::ConnectionFigures;
+use crate::outlet::{Bell, Outlet};
 use crate::reply::Replies;
 
 /// Requests of one client that may wait, and the bytes they may have.
@@ -21,6 +21,8 @@ const QUEUED_BYTES_MAX: usize = 2 << 20;
 const UNSENT_MAX: usize = 1 << 20;
 /// With so many bytes of notifications not taken, the client is given up: they come without its asking.
 const UNSENT_LIMIT: usize = 64 << 20;
+/// Memory for replies that a client with nothing to say keeps, in bytes.
+const KEPT_OUTPUT: usize = 1 << 10;
 
 /// How far the client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +91,16 @@ pub(crate) struct Client {
     pub(crate) timeout_ms: i32,
     /// Does the client know the read-only byte of the handshake?
     pub(crate) read_only: Option<bool>,
+    /// What is to be sent to it.
     pub(crate) out: BytesMut,
+    /// Some of what was in `out` is sent, and some is not.
+    cut: bool,
+    /// Where it is sent; `None`: its task alone does that.
+    pub(crate) outlet: Option<Outlet>,
+    /// It is among those whose bytes will be sent when the turn ends.
+    touched: bool,
+    /// Its task takes no requests until it is woken.
+    pub(crate) waits: bool,
     pub(crate) queue: VecDeque<Slot>,
     queued_bytes: usize,
     /// Requests that the throttle holds, and their bytes.
@@ -104,11 +115,11 @@ pub(crate) struct Client {
     /// Does it speak TLS?
     pub(crate) secure: bool,
     pub(crate) figures: ConnectionFigures,
-    wake: Rc<Notify>,
+    bell: Rc<Bell>,
 }
 
 impl Client {
-    pub(crate) fn new(peer: SocketAddr, now: Now, wake: Rc<Notify>) -> Client {
+    pub(crate) fn new(peer: SocketAddr, now: Now, bell: Rc<Bell>) -> Client {
         Client {
             ids: vec![Id::new("ip", &java_host(peer.ip()))],
             peer,
@@ -118,6 +129,10 @@ impl Client {
             timeout_ms: 0,
             read_only: None,
             out: BytesMut::new(),
+            cut: false,
+            outlet: None,
+            touched: false,
+            waits: false,
             queue: VecDeque::new(),
             queued_bytes: 0,
             held: 0,
@@ -127,7 +142,39 @@ impl Client {
             dead: false,
             secure: false,
             figures: ConnectionFigures::new(now.wall.0),
-            wake,
+            bell,
+        }
+    }
+
+    /// Has something been put into `out` for the first time since it was flushed?
+    pub(crate) fn touch(&mut self) -> bool {
+        !std::mem::replace(&mut self.touched, true)
+    }
+
+    /// Sends what was put into `out`, with `directly` as far as the socket takes it; its task does the rest, if there is
+    /// any.
+    pub(crate) fn flush(&mut self, directly: bool) {
+        self.touched = false;
+        while let Some(outlet) = self.outlet.as_ref().filter(|_| directly && !self.out.is_empty()) {
+            match outlet.send_now(&self.out) {
+                0 => break,
+                sent => self.sent(sent),
+            }
+        }
+        if !self.out.is_empty() || self.waits || self.closing || self.dead {
+            self.wake();
+        }
+    }
+
+    /// So many bytes of `out` are sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        if bytes < self.out.len() {
+            self.out.advance(bytes);
+            self.cut = true;
+        } else if std::mem::take(&mut self.cut) || self.out.capacity() > KEPT_OUTPUT {
+            self.out = BytesMut::new();
+        } else {
+            self.out.clear();
         }
     }
 
@@ -153,19 +200,19 @@ impl Client {
         }
     }
 
-    /// May its next request be taken? `sending` bytes are on their way to it; `busy`: the server has enough to do.
-    pub(crate) fn may_ask(&self, sending: usize, busy: bool) -> bool {
+    /// May its next request be taken? `busy`: the server has enough to do.
+    pub(crate) fn may_ask(&self, busy: bool) -> bool {
         !self.deaf
             && !self.closing
             && !self.dead
             && self.stage != Stage::Opening
             && self.queue.len() + self.held < QUEUE_MAX
             && self.queued_bytes + self.held_bytes < QUEUED_BYTES_MAX
-            && self.out.len() + sending < UNSENT_MAX
+            && self.out.len() < UNSENT_MAX
             && (!busy || self.queue.is_empty())
     }
 
-    /// Tells it of a change, if it may know. The bytes that were appended.
+    /// Tells it of a change, if it may know. The bytes that were appended; they go out when it is flushed.
     pub(crate) fn notify(&mut self, rules: Rules, kind: i32, path: &str, acls: Option<&[Acl]>) -> u64 {
         let allowed = rules.skip_acl || acls.is_none_or(|acls| acl::allows(acls, Permissions::READ, &self.ids));
         if !allowed {
@@ -178,7 +225,6 @@ impl Client {
             bytes = Replies(&mut self.out).notification(kind, path);
             self.figures.sent += 1;
         }
-        self.wake();
         bytes as u64
     }
 
@@ -190,7 +236,7 @@ impl Client {
 
     /// Tells its task that something has changed.
     pub(crate) fn wake(&self) {
-        self.wake.notify_one();
+        self.bell.ring();
     }
 }
 
@@ -221,27 +267,45 @@ mod tests {
     fn a_client_with_enough_to_wait_for_is_not_asked_for_more() {
         let peer = "127.0.0.1:80".parse().unwrap();
         let client = || {
-            let mut client = Client::new(peer, Now::default(), Rc::new(Notify::new()));
+            let mut client = Client::new(peer, Now::default(), Rc::default());
             client.stage = Stage::Open;
             client
         };
         let queued =
             |bytes| Slot::Read(Queued { xid: 1, ask: Ask::Unknown, received: Tick(0), bytes, not_before: Zxid(0) });
-        assert!(client().may_ask(0, true));
-        assert!(!client().may_ask(UNSENT_MAX, false));
+        assert!(client().may_ask(true));
+        let mut unsent = client();
+        unsent.out = BytesMut::zeroed(UNSENT_MAX);
+        assert!(!unsent.may_ask(false));
         let mut waiting = client();
         waiting.push(Slot::Write { bytes: 1 });
-        assert!(waiting.may_ask(0, false) && !waiting.may_ask(0, true));
+        assert!(waiting.may_ask(false) && !waiting.may_ask(true));
         waiting.push(queued(QUEUED_BYTES_MAX));
-        assert!(!waiting.may_ask(0, false));
+        assert!(!waiting.may_ask(false));
         assert!(waiting.pop_ready(Zxid(9)).is_none(), "a write is before it");
         waiting.queue.pop_front();
         assert!(waiting.pop_ready(Zxid(9)).is_some());
-        assert!(waiting.may_ask(0, false));
+        assert!(waiting.may_ask(false));
         for stop in [|client: &mut Client| client.deaf = true, |client: &mut Client| client.stage = Stage::Opening] {
             let mut client = client();
             stop(&mut client);
-            assert!(!client.may_ask(0, false));
+            assert!(!client.may_ask(false));
+        }
+    }
+
+    #[test]
+    fn memory_of_large_replies_is_given_back() {
+        let mut client = Client::new("127.0.0.1:80".parse().unwrap(), Now::default(), Rc::default());
+        client.out.extend_from_slice(&[0; 100]);
+        let kept = client.out.capacity();
+        client.sent(100);
+        assert_eq!((client.out.len(), client.out.capacity()), (0, kept));
+        for parts in [vec![2 * KEPT_OUTPUT], vec![2 * KEPT_OUTPUT - 1, 1]] {
+            client.out.extend_from_slice(&[0; 2 * KEPT_OUTPUT]);
+            for part in parts {
+                client.sent(part);
+            }
+            assert_eq!((client.out.len(), client.out.capacity()), (0, 0));
         }
     }
 }

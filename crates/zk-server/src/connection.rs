@@ -5,29 +5,28 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
 use net::tls::HandshakeError;
-use net::{Accepted, FrameError, FrameReader, ReadHalf, Shutdown, WriteHalf};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::Notify;
+use net::{Accepted, FrameError, FrameReader, ReadHalf, Shutdown};
+use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 use tokio::time::timeout;
 use zk_state::WatcherId;
 
 use crate::client::java_address;
 use crate::four_letter::{self, Word};
 use crate::metrics::definitions as measured;
-use crate::pipeline::Pipeline;
+use crate::outlet::{Bell, Outlet};
+use crate::pipeline::{Duty, Pipeline};
 use crate::secure::Entrance;
 
 /// How long, and how much, is read from a client that is being closed. Without, the system would throw away the last
 /// reply when there is unread input.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1 << 20;
-/// Memory for replies that a client with nothing to say keeps, in bytes.
-const KEPT_OUTPUT: usize = 1 << 10;
 const FACTORY: &str = "org.apache.zookeeper.server.NettyServerCnxnFactory";
 const CONNECTION: &str = "org.apache.zookeeper.server.NIOServerCnxn";
 
@@ -52,16 +51,23 @@ pub(crate) async fn serve(accepted: Accepted, entrance: Rc<Entrance>, pipeline: 
         },
         () = shutdown.begun() => return,
     };
-    let wake = Rc::new(Notify::new());
-    let id = pipeline.borrow_mut().connect(peer, stream.is_secure(), entrance.ids(&stream), Rc::clone(&wake));
-    let max_packet = pipeline.borrow().config.max_packet;
+    let (is_secure, ids) = (stream.is_secure(), entrance.ids(&stream));
     let (read, write) = stream.into_split();
-    let mut connection = Connection { id, read, write, frames: FrameReader::new(max_packet), pipeline, wake };
-    let ended = tokio::select! {
-        ended = connection.run() => ended,
-        () = shutdown.begun() => Ok(()),
+    let (outlet, bell) = (Outlet::new(write), Rc::new(Bell::default()));
+    let id = pipeline.borrow_mut().connect(peer, is_secure, ids, (outlet.clone(), Rc::clone(&bell)));
+    let max_packet = pipeline.borrow().config.max_packet;
+    let mut connection = Connection { id, read, outlet, frames: FrameReader::new(max_packet), pipeline, bell };
+    let began = tokio::select! {
+        began = connection.begin() => began,
+        () = shutdown.begun() => Ok(false),
     };
-    let (ours, _) = connection.pipeline.borrow().is_ending(id);
+    // The end of the server is an end of all clients: it is not waited for beside each of them, which takes time.
+    let ended = match began {
+        Ok(true) => connection.exchange().await,
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    let ours = connection.pipeline.borrow_mut().duty(id, false).dead;
     connection.pipeline.borrow_mut().disconnect(id);
     match ended {
         Ok(()) if !ours && !shutdown.has_begun() => {
@@ -77,41 +83,42 @@ pub(crate) async fn serve(accepted: Accepted, entrance: Rc<Entrance>, pipeline: 
     drop(admission);
 }
 
-/// Writes some of the bytes, or what is kept when there are none; `false` when nothing is taken any more. Cancel safe.
-async fn send_some(write: &mut WriteHalf, sending: &mut BytesMut) -> io::Result<bool> {
-    if sending.is_empty() {
-        write.flush().await?;
-        return Ok(true);
-    }
-    // One buffer in one piece: `write_buf` would make a list of it, which costs the kernel more.
-    let written = write.write(sending).await?;
-    sending.advance(written);
-    Ok(written > 0)
+/// Sends some of what the client is to get, or what is kept when there is nothing; `false` when nothing is taken any more.
+/// Cancel safe.
+async fn send_some(outlet: &mut Outlet, pipeline: &SharedPipeline, id: WatcherId) -> io::Result<bool> {
+    std::future::poll_fn(|cx| {
+        let mut pipeline = pipeline.borrow_mut();
+        let Some(client) = pipeline.clients.get_mut(&id) else { return Poll::Ready(Ok(false)) };
+        if client.out.is_empty() {
+            return Pin::new(&mut *outlet).poll_flush(cx).map_ok(|()| true);
+        }
+        Pin::new(&mut *outlet).poll_write(cx, &client.out).map_ok(|written| {
+            client.sent(written);
+            written > 0
+        })
+    })
+    .await
 }
 
 struct Connection {
     id: WatcherId,
     read: ReadHalf,
-    write: WriteHalf,
+    outlet: Outlet,
     frames: FrameReader,
     pipeline: SharedPipeline,
-    wake: Rc<Notify>,
+    bell: Rc<Bell>,
 }
 
 impl Connection {
-    async fn run(&mut self) -> Result<(), FrameError> {
+    /// Takes the handshake (true), or does all there is to do.
+    async fn begin(&mut self) -> Result<bool, FrameError> {
         // One deadline for the first bytes and the handshake, however slowly they come.
         let sessionless_ms = self.pipeline.borrow().config.sessionless_ms;
         let first = timeout(Duration::from_millis(sessionless_ms), self.first()).await;
-        match first {
-            Ok(Ok(true)) => self.exchange().await,
-            Ok(Ok(false)) => Ok(()),
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
-                self.pipeline.borrow_mut().registry.count(measured::SESSIONLESS_EXPIRED, 1);
-                Err(io::Error::new(io::ErrorKind::TimedOut, format!("no session within {sessionless_ms} ms")).into())
-            }
-        }
+        first.unwrap_or_else(|_| {
+            self.pipeline.borrow_mut().registry.count(measured::SESSIONLESS_EXPIRED, 1);
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no session within {sessionless_ms} ms")).into())
+        })
     }
 
     /// Answers a four-letter word (false), or takes the handshake (true).
@@ -122,8 +129,8 @@ impl Connection {
         if let Some(word) = self.frames.buffered().first_chunk::<4>().and_then(|bytes| Word::recognize(*bytes)) {
             let mask = if word.brings_mask() { self.mask().await? } else { None };
             let answer = four_letter::answer(&self.pipeline, self.id, word, mask).await;
-            self.write.write_all(answer.as_bytes()).await?;
-            self.write.flush().await?;
+            self.outlet.write_all(answer.as_bytes()).await?;
+            self.outlet.flush().await?;
             return Ok(false);
         }
         match self.frames.next(&mut self.read).await? {
@@ -148,57 +155,55 @@ impl Connection {
     }
 
     async fn exchange(&mut self) -> Result<(), FrameError> {
-        let mut sending = BytesMut::new();
         // TLS keeps what the socket does not take at once.
         let mut kept = false;
-        let mut reusable = true;
         loop {
-            let may_ask = self.take_frames(sending.len())?;
-            if sending.is_empty() && self.pipeline.borrow_mut().take_output(self.id, &mut sending) {
-                reusable = sending.capacity() <= KEPT_OUTPUT;
-            }
-            let (dead, closing) = self.pipeline.borrow().is_ending(self.id);
-            if dead || (closing && sending.is_empty() && !kept) {
+            let (may_ask, Duty { dead, closing, unsent }) = self.take_frames()?;
+            if dead || (closing && !unsent && !kept) {
                 return Ok(());
             }
-            let written = !sending.is_empty();
             tokio::select! {
                 biased;
-                open = send_some(&mut self.write, &mut sending), if written || kept => {
+                open = send_some(&mut self.outlet, &self.pipeline, self.id), if unsent || kept => {
                     if !open? {
                         return Ok(());
                     }
-                    kept = written && self.write.needs_flush();
-                    if sending.is_empty() && !reusable {
-                        sending = BytesMut::new();
-                    }
+                    kept = unsent && self.outlet.needs_flush();
                 }
                 frame = self.frames.next(&mut self.read), if may_ask => match frame? {
                     Some(frame) => self.pipeline.borrow_mut().on_frame(self.id, frame),
                     None => return Ok(()),
                 },
-                () = self.wake.notified() => {}
+                () = self.bell.rung() => {}
             }
         }
     }
 
-    /// Takes the frames that have come. True if the pipeline would take more.
-    fn take_frames(&mut self, sending: usize) -> Result<bool, FrameError> {
+    /// Takes the frames that have come, and sends what can be answered at once. True if the pipeline would take more, and
+    /// what there is to do.
+    fn take_frames(&mut self) -> Result<(bool, Duty), FrameError> {
         let mut pipeline = self.pipeline.borrow_mut();
-        while pipeline.may_ask(self.id, sending) {
-            let Some(frame) = self.frames.next_buffered()? else {
-                // An idle connection holds no buffer but the one for its next read.
-                self.frames.release();
-                return Ok(true);
-            };
-            pipeline.on_frame(self.id, frame);
+        loop {
+            while pipeline.may_ask(self.id) {
+                let Some(frame) = self.frames.next_buffered()? else {
+                    // An idle connection holds no buffer but the one for its next read.
+                    self.frames.release();
+                    pipeline.flush();
+                    return Ok((true, pipeline.duty(self.id, false)));
+                };
+                pipeline.on_frame(self.id, frame);
+            }
+            pipeline.flush();
+            // What the client took may have made room for more.
+            if !pipeline.may_ask(self.id) {
+                return Ok((false, pipeline.duty(self.id, true)));
+            }
         }
-        Ok(false)
     }
 
     /// Ends the stream and waits for the client to do the same.
     async fn linger(mut self) {
-        if self.write.shutdown().await.is_err() {
+        if self.outlet.shutdown().await.is_err() {
             return;
         }
         let mut rest = [0; 4096];

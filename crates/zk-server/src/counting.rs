@@ -57,7 +57,9 @@ impl Pipeline {
             figures.last_response = now.0;
             figures.last_xid = i64::from(xid);
             figures.last_zxid = zxid.0;
-            client.wake();
+            if client.touch() {
+                self.touched.push(id);
+            }
         }
         latency
     }

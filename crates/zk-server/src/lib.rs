@@ -14,6 +14,7 @@ mod client;
 mod connection;
 mod counting;
 mod log_writer;
+mod outlet;
 mod pipeline;
 mod reply;
 mod requests;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use net::tls::Handshakes;
 use rustc_hash::FxHashMap;
 use time_types::{Now, Tick, WallMillis};
@@ -35,6 +35,7 @@ use crate::environment;
 use crate::log_writer::LogWriter;
 use crate::metrics::definitions as measured;
 use crate::metrics::{Registry, ServerFigures};
+use crate::outlet::{Bell, Outlet};
 use crate::reply::Replies;
 use crate::request_throttle::{RequestThrottle, Verdict, Waiting};
 use crate::sasl::{self, Users};
@@ -45,6 +46,9 @@ pub(crate) const SERVER: &str = "org.apache.zookeeper.server.ZooKeeperServer";
 
 /// Changes and notifications in one turn, some milliseconds of it: a storm of them may not keep others waiting.
 const APPLIED_PER_TURN: usize = 4000;
+/// Clients that are written to at the end of one turn, about a millisecond of it; the tasks of the others do it, with
+/// everything else in between.
+const FLUSHED_PER_TURN: usize = 256;
 /// `gtmk` before anybody has set it, as in Apache.
 pub(crate) const TRACE_MASK: i64 = 306;
 
@@ -79,6 +83,17 @@ impl Logging {
     }
 }
 
+/// What a connection's task has to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Duty {
+    /// To end it at once.
+    pub(crate) dead: bool,
+    /// To end it when everything is sent.
+    pub(crate) closing: bool,
+    /// To send something.
+    pub(crate) unsent: bool,
+}
+
 /// The owner.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
@@ -99,6 +114,8 @@ pub(crate) struct Pipeline {
     pub(crate) watches: Watches,
     pub(crate) expiry: Expiry,
     pub(crate) clients: FxHashMap<WatcherId, Client>,
+    /// Clients with something new to be sent, each once.
+    pub(crate) touched: Vec<WatcherId>,
     by_session: FxHashMap<SessionId, WatcherId>,
     session_ids: SessionIds,
     next_client: u64,
@@ -133,6 +150,8 @@ pub(crate) struct Pipeline {
     pub(crate) transfers: [RateLimit; 2],
     /// Another state is about to take the place of this one: nobody is served.
     restoring: bool,
+    /// The server ends: nobody is served any more.
+    ended: bool,
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) dirs: Dirs,
 }
@@ -163,6 +182,7 @@ impl Pipeline {
             watches: Watches::default(),
             expiry,
             clients: FxHashMap::default(),
+            touched: Vec::new(),
             by_session: FxHashMap::default(),
             session_ids: SessionIds::new(1, now.wall),
             next_client: 1,
@@ -179,6 +199,7 @@ impl Pipeline {
             snapshotting: Rc::default(),
             transfers: Default::default(),
             restoring: false,
+            ended: false,
             trigger,
             snapshot_due: Rc::new(Notify::new()),
             local_port: None,
@@ -207,6 +228,16 @@ impl Pipeline {
     pub(crate) fn close_for_restore(&mut self) {
         self.restoring = true;
         self.request_throttle.clear();
+        self.close_all();
+    }
+
+    /// Ends all connections, those that are still to come, too.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        self.close_all();
+    }
+
+    fn close_all(&mut self) {
         for client in self.clients.values_mut() {
             client.dead = true;
             client.wake();
@@ -266,14 +297,22 @@ impl Pipeline {
         self.log.reset_measured();
     }
 
-    /// A connection was accepted. `wake` is told whenever its client's state changes.
-    /// `ids` are what its certificate makes of it.
-    pub(crate) fn connect(&mut self, peer: SocketAddr, secure: bool, ids: Vec<Id>, wake: Rc<Notify>) -> WatcherId {
+    /// A connection was accepted. `outlet` takes its replies; `bell` is rung when its task has something to do. `ids` are
+    /// what its certificate makes of it.
+    pub(crate) fn connect(
+        &mut self,
+        peer: SocketAddr,
+        secure: bool,
+        ids: Vec<Id>,
+        (outlet, bell): (Outlet, Rc<Bell>),
+    ) -> WatcherId {
         let id = WatcherId(self.next_client);
         self.next_client += 1;
-        let mut client = Client::new(peer, self.clock.now(), wake);
-        client.dead = self.restoring;
+        let mut client = Client::new(peer, self.clock.now(), bell);
+        client.dead = self.restoring || self.ended;
         client.secure = secure;
+        // What TLS takes is not sent by that alone: its task sees to it.
+        client.outlet = (!secure).then_some(outlet);
         client.ids.extend(ids);
         client.sasl = self.sasl_users.as_ref().and_then(|_| sasl::begin().map(Box::new));
         self.clients.insert(id, client);
@@ -296,22 +335,25 @@ impl Pipeline {
     }
 
     /// May the client's next frame be taken?
-    pub(crate) fn may_ask(&self, id: WatcherId, sending: usize) -> bool {
+    pub(crate) fn may_ask(&self, id: WatcherId) -> bool {
         let busy = self.logging.len() > self.config.global_outstanding;
-        self.clients.get(&id).is_some_and(|client| client.may_ask(sending, busy))
+        self.clients.get(&id).is_some_and(|client| client.may_ask(busy))
     }
 
-    /// Puts the bytes to be sent to the client into `sending`, which is empty and whose memory takes the next ones; `false`
-    /// if there are none.
-    pub(crate) fn take_output(&mut self, id: WatcherId, sending: &mut BytesMut) -> bool {
-        let Some(client) = self.clients.get_mut(&id).filter(|client| !client.out.is_empty()) else { return false };
-        std::mem::swap(&mut client.out, sending);
-        true
+    /// What the client's task has to do, which is about to wait. With `waits` it takes no requests until it is woken.
+    pub(crate) fn duty(&mut self, id: WatcherId, waits: bool) -> Duty {
+        let Some(client) = self.clients.get_mut(&id) else { return Duty { dead: true, ..Duty::default() } };
+        client.waits = waits;
+        Duty { dead: client.dead, closing: client.closing, unsent: !client.out.is_empty() }
     }
 
-    /// Is the connection to be closed: now, or (true in the second) when everything is sent?
-    pub(crate) fn is_ending(&self, id: WatcherId) -> (bool, bool) {
-        self.clients.get(&id).map_or((true, true), |client| (client.dead, client.closing))
+    /// Sends what the calls before have put into clients' buffers. Whoever calls the pipeline does it at the end.
+    pub(crate) fn flush(&mut self) {
+        for (nth, id) in self.touched.drain(..).enumerate() {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.flush(nth < FLUSHED_PER_TURN);
+            }
+        }
     }
 
     /// Transactions that are prepared and not applied.
@@ -544,6 +586,7 @@ impl Pipeline {
         if !self.ending.is_empty() {
             self.ending_due.notify_one();
         }
+        self.flush();
         self.logging.front().is_none_or(|logging| logging.txn.header.zxid > zxid)
     }
 
@@ -562,7 +605,7 @@ impl Pipeline {
         self.digests.note(header.zxid, self.state.digest());
         let (clients, rules, sent) = (&mut self.clients, self.rules, &mut self.figures.sent);
         let mut work = applied.events.len();
-        let registry = &mut self.registry;
+        let (registry, touched) = (&mut self.registry, &mut self.touched);
         for event in &applied.events {
             let mut told = Told::default();
             self.watches.fire(event, |notice| {
@@ -571,6 +614,9 @@ impl Pipeline {
                 if let Some(client) = clients.get_mut(&notice.watcher) {
                     registry.count(measured::WATCH_BYTES, client.notify(rules, notice.kind, notice.path, notice.acl));
                     *sent += 1;
+                    if client.touch() {
+                        touched.push(notice.watcher);
+                    }
                 }
             });
             told.into_metrics(registry);

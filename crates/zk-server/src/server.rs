@@ -286,6 +286,7 @@ impl Server {
             audit::tell_of_server(&environment::user(), false);
         }
         drop(operators);
+        pipeline.borrow_mut().end();
         shutdown.drain(DRAIN).await;
         pipeline.borrow_mut().log.stop();
         result
