@@ -20,6 +20,11 @@ use crate::record::{self, GROUP_MAX, HEAD};
 
 /// A file gets more room when its end comes this near to what has been reserved.
 const ROOM: u64 = 4096;
+/// Zeros are written behind a group up to the next multiple of so many bytes, if there are none yet: the groups after it
+/// find their blocks in the file, and their syncs write those blocks and nothing about the file. Groups that are longer
+/// than a part of it would not gain anything.
+const FILL: u64 = 256 << 10;
+const LONG_GROUP: u64 = FILL / 4;
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ struct Current {
     end: u64,
     /// Length of the file with its padding.
     reserved: u64,
+    /// How far it has blocks: what was written, and zeros behind it.
+    filled: u64,
     /// Its name may vanish in a power loss until the directory is synced.
     name_synced: bool,
 }
@@ -169,9 +176,12 @@ impl TxnLog {
         if current.end == 0 {
             self.collected.splice(..0, HEAD);
         }
-        current.make_room(self.collected.len() as u64, self.options.preallocate)?;
+        let bytes = self.collected.len() as u64;
+        current.make_room(bytes, self.options.preallocate)?;
+        self.collected.resize((bytes + current.zeros_behind(bytes)) as usize, 0);
         current.file.write_at(&self.collected, current.end)?;
-        current.end += self.collected.len() as u64;
+        current.filled = current.filled.max(current.end + self.collected.len() as u64);
+        current.end += bytes;
         if self.options.force_sync {
             current.file.sync_data()?;
             if !current.name_synced {
@@ -187,7 +197,7 @@ impl TxnLog {
 
     fn begin(&mut self, first: Zxid) -> io::Result<()> {
         let file = self.vfs.open(&self.dir.join(log_name(first)), OpenMode::CreateNew)?;
-        self.current = Some(Current { file, end: 0, reserved: 0, name_synced: false });
+        self.current = Some(Current { file, end: 0, reserved: 0, filled: 0, name_synced: false });
         Ok(())
     }
 }
@@ -206,5 +216,37 @@ impl Current {
         }
         self.reserved = self.reserved.max(wanted);
         Ok(())
+    }
+
+    /// How many zeros are to be written behind a group of so many bytes; they stay within what is reserved.
+    fn zeros_behind(&self, bytes: u64) -> u64 {
+        let wanted = self.end + bytes;
+        if wanted <= self.filled || bytes > LONG_GROUP {
+            return 0;
+        }
+        wanted.next_multiple_of(FILL).min(self.reserved).saturating_sub(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use vfs::MemoryVfs;
+
+    use super::*;
+
+    #[test]
+    fn zeros_go_ahead_of_short_groups_within_what_is_reserved() {
+        let file = MemoryVfs::new().open(Path::new("/log"), OpenMode::CreateNew).unwrap();
+        let current =
+            |end, filled| Current { file: Arc::clone(&file), end, reserved: 4 * FILL, filled, name_synced: true };
+        assert_eq!(current(0, 0).zeros_behind(100), FILL - 100);
+        assert_eq!(current(100, FILL).zeros_behind(FILL / 8), 0, "there are some");
+        assert_eq!(current(FILL - 10, FILL).zeros_behind(100), FILL - 90);
+        assert_eq!(current(0, 0).zeros_behind(LONG_GROUP + 1), 0);
+        assert_eq!(current(4 * FILL - 300, 0).zeros_behind(100), 200);
+        let none = Current { reserved: 100, ..current(0, 0) };
+        assert_eq!(none.zeros_behind(100), 0, "nothing is reserved");
     }
 }
