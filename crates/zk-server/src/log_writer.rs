@@ -1,8 +1,10 @@
 //! The thread that owns the transaction log: takes what has been prepared, appends it, syncs once, and tells how far
-//! it is. While it syncs, the next transactions gather.
+//! it is. While it syncs, the next transactions gather. It is woken when the owner of the state has nothing else ready,
+//! not for the first transaction of many.
 //!
 //! A sync that fails ends everything: what is on disk is unknown then, so nothing more may be acknowledged.
 
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -17,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::FlushConfig;
 use crate::metrics::Registry;
 use crate::metrics::definitions::{self as measured, SummaryId};
+use crate::outlet::Bell;
 
 /// Bytes that are appended between two syncs at most, beside the transaction that goes over it.
 const GROUP_BYTES: usize = 4 << 20;
@@ -78,6 +81,8 @@ impl Shared {
 pub(crate) struct LogWriter {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// Rung when something waits that the thread has not been told of.
+    due: Rc<Bell>,
 }
 
 impl LogWriter {
@@ -96,10 +101,11 @@ impl LogWriter {
         let synced = clock.now().tick;
         let writer = Writer { shared: Arc::clone(&shared), log, progress, flush, synced, warning_ms, clock };
         let thread = std::thread::Builder::new().name("SyncThread:0".into()).spawn(move || writer.run())?;
-        Ok((LogWriter { shared, thread: Some(thread) }, receiver))
+        Ok((LogWriter { shared, thread: Some(thread), due: Rc::default() }, receiver))
     }
 
-    /// Takes a transaction; [`Progress`] tells when it is durable.
+    /// Takes a transaction; [`Progress`] tells when it is durable. A thread that has nothing to do is told of it by
+    /// [`LogWriter::hand_over`].
     pub(crate) fn append(&self, txn: Arc<LoggedTxn>, now: Tick) {
         self.push(Job::Append(txn, now));
     }
@@ -135,8 +141,18 @@ impl LogWriter {
         let first = queue.jobs.len() == 1;
         drop(queue);
         if first {
-            self.shared.wake.notify_one();
+            self.due.ring();
         }
+    }
+
+    /// Tells the thread that something waits. To be called when [`LogWriter::due`] was rung.
+    pub(crate) fn hand_over(&self) {
+        self.shared.wake.notify_one();
+    }
+
+    /// Rung when it is time for [`LogWriter::hand_over`].
+    pub(crate) fn due(&self) -> Rc<Bell> {
+        Rc::clone(&self.due)
     }
 
     /// Writes what waits, and ends the thread.

@@ -273,6 +273,7 @@ impl Server {
         if audits {
             audit::tell_of_server(&environment::user(), true);
         }
+        let hands_over = tokio::task::spawn_local(hand_over(Rc::clone(&pipeline)));
         let result = tokio::select! {
             result = commit(Rc::clone(&pipeline), progress) => result,
             () = accept_all(entrances, Rc::clone(&pipeline), shutdown.clone()) => Ok(()),
@@ -288,6 +289,7 @@ impl Server {
         drop(operators);
         pipeline.borrow_mut().end();
         shutdown.drain(DRAIN).await;
+        hands_over.abort();
         pipeline.borrow_mut().log.stop();
         result
     }
@@ -521,6 +523,16 @@ async fn commit(pipeline: SharedPipeline, mut progress: watch::Receiver<Progress
         if progress.changed().await.is_err() {
             return Err(ServerError::Log("its thread has ended".into()));
         }
+    }
+}
+
+/// Tells the log of what was prepared, behind the tasks that are ready at the same time: what they bring goes into the
+/// same sync.
+async fn hand_over(pipeline: SharedPipeline) {
+    let due = pipeline.borrow().log.due();
+    loop {
+        due.rung().await;
+        pipeline.borrow().log.hand_over();
     }
 }
 
