@@ -6,6 +6,7 @@ mod admin;
 mod compare;
 mod consumer_groups;
 mod delete_records;
+mod dump_log;
 mod leader_election;
 mod mistakes;
 mod reassign_partitions;

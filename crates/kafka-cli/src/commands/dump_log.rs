@@ -114,10 +114,10 @@ struct Settings {
     skip_record_metadata: bool,
     sanity_check: bool,
     verify_only: bool,
-    /// Largest batch that an index is compared with, in bytes.
-    max_message_size: i32,
-    /// How much of a segment is read, in bytes.
-    max_bytes: i32,
+    /// Largest batch that an index is compared with, in bytes; Java's tool looks at it with the first index only.
+    max_message_size: Result<i32, Thrown>,
+    /// How much of a segment is read, in bytes; looked at with the first segment.
+    max_bytes: Result<i32, Thrown>,
     offsets: bool,
     transactions: bool,
     key_decoder: String,
@@ -127,7 +127,7 @@ struct Settings {
 impl Settings {
     fn of(options: &Options) -> Result<Settings, Thrown> {
         let failed = |error: OptionError| Thrown::option(&error);
-        let number = |name, or| Ok(options.number(name).map_err(failed)?.unwrap_or(or));
+        let number = |name, or| options.number(name).map_err(failed).map(|value| value.unwrap_or(or));
         let class = |name| match options.one(name).map_err(failed)? {
             None | Some("") => Ok(STRING_DECODER.to_owned()),
             Some(class) => Ok(class.to_owned()),
@@ -142,8 +142,8 @@ impl Settings {
             skip_record_metadata: options.has("skip-record-metadata"),
             sanity_check: options.has("index-sanity-check"),
             verify_only: options.has("verify-index-only"),
-            max_message_size: number("max-message-size", 5 << 20)?,
-            max_bytes: number("max-bytes", i32::MAX)?,
+            max_message_size: number("max-message-size", 5 << 20),
+            max_bytes: number("max-bytes", i32::MAX),
             offsets: options.has("offsets-decoder"),
             transactions: options.has("transaction-log-decoder"),
             key_decoder: class("key-decoder-class")?,

@@ -139,6 +139,7 @@ pub(super) fn dump(
     findings: &mut Findings,
     console: &mut Console,
 ) -> Result<(), Thrown> {
+    let max_message_size = settings.max_message_size.clone()?;
     let (stem, base) = base_offset(path)?;
     let segment = Segment::open(vfs, &beside(path, stem, ".log"))?;
     let index = Index::<8>::read(vfs, path, base)?;
@@ -156,7 +157,7 @@ pub(super) fn dump(
         if offset == base && at > 0 {
             break;
         }
-        let Some(batch) = segment.slice(position, settings.max_message_size)?.batches().next()? else {
+        let Some(batch) = segment.slice(position, max_message_size)?.batches().next()? else {
             return Err(Thrown("java.util.NoSuchElementException".to_owned()));
         };
         if batch.last_offset() != offset {

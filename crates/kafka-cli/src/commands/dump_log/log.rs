@@ -20,9 +20,10 @@ pub(super) fn dump(
     console: &mut Console,
 ) -> Result<(), Thrown> {
     let parser = Parser::of(settings, console)?;
+    let max_bytes = settings.max_bytes.clone()?;
     let (_, start) = base_offset(path)?;
     console.line(&format!("Log starting offset: {start}"));
-    let segment = Segment::open(vfs, path)?.slice(0, settings.max_bytes)?;
+    let segment = Segment::open(vfs, path)?.slice(0, max_bytes)?;
     let mut batches = segment.batches();
     let mut position = 0;
     let mut last_offset = -1;
@@ -45,7 +46,7 @@ pub(super) fn dump(
         }
     }
     let trailing = segment.len() - position;
-    if trailing > 0 && settings.max_bytes == i32::MAX {
+    if trailing > 0 && max_bytes == i32::MAX {
         console.line(&format!("Found {trailing} invalid bytes at the end of {}", file_name(path)));
     }
     Ok(())

@@ -98,3 +98,69 @@ fn every_file_of_a_torn_directory_reads_as_in_apache() {
 fn every_file_of_old_formats_reads_as_in_apache() {
     assert!(replay(&golden("old-message-formats"), "old-message-formats/expected") > 30);
 }
+
+/// Xorshift: the same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end.max(1) as u64) as usize
+    }
+
+    /// Bytes flipped, overwritten, cut off, put in or doubled.
+    fn damage(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            match self.below(6) {
+                0 => bytes.truncate(at),
+                1 => bytes.splice(at..at, [self.below(256) as u8; 3]).for_each(drop),
+                2 => bytes.extend_from_within(at..),
+                kind => {
+                    let value = if kind == 3 { 0xff } else { self.below(256) as u8 };
+                    for byte in bytes.iter_mut().skip(at).take(1 + self.below(8)) {
+                        *byte = if kind == 5 { *byte ^ (1 << self.below(8)) } else { value };
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_damage_is_more_than_a_line_of_complaint() {
+    const OPTIONS: [&str; 6] = [
+        "--print-data-log",
+        "--offsets-decoder",
+        "--transaction-log-decoder",
+        "--deep-iteration",
+        "--verify-index-only",
+        "--index-sanity-check",
+    ];
+    let (mut numbers, mut complaints) = (Numbers(0x9e37_79b9_7f4a_7c15), 0);
+    for set in ["clean", "old-message-formats"] {
+        let files: Vec<(String, Vec<u8>)> =
+            unpack(set).into_iter().filter(|(name, bytes)| !bytes.is_empty() && name.contains('-')).collect();
+        for _ in 0..1500 {
+            let (name, bytes) = &files[numbers.below(files.len())];
+            let path = std::path::absolute(name.trim_start_matches("./")).expect("a path");
+            let vfs = MemoryVfs::new();
+            // What an index is compared with lies beside it, unharmed; a segment has no index then.
+            let segment = path.with_extension("log");
+            if let Some((_, log)) = files.iter().find(|(other, _)| segment.ends_with(other.trim_start_matches("./")))
+                && segment != path
+            {
+                put(&vfs, &segment, log);
+            }
+            let mut bytes = bytes.clone();
+            numbers.damage(&mut bytes);
+            put(&vfs, &path, &bytes);
+            let command = format!("--files {} {}", path.display(), OPTIONS[numbers.below(OPTIONS.len())]);
+            let (_, err, ended) = run_on(&vfs, &command);
+            complaints += usize::from(ended.is_err() || !err.is_empty());
+        }
+    }
+    assert!(complaints > 100, "{complaints} of 3000: the damage harms nothing");
+}
