@@ -1,8 +1,7 @@
 //! Groups: how long a crowd takes to become a group, what many small groups cost, how many commits there are for a
 //! second of processor time, and how long a start takes with what was committed.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use tests::{Kind, TempDir};
 
 use crate::bare_kafka::BareClient;
+use crate::line::{Line, PATIENCE, int, short, text, text_at};
 use crate::proc::{cpu_seconds, resident_mb};
 use crate::servers::Server;
 use crate::table::{Goal, Table, Who};
@@ -30,7 +30,6 @@ const TOPIC: &str = "committed";
 const PARTITIONS: i32 = 10;
 /// How often a member that has its share asks whether that is still so.
 const BEAT: Duration = Duration::from_millis(10);
-const PATIENCE: Duration = Duration::from_mins(3);
 const COMMITTING: Duration = Duration::from_secs(3);
 
 /// Everything, on one pair of servers.
@@ -57,61 +56,6 @@ pub(crate) fn measure(kind: Kind, options: &Options, tables: &mut Tables) {
     }
     small_groups(kind, &broker, if options.quick { 1_000 } else { 10_000 }, table);
     load(kind, options, dir.path(), (zookeeper, broker), table);
-}
-
-/// One connection that sends a request and reads its answer.
-struct Line {
-    stream: TcpStream,
-    answer: Vec<u8>,
-}
-
-impl Line {
-    fn connect(port: u16) -> io::Result<Line> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Line { stream, answer: Vec::new() })
-    }
-
-    fn send(&mut self, (key, version): (i16, i16), body: &[u8]) -> io::Result<()> {
-        let mut frame = (8 + 2 + 1 + body.len() as u32).to_be_bytes().to_vec();
-        frame.extend([key.to_be_bytes(), version.to_be_bytes()].concat());
-        frame.extend([0, 0, 0, 1, 0, 1, b'b']);
-        frame.extend(body);
-        self.stream.write_all(&frame)
-    }
-
-    /// The answer behind its correlation id.
-    fn receive(&mut self) -> io::Result<&[u8]> {
-        let mut len = [0; 4];
-        self.stream.read_exact(&mut len)?;
-        self.answer.resize(u32::from_be_bytes(len) as usize, 0);
-        self.stream.read_exact(&mut self.answer)?;
-        Ok(&self.answer[4..])
-    }
-
-    fn ask(&mut self, call: (i16, i16), body: &[u8]) -> io::Result<&[u8]> {
-        self.send(call, body)?;
-        self.receive()
-    }
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [&(text.len() as u16).to_be_bytes()[..], text.as_bytes()].concat()
-}
-
-fn short(bytes: &[u8], at: usize) -> i16 {
-    i16::from_be_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn int(bytes: &[u8], at: usize) -> i32 {
-    i32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-/// A text, and where it ends.
-fn text_at(bytes: &[u8], at: usize) -> (String, usize) {
-    let end = at + 2 + short(bytes, at).max(0) as usize;
-    (String::from_utf8_lossy(&bytes[at + 2..end]).into_owned(), end)
 }
 
 fn await_coordinator(port: u16) {

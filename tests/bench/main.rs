@@ -11,10 +11,13 @@ mod floor_zk;
 mod groups;
 mod kafka_crowd;
 mod kafka_load;
+mod line;
+mod own_clients;
 mod partitions;
 mod proc;
 mod servers;
 mod table;
+mod transactions;
 mod zk_crowd;
 mod zk_load;
 mod zk_scale;
@@ -30,9 +33,9 @@ const USAGE: &str = "\
 Usage: cargo xtask bench [OPTION ...]
   --quick        one round of short measurements: for a look, not for a claim
   --rounds N     so many rounds (3)
-  --only PART    only this part; may be given several times: start, produce, consume, zookeeper,
+  --only PART    only this part; may be given several times: start, produce, consume, clients, zookeeper,
                  million, connections, storms, growth, paced, partitions,
-                 crowd, groups, long
+                 crowd, groups, transactions, long
   --load TEXT    of the loads on ZooKeeper only those whose name has this text, such as '64 clients'
   --ours-only    without Apache's servers
   --apache-only  without ours";
@@ -43,6 +46,7 @@ enum Part {
     Start,
     Produce,
     Consume,
+    Clients,
     ZooKeeper,
     Million,
     Connections,
@@ -52,6 +56,7 @@ enum Part {
     Partitions,
     Crowd,
     Groups,
+    Transactions,
     Long,
 }
 
@@ -88,6 +93,7 @@ impl Options {
                     Some("start") => Part::Start,
                     Some("produce") => Part::Produce,
                     Some("consume") => Part::Consume,
+                    Some("clients") => Part::Clients,
                     Some("zookeeper") => Part::ZooKeeper,
                     Some("million") => Part::Million,
                     Some("connections") => Part::Connections,
@@ -97,6 +103,7 @@ impl Options {
                     Some("partitions") => Part::Partitions,
                     Some("crowd") => Part::Crowd,
                     Some("groups") => Part::Groups,
+                    Some("transactions") => Part::Transactions,
                     Some("long") => Part::Long,
                     other => return Err(format!("no part `{}`", other.unwrap_or_default())),
                 }),
@@ -121,6 +128,7 @@ struct Tables {
     partitions: Table,
     crowd: Table,
     groups: Table,
+    transactions: Table,
 }
 
 #[expect(clippy::print_stdout, reason = "the tables are what it is for")]
@@ -143,6 +151,7 @@ fn main() -> ExitCode {
         partitions: Table::new("partitions"),
         crowd: Table::new("many clients of a broker"),
         groups: Table::new("groups"),
+        transactions: Table::new("transactions"),
     };
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
@@ -150,9 +159,11 @@ fn main() -> ExitCode {
             zookeeper::measure(*kind, &options, &mut tables);
             zk_scale::measure(*kind, &options, &mut tables);
             broker::measure(*kind, &options, &mut tables);
+            own_clients::measure(*kind, &options, &mut tables);
             partitions::measure(*kind, &options, &mut tables);
             kafka_crowd::measure(*kind, &options, &mut tables);
             groups::measure(*kind, &options, &mut tables);
+            transactions::measure(*kind, &options, &mut tables);
         }
         zk_scale::paced(&options, &mut tables);
         zookeeper::floor(&options, &mut tables);
@@ -169,6 +180,7 @@ fn main() -> ExitCode {
         &tables.partitions,
         &tables.crowd,
         &tables.groups,
+        &tables.transactions,
     ] {
         let text = table.markdown();
         if !text.is_empty() {

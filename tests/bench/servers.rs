@@ -45,7 +45,8 @@ impl Server {
         let port = free_port();
         let config = format!(
             "broker.id=0\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\nzookeeper.connect=127.0.0.1:{}\n\
-             num.partitions=4\noffsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\n",
+             num.partitions=4\noffsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\n\
+             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n",
             dir.join("kafka").display(),
             zookeeper.port
         );

@@ -21,6 +21,8 @@ pub(crate) enum Goal {
     None,
     /// Below this figure.
     Below(f64),
+    /// At least this figure.
+    Above(f64),
     /// At most Apache's figure times this.
     AtMost(f64),
     /// At least Apache's figure times this.
@@ -83,6 +85,7 @@ fn verdict(goal: Goal, ours: Option<f64>, apache: Option<f64>, floor: Option<f64
     let (text, met) = match goal {
         Goal::None => return String::new(),
         Goal::Below(limit) => (format!("below {limit}"), ours.map(|ours| ours < limit)),
+        Goal::Above(limit) => (format!("above {limit}"), ours.map(|ours| ours > limit)),
         Goal::AtMost(part) => {
             (format!("≤ {part} × Apache"), ours.zip(apache).map(|(ours, apache)| ours <= part * apache))
         }
