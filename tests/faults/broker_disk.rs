@@ -434,8 +434,7 @@ fn many_partitions_cost_neither_descriptors_nor_time() {
     create(&broker, count);
     let all_led = |broker: &Broker| leaders(broker).iter().flatten().count() == count;
     assert!(wait_until(Duration::from_mins(1), || all_led(&broker)));
-    let open =
-        |broker: &mut Broker| fs::read_dir(format!("/proc/{}/fd", broker.process().id())).expect("it runs").count();
+    let open = |broker: &mut Broker| broker.process().descriptors();
     assert!(open(&mut broker) < 100, "{} descriptors are open after a topic was made", open(&mut broker));
     let recorder = Recorder::default();
     // The first record of each partition waits for its directory to be durable: some syncs, ten thousand times.

@@ -8,6 +8,8 @@ mod dir_moves;
 mod failed_dir;
 mod groups;
 mod hostile;
+mod kafka_crowds;
+mod kafka_frames;
 mod kill_rounds;
 mod message_sizes;
 mod quotas;

@@ -1,29 +1,11 @@
 //! Heavy and hostile clients of the coordination server: whatever they do, they pay for it, and others are served.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Kind, Mode, RawZk, Session, TempDir, ZooKeeper, buffer, full, wait_until};
-
-/// What the kernel says about a process.
-fn resident_kib(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a running process has memory");
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
-}
-
-fn count_of(pid: u32, what: &str) -> usize {
-    fs::read_dir(format!("/proc/{pid}/{what}")).expect("the process runs").count()
-}
-
-fn cpu_ms(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
-    let fields: Vec<&str> = stat[stat.rfind(')').expect("a name") + 1..].split_whitespace().collect();
-    (fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")) * 10
-}
+use tests::{Kind, Mode, RawZk, Session, TempDir, ZooKeeper, buffer, closes, full, wait_until};
 
 fn handshake(timeout_ms: i32) -> Vec<u8> {
     let mut request = vec![0; 12];
@@ -38,19 +20,6 @@ fn socket(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
     stream
-}
-
-/// Has the server closed it? Waits for at most so long.
-fn closes(stream: &mut TcpStream, at_most: Duration) -> bool {
-    stream.set_read_timeout(Some(at_most)).expect("a timeout can be set");
-    let mut buffer = [0; 4096];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
-        }
-    }
 }
 
 /// A server with a client that has a session and a node.
@@ -78,7 +47,7 @@ fn who_sends_a_byte_at_a_time_is_closed_and_slows_nobody() {
     let (_dir, mut server, mut witness) = served("slowloris", "");
     let bytes = handshake(10_000);
     let mut slow: Vec<(Instant, TcpStream)> = (0..count).map(|_| (Instant::now(), socket(server.port()))).collect();
-    let before = resident_kib(server.process().id());
+    let before = server.process().resident_kib();
     let begin = Instant::now();
     let mut worst = Duration::ZERO;
     for second in 0..9 {
@@ -93,7 +62,7 @@ fn who_sends_a_byte_at_a_time_is_closed_and_slows_nobody() {
         let next = begin + Duration::from_secs(second as u64 + 1);
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
-    assert!(resident_kib(server.process().id()) < before + 20 * count as u64 + 4096);
+    assert!(server.process().resident_kib() < before + 20 * count as u64 + 4096);
     for (_, stream) in &mut slow {
         assert!(closes(stream, Duration::from_secs(8)), "still open after {:?}", begin.elapsed());
     }
@@ -107,8 +76,7 @@ fn who_does_not_read_is_not_asked_for_more_and_costs_little() {
     let (_dir, mut server, mut witness) = served("no-reader", "");
     witness.create("/large", &vec![b'x'; 500_000], Mode::Persistent).expect("an answer").expect("it is made");
     let clients = if full() { 100 } else { 10 };
-    let pid = server.process().id();
-    let before = resident_kib(pid);
+    let before = server.process().resident_kib();
     let port = server.port();
     let readers: Vec<thread::JoinHandle<TcpStream>> = (0..clients)
         .map(|_| {
@@ -128,7 +96,7 @@ fn who_does_not_read_is_not_asked_for_more_and_costs_little() {
         })
         .collect();
     let streams: Vec<TcpStream> = readers.into_iter().map(|reader| reader.join().expect("no panic")).collect();
-    let held = resident_kib(pid).saturating_sub(before);
+    let held = server.process().resident_kib().saturating_sub(before);
     eprintln!("{clients} clients that do not read hold {held} KiB");
     assert!(held < 6 * 1024 * clients + 8192, "{held} KiB");
     assert!(slowest(&mut witness, 50) < Duration::from_secs(1));
@@ -139,8 +107,7 @@ fn who_does_not_read_is_not_asked_for_more_and_costs_little() {
 fn idle_connections_are_cheap() {
     let count = if full() { 10_000 } else { 1000 };
     let (_dir, mut server, mut witness) = served("idle", "");
-    let pid = server.process().id();
-    let before = resident_kib(pid);
+    let before = server.process().resident_kib();
     let mut crowd = Vec::new();
     while crowd.len() < count {
         let mut some: Vec<TcpStream> = (0..40).map(|_| socket(server.port())).collect();
@@ -152,7 +119,7 @@ fn idle_connections_are_cheap() {
         }
         crowd.append(&mut some);
     }
-    let each = (resident_kib(pid) - before) as f64 / crowd.len() as f64;
+    let each = (server.process().resident_kib() - before) as f64 / crowd.len() as f64;
     eprintln!("{each:.1} KiB for each of {} idle connections", crowd.len());
     assert!(each < 16.0, "{each} KiB for each");
     let begin = Instant::now();
@@ -170,19 +137,18 @@ fn without_free_descriptors_it_waits_and_recovers() {
     server.run();
     let mut witness = Session::open(server.port(), 40_000).expect("a session");
     witness.create("/witness", b"", Mode::Persistent).expect("an answer").expect("it is made");
-    let pid = server.process().id();
     // The system accepts for the server what the server cannot take.
     let mut crowd: Vec<TcpStream> = (0..90).map(|_| socket(server.port())).collect();
     for stream in &mut crowd {
         let _ = stream.write_all(&handshake(40_000));
     }
     thread::sleep(Duration::from_millis(500));
-    let (before, begin) = (cpu_ms(pid), Instant::now());
+    let (before, begin) = (server.process().cpu_ms(), Instant::now());
     for index in 0..50 {
         witness.create(&format!("/kept{index}"), b"", Mode::Persistent).expect("an answer").expect("it is made");
     }
     thread::sleep(Duration::from_secs(2).saturating_sub(begin.elapsed()));
-    let used = cpu_ms(pid) - before;
+    let used = server.process().cpu_ms() - before;
     assert!(used < 1000, "it spins: {used} ms of processor time in two seconds");
     drop(crowd);
     let again = wait_until(Duration::from_secs(15), || Session::open(server.port(), 10_000).is_ok());
@@ -200,9 +166,8 @@ fn without_free_descriptors_it_waits_and_recovers() {
 fn large_requests_of_many_cost_what_was_sent() {
     let count = if full() { 200 } else { 60 };
     let (_dir, mut server, mut witness) = served("large", "");
-    let pid = server.process().id();
-    let before = resident_kib(pid);
-    let files = count_of(pid, "fd");
+    let before = server.process().resident_kib();
+    let files = server.process().descriptors();
     let mut halves: Vec<TcpStream> = (0..count).map(|_| socket(server.port())).collect();
     for stream in &mut halves {
         stream.write_all(&handshake(40_000)).expect("sent");
@@ -212,7 +177,7 @@ fn large_requests_of_many_cost_what_was_sent() {
         stream.write_all(&vec![0; 100 << 10]).expect("sent");
     }
     thread::sleep(Duration::from_millis(300));
-    let held = resident_kib(pid).saturating_sub(before);
+    let held = server.process().resident_kib().saturating_sub(before);
     eprintln!("{count} halves of large requests hold {held} KiB");
     assert!(held < 280 * count as u64 + 8192, "{held} KiB for {count} times 100 KiB");
     // More than `jute.maxbuffer` is refused by its length alone.
@@ -225,17 +190,20 @@ fn large_requests_of_many_cost_what_was_sent() {
     }
     assert!(slowest(&mut witness, 20) < Duration::from_secs(1));
     drop(halves);
-    let gone = || count_of(pid, "fd") <= files + 5;
-    assert!(wait_until(Duration::from_secs(10), gone), "of {files} descriptors came {}", count_of(pid, "fd"));
+    let gone = || server.process().descriptors() <= files + 5;
+    assert!(
+        wait_until(Duration::from_secs(10), gone),
+        "of {files} descriptors came {}",
+        server.process().descriptors()
+    );
 }
 
 #[test]
 fn a_storm_of_reconnects_leaves_nothing_behind() {
     let seconds = if full() { 60 } else { 4 };
     let (_dir, mut server, mut witness) = served("storm", "tickTime=500");
-    let pid = server.process().id();
     // Some are of whatever else this process does: libraries in other languages let them be inherited.
-    let files = count_of(pid, "fd");
+    let files = server.process().descriptors();
     let port = server.port();
     let storm = |seconds: u64, witness: &mut Session| {
         let end = Instant::now() + Duration::from_secs(seconds);
@@ -266,18 +234,19 @@ fn a_storm_of_reconnects_leaves_nothing_behind() {
         })
     };
     storm(2, &mut witness);
-    let settled = || count_of(pid, "fd") <= files + 5;
-    assert!(wait_until(Duration::from_secs(10), settled), "of {files} descriptors came {}", count_of(pid, "fd"));
-    let (memory, threads) = (resident_kib(pid), count_of(pid, "task"));
+    let settled =
+        |server: &mut ZooKeeper| wait_until(Duration::from_secs(10), || server.process().descriptors() <= files + 5);
+    assert!(settled(&mut server), "of {files} descriptors came {}", server.process().descriptors());
+    let (memory, threads) = (server.process().resident_kib(), server.process().threads());
     let opened = storm(seconds, &mut witness);
     assert!(opened > 300 * seconds as usize, "the storm was a breeze: {opened}");
-    assert!(wait_until(Duration::from_secs(10), settled), "of {files} descriptors came {}", count_of(pid, "fd"));
+    assert!(settled(&mut server), "of {files} descriptors came {}", server.process().descriptors());
     witness.ping().expect("it serves");
     // The sessions end, and with them what the server knew of them.
     thread::sleep(Duration::from_secs(3));
     witness.ping().expect("it serves");
-    let grown = resident_kib(pid).saturating_sub(memory);
+    let grown = server.process().resident_kib().saturating_sub(memory);
     eprintln!("{opened} connections, {grown} KiB more than before");
     assert!(grown < 16 * 1024, "{grown} KiB more than before");
-    assert!(count_of(pid, "task") <= threads + 1);
+    assert!(server.process().threads() <= threads + 1);
 }

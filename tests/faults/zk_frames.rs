@@ -1,25 +1,16 @@
 //! Requests that no client should send to the coordination server: an error or a closed connection, and it serves on.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use tests::{Body, Frames, Kind, Mode, Session, TempDir, ZooKeeper, buffer};
+use tests::{Body, Frames, Kind, Mode, Session, TempDir, ZooKeeper, buffer, closes};
 
 const BAD_ARGUMENTS: i32 = -8;
 const NO_NODE: i32 = -101;
 
-fn closed(stream: &mut TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout can be set");
-    let mut rest = [0; 1024];
-    loop {
-        match stream.read(&mut rest) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
-        }
-    }
-}
+/// How long it may take to close.
+const CLOSES: Duration = Duration::from_secs(15);
 
 fn with_session(port: u16) -> TcpStream {
     let mut frames = Frames::connect(port, Duration::from_secs(15)).expect("it accepts");
@@ -67,7 +58,7 @@ fn lengths_that_are_none_close_their_connection() {
             [TcpStream::connect(("127.0.0.1", server.port())).expect("it accepts"), with_session(server.port())]
         {
             stream.write_all(&i32::to_be_bytes(length)).expect("sent");
-            assert!(closed(&mut stream), "length {length}");
+            assert!(closes(&mut stream, CLOSES), "length {length}");
             witness.ping().expect("it serves");
         }
     }
@@ -81,7 +72,7 @@ fn lengths_that_are_none_close_their_connection() {
             let request = [request, body].concat();
             stream.write_all(&buffer(&request)).expect("sent");
             stream.shutdown(std::net::Shutdown::Write).expect("it can be shut");
-            assert!(closed(&mut stream), "length {length} at {at}");
+            assert!(closes(&mut stream, CLOSES), "length {length} at {at}");
             witness.ping().expect("it serves");
         }
     }
@@ -100,7 +91,7 @@ fn requests_cut_at_every_byte_and_ended_there_hurt_nobody() {
             let mut stream = with_session(server.port());
             stream.write_all(&bytes).expect("sent");
             stream.shutdown(std::net::Shutdown::Write).expect("it can be shut");
-            assert!(closed(&mut stream), "cut at {len}");
+            assert!(closes(&mut stream, CLOSES), "cut at {len}");
         }
         witness.ping().expect("it serves");
     }

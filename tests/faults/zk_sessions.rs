@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Body, Kind, Mode, Session, TempDir, ZooKeeper, ensure_program, full, wait_until};
+use tests::{Body, Kind, Mode, Session, TempDir, WallClock, ZooKeeper, full, wait_until};
 
 const NODE_DELETED: i32 = 2;
 /// Sessions may then be as short as a second.
@@ -167,31 +167,17 @@ fn one_session_with_very_many_ephemerals_ends_and_its_log_can_be_read_by_apache(
 
 #[test]
 fn a_jump_of_the_clock_ends_no_session() {
-    ensure_program("faketime", "faketime");
     let dir = TempDir::new("clock");
-    let offset = dir.join("offset");
-    std::fs::write(&offset, "+0").expect("it can be written");
+    let clock = WallClock::new(dir.path());
     let mut server = ZooKeeper::start_with(Kind::Ours, dir.path(), TICK);
     server.stop();
-    let library =
-        ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"]
-            .into_iter()
-            .find(|path| std::path::Path::new(path).exists())
-            .expect("the package brings its library");
-    server.run_under(&[
-        "env",
-        &format!("LD_PRELOAD={library}"),
-        &format!("FAKETIME_TIMESTAMP_FILE={}", offset.display()),
-        "FAKETIME_NO_CACHE=1",
-        "DONT_FAKE_MONOTONIC=1",
-        "FAKETIME_DONT_FAKE_MONOTONIC=1",
-    ]);
+    server.run_under(&clock.words().iter().map(String::as_str).collect::<Vec<_>>());
     server.run();
     let mut session = Session::open(server.port(), 2000).expect("a session");
     session.create("/mine", b"", Mode::Ephemeral).expect("an answer").expect("it is made");
     let mut ctimes = Vec::new();
     for jump in ["+3600", "-3600", "+0"] {
-        std::fs::write(&offset, jump).expect("it can be written");
+        clock.set(jump);
         let name = format!("/at{jump}");
         session.create(&name, b"", Mode::Persistent).expect("an answer").expect("it is made");
         // The session goes on, in its own time, whatever the wall says.
@@ -207,7 +193,7 @@ fn a_jump_of_the_clock_ends_no_session() {
     assert!(ctimes[0] - ctimes[1] > 7_000_000, "the clock did jump: {ctimes:?}");
     // A silent one ends all the same.
     let quiet = Session::open(server.port(), 1000).expect("a session");
-    std::fs::write(&offset, "-3600").expect("it can be written");
+    clock.set("-3600");
     let until = Instant::now() + Duration::from_secs(3);
     while Instant::now() < until {
         session.ping().expect("the session lives");

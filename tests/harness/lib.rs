@@ -5,6 +5,7 @@
 
 mod apache;
 mod broker;
+mod clock;
 mod dirs;
 mod fetch_wire;
 mod install;
@@ -15,6 +16,7 @@ mod pty;
 mod python;
 mod raw_kafka;
 mod raw_zk;
+mod recorded;
 mod session;
 mod tools;
 mod wire;
@@ -22,6 +24,7 @@ mod zookeeper;
 
 pub use apache::{Apache, JvmPermit};
 pub use broker::Broker;
+pub use clock::WallClock;
 pub use dirs::{TempDir, free_port, programs, repository};
 pub use fetch_wire::{Asked, Fetch, TIME, compare};
 pub use install::ensure_program;
@@ -34,9 +37,10 @@ pub use pty::Terminal;
 pub use python::Python;
 pub use raw_kafka::{Fetched, FoundOffset, KeyAndValue, RawBatch, RawKafka, batch_positions, checksum};
 pub use raw_zk::{RawZk, Tree};
+pub use recorded::{Recorded, hex, recorded_requests};
 pub use session::{Mode, Session};
 pub use tools::{Output, Tools, run_command};
-pub use wire::{Body, Cursor, Frames, Granted, buffer};
+pub use wire::{Body, Cursor, Frames, Granted, buffer, closes};
 pub use zookeeper::ZooKeeper;
 
 /// Whose program.

@@ -204,3 +204,16 @@ impl Frames {
         self.0
     }
 }
+
+/// Has the peer closed it? Waits for at most so long for each byte that comes before.
+pub fn closes(stream: &mut TcpStream, at_most: Duration) -> bool {
+    stream.set_read_timeout(Some(at_most)).expect("a timeout can be set");
+    let mut rest = [0; 4096];
+    loop {
+        match stream.read(&mut rest) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+}

@@ -6,20 +6,13 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use tests::{Broker, Kind, TempDir, ZooKeeper, repository};
+use tests::{Broker, Kind, TempDir, ZooKeeper, recorded_requests};
 
 /// Replies that wait for other members of a group; on the wire nothing may come for a while.
 const PARKED: &[i16] = &[11, 14];
 
 /// Orders of another cluster's controller: obeying them is what a broker must do, and it would forget its own cluster.
 const ORDERS: &[i16] = &[4, 5, 6];
-
-struct Recorded {
-    api: i16,
-    version: i16,
-    request: Vec<u8>,
-    answered: bool,
-}
 
 #[test]
 fn recorded_requests_are_answered() {
@@ -29,7 +22,7 @@ fn recorded_requests_are_answered() {
     let served = served(broker.port());
     assert!(served.len() > 20, "{served:?}");
     let (mut asked, mut refused) = (0, Vec::new());
-    for recorded in recordings() {
+    for recorded in recorded_requests() {
         if !served.contains(&recorded.api) || ORDERS.contains(&recorded.api) {
             continue;
         }
@@ -81,37 +74,4 @@ fn served(port: u16) -> BTreeSet<i16> {
     let Answer::Frame(frame) = ask(port, &request) else { panic!("no answer to ApiVersions") };
     assert_eq!(frame[4..6], [0, 0], "an error");
     frame[10..].chunks_exact(6).map(|entry| i16::from_be_bytes([entry[0], entry[1]])).collect()
-}
-
-fn recordings() -> Vec<Recorded> {
-    let mut found = Vec::new();
-    let frames = repository().join("tests/golden/frames");
-    let mut files: Vec<_> = fs::read_dir(frames).expect("the recordings").flatten().map(|entry| entry.path()).collect();
-    files.sort();
-    for path in files {
-        let numbered = path.file_name().is_some_and(|name| name.to_string_lossy().as_bytes()[0].is_ascii_digit());
-        if !numbered {
-            continue;
-        }
-        for line in fs::read_to_string(&path).expect("text").lines() {
-            let text = |key: &str| {
-                let from = line.find(&format!("\"{key}\": ")).map(|at| at + key.len() + 4)?;
-                let rest = line[from..].trim_start_matches('"');
-                Some(rest[..rest.find(['"', ',', '}']).unwrap_or(rest.len())].to_owned())
-            };
-            let number = |key: &str| text(key).and_then(|text| text.parse().ok()).expect("a number");
-            found.push(Recorded {
-                api: number("api"),
-                version: number("version"),
-                request: hex(&text("request").expect("a request")),
-                answered: text("response").is_some_and(|response| response != "null"),
-            });
-        }
-    }
-    found
-}
-
-pub(crate) fn hex(text: &str) -> Vec<u8> {
-    let digit = |byte: u8| (byte as char).to_digit(16).expect("hexadecimal") as u8;
-    text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }

@@ -6,9 +6,9 @@
 use std::fs;
 use std::time::Duration;
 
-use tests::{Broker, Kind, TempDir, Tools, ZooKeeper, repository, wait_until};
+use tests::{Broker, Kind, TempDir, Tools, ZooKeeper, hex, repository, wait_until};
 
-use crate::frames::{Answer, ask, hex};
+use crate::frames::{Answer, ask};
 
 /// Topics that the questions are about, with what they need besides one partition.
 const TOPICS: &[(&str, &str)] = &[

@@ -8,7 +8,7 @@ use kafka_controller::{Answer, Event};
 use kafka_metadata::BrokerConfig;
 use kafka_metadata::znodes::brokers::BrokerRegistration;
 use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode};
-use net::{Limits, Shutdown};
+use net::{Limits, Memory, Shutdown};
 use tokio::sync::Notify;
 
 use crate::authorizer::AclAuthorizer;
@@ -72,6 +72,8 @@ pub(crate) struct Broker {
     pub(crate) quotas: ClientQuotas,
     /// How many connections there may be.
     pub(crate) limits: Limits,
+    /// For requests of all connections; `None`: as much as they send.
+    pub(crate) request_memory: Option<Arc<Memory>>,
     /// The ports that listeners have, by name.
     pub(crate) ports: HashMap<String, i32>,
 }

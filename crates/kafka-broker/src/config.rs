@@ -77,6 +77,11 @@ impl Config {
         self.positive("socket.request.max.bytes") as usize
     }
 
+    /// `queued.max.request.bytes`; negative means as much as clients send.
+    pub(crate) fn queued_max_request_bytes(&self) -> Option<u64> {
+        u64::try_from(self.broker().values().long("queued.max.request.bytes")).ok()
+    }
+
     /// `connections.max.idle.ms`; negative means never.
     pub(crate) fn connections_max_idle(&self) -> Duration {
         match self.broker().values().long("connections.max.idle.ms") {

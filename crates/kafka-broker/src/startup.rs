@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use http_server::HttpServer;
 use kafka_metadata::{BrokerConfig, Endpoint};
-use net::{Limits, Listener, Shutdown};
+use net::{Limits, Listener, Memory, Shutdown};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 use vfs::{OsVfs, Vfs};
@@ -86,8 +86,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let listeners = bind(&config, &limits)?;
     let shutdown = Shutdown::new();
     let authorizer = authorizer::start(&config, clock, &shutdown, random_seed()).await?;
-    let core = kafka_controller::Controller::new(id, controller_settings(&config));
-    let (controller, runner) = controller::create(id, core, Arc::clone(&zookeeper), clock, &config.broker());
+    let (controller, runner) = controller::create(id, controller_settings(&config), Arc::clone(&zookeeper), clock);
     let broker = Arc::new(Broker {
         id,
         cluster_id,
@@ -114,6 +113,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         changes: Changes::new(),
         quotas: ClientQuotas::new(&shared.config),
         limits,
+        request_memory: shared.config.queued_max_request_bytes().map(Memory::new),
         ports: ports(&listeners)?,
     });
     let operators = operators::start(&broker);

@@ -92,6 +92,17 @@ impl FrameReader {
         }
     }
 
+    /// Reads the length of the next frame, which stays where it is; `None` at the end of the stream. Cancel safe.
+    pub async fn next_len<R: AsyncRead + Unpin>(&mut self, from: &mut R) -> Result<Option<usize>, FrameError> {
+        if self.fill(from, HEAD_LEN).await? {
+            return self.announced();
+        }
+        match self.buffer.len() {
+            0 => Ok(None),
+            got => Err(FrameError::Cut { got }),
+        }
+    }
+
     /// Gives back the memory of a connection that has nothing more to say, but for what its next read needs anyway;
     /// nothing is lost.
     pub fn release(&mut self) {

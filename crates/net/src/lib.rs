@@ -7,6 +7,7 @@
 pub mod backoff;
 pub mod frame;
 pub mod listener;
+pub mod memory;
 pub mod port_owner;
 pub mod send;
 pub mod shutdown;
@@ -16,6 +17,7 @@ pub mod tls;
 pub use backoff::Backoff;
 pub use frame::{FrameError, FrameReader};
 pub use listener::{Accepted, Admission, Incoming, Limits, Listener, Queues, Refusal, WhenFull};
+pub use memory::{Grant, Memory};
 pub use port_owner::port_owner;
 pub use send::{Piece, SendError, send_all};
 pub use shutdown::{Shutdown, Signals, exit_code};

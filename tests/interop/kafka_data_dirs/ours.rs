@@ -14,11 +14,11 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use serde_json::Value;
 use tests::{
-    Broker, Kind, RawBatch, RawKafka, RawZk, TempDir, Tools, ZooKeeper, batch_positions, full, repository, wait_until,
+    Broker, Kind, RawBatch, RawKafka, RawZk, TempDir, Tools, ZooKeeper, batch_positions, full, hex, repository,
+    wait_until,
 };
 
 use super::told::{Partition, Told, told};
-use crate::frames::hex;
 
 const BROKER: &str = "log.retention.ms=-1\nproducer.id.expiration.ms=2147483647\nzookeeper.session.timeout.ms=6000\n\
                       log.retention.check.interval.ms=200\nlog.cleaner.backoff.ms=100\nlog.segment.delete.delay.ms=100\n\

@@ -10,8 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kafka_controller::{Answer, Controller, Effect, Event, NoticeLevel, ReplyToken, Role};
-use kafka_metadata::BrokerConfig;
+use kafka_controller::{Answer, Controller, ControllerSettings, Effect, Event, NoticeLevel, ReplyToken, Role};
 use kafka_types::{BrokerId, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
@@ -85,19 +84,18 @@ pub(crate) struct Runner {
 /// Makes the handle and the task behind it.
 pub(crate) fn create(
     me: BrokerId,
-    core: Controller,
+    settings: ControllerSettings,
     zookeeper: Arc<ZooKeeper>,
     clock: Clock,
-    config: &BrokerConfig,
 ) -> (ControllerHandle, Runner) {
     let (own, inputs) = mpsc::channel(QUEUE);
     let (role, seen) = watch::channel(Role::Other(None));
     let unclean_elections = Arc::new(AtomicU64::new(0));
     let handle =
         ControllerHandle { inputs: own.clone(), role: seen, unclean_elections: Arc::clone(&unclean_elections) };
-    let channels = Channels::new(me, config.inter_broker_listener.clone(), handle.clone());
+    let channels = Channels::new(me, settings.inter_broker_listener.clone(), handle.clone());
     let runner = Runner {
-        core,
+        core: Controller::new(me, settings),
         zookeeper,
         clock,
         channels,

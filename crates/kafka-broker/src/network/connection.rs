@@ -1,12 +1,14 @@
 //! One client: frames in, replies out, in order.
 //!
 //! One request is in flight at a time (Apache mutes the channel likewise); what the client sends meanwhile stays in the
-//! socket's buffer. So the memory that a connection holds is one request and one reply.
+//! socket's buffer. So the memory that a connection holds is one request and one reply; `queued.max.request.bytes` limits what all
+//! requests have together.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{Admission, FrameReader, Piece, Stream};
+use bytes::Bytes;
+use net::{Admission, FrameError, FrameReader, Grant, Piece, Stream};
 use tracing::{debug, info, warn};
 
 use super::dispatch::{self, Outcome};
@@ -20,11 +22,11 @@ pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc
     let shutdown = broker.shutdown.clone();
     loop {
         let next = tokio::select! {
-            next = tokio::time::timeout(idle, reader.next(&mut stream)) => next,
+            next = tokio::time::timeout(idle, next_request(&broker, &mut reader, &mut stream)) => next,
             () = shutdown.begun() => break,
         };
-        let frame = match next {
-            Ok(Ok(Some(frame))) => frame,
+        let (frame, memory) = match next {
+            Ok(Ok(Some(request))) => request,
             Ok(Ok(None)) => break,
             Ok(Err(error)) => {
                 log_frame_error(&error, peer);
@@ -48,11 +50,28 @@ pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc
             Outcome::Nothing => {}
             Outcome::Close => break,
         }
+        drop(memory);
         if !pause.is_zero() && !rested(pause, idle, &shutdown).await {
             break;
         }
     }
     drop(admission);
+}
+
+/// The next request, with the memory that it may have if that is limited: its bytes are read when there is some.
+async fn next_request(
+    broker: &Broker,
+    reader: &mut FrameReader,
+    stream: &mut Stream,
+) -> Result<Option<(Bytes, Option<Grant>)>, FrameError> {
+    let grant = match &broker.request_memory {
+        None => None,
+        Some(memory) => match reader.next_len(stream).await? {
+            Some(len) => Some(memory.take(len).await),
+            None => return Ok(None),
+        },
+    };
+    Ok(reader.next(stream).await?.map(|frame| (frame, grant)))
 }
 
 /// A client that does not read its reply is closed like one that does not send: the reply's memory is ours.
@@ -82,9 +101,9 @@ async fn drained(shutdown: &net::Shutdown) {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-fn log_frame_error(error: &net::FrameError, peer: std::net::SocketAddr) {
+fn log_frame_error(error: &FrameError, peer: std::net::SocketAddr) {
     match error {
-        net::FrameError::Length { announced, max } => {
+        FrameError::Length { announced, max } => {
             warn!(
                 target: "org.apache.kafka.common.network.Selector",
                 "[SocketServer listenerType=ZK_BROKER] Unexpected error from {peer}; closing connection\n\
