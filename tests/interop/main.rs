@@ -12,6 +12,7 @@ mod group_requests;
 mod groups;
 mod kafka_data_dirs;
 mod metrics;
+mod odd_requests;
 mod operators;
 mod reassignments;
 mod refusals;

@@ -12,6 +12,7 @@ use time_types::Tick;
 use tokio::sync::Notify;
 
 use crate::broker::Broker;
+use crate::replicas::Owned;
 
 /// The one who waits; shared with every partition it waits for.
 #[derive(Clone, Default, Debug)]
@@ -52,6 +53,26 @@ impl Waiters {
     }
 }
 
+impl Owned {
+    /// How far records below `end` are on their way to be committed; parks the one who has to wait.
+    pub(crate) fn look_or_park(
+        &mut self,
+        topic_partition: &TopicPartition,
+        end: Offset,
+        waiter: &Waiter,
+    ) -> Result<Progress, ErrorCode> {
+        let partition = self.partition(topic_partition)?;
+        if partition.has_failed() {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        let progress = partition.progress(end).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        if progress == Progress::Waiting {
+            partition.park(waiter);
+        }
+        Ok(progress)
+    }
+}
+
 /// Waits until records below `end` are committed, or `deadline` has passed.
 pub(crate) async fn committed(
     broker: &Broker,
@@ -63,14 +84,7 @@ pub(crate) async fn committed(
     loop {
         let (target, waiter) = (topic_partition.clone(), Waiter::default());
         let parked = waiter.clone();
-        let progress = broker.shards.on(owner, move |owned| {
-            let partition = owned.partition(&target)?;
-            let progress = partition.progress(end).ok_or(ErrorCode::NotLeaderOrFollower)?;
-            if progress == Progress::Waiting {
-                partition.park(&parked);
-            }
-            Ok(progress)
-        });
+        let progress = broker.shards.on(owner, move |owned| owned.look_or_park(&target, end, &parked));
         match progress.await.map_err(|_| ErrorCode::NotLeaderOrFollower)?? {
             Progress::Done => return Ok(()),
             Progress::TooFew => return Err(ErrorCode::NotEnoughReplicasAfterAppend),

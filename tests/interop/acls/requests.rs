@@ -479,6 +479,24 @@ fn alter_log_dirs() -> KafkaBody {
     body
 }
 
+fn alter_reassignments() -> KafkaBody {
+    let mut body = KafkaBody::new(true);
+    body.i32(10_000).array(1).text("t").array(1).i32(0).array(1).i32(9).no_tags().no_tags().no_tags();
+    body
+}
+
+fn list_reassignments() -> KafkaBody {
+    let mut body = KafkaBody::new(true);
+    body.i32(10_000).array(1).text("t").array(2).i32(0).i32(7).no_tags().no_tags();
+    body
+}
+
+fn update_features() -> KafkaBody {
+    let mut body = KafkaBody::new(true);
+    body.i32(10_000).array(1).text("x").i16(1).i8(1).no_tags().i8(1).no_tags();
+    body
+}
+
 fn describe_log_dirs() -> KafkaBody {
     let mut body = KafkaBody::new(true);
     body.array(1).text("nope").array(1).i32(0).no_tags().no_tags();
@@ -750,6 +768,11 @@ fn topics(history: &mut History) {
 
 fn cluster_wide(history: &mut History) {
     history.ladder("move", (34, 1), &alter_log_dirs(), &[&[cluster(ALTER)], &[cluster(DESCRIBE)]]);
+    let moves = alter_reassignments();
+    history.ladder("move to brokers", (45, 0), &moves, &[&[cluster(DESCRIBE)], &[cluster(ALTER)]]);
+    let moves = list_reassignments();
+    history.ladder("what moves", (46, 0), &moves, &[&[cluster(ALTER_CONFIGS)], &[cluster(DESCRIBE)]]);
+    history.ladder("features", (57, 1), &update_features(), &[&[cluster(DESCRIBE)], &[cluster(ALTER)]]);
     history.guest("log directories", 35, 2, &describe_log_dirs());
     history.guest("log directories", 35, 3, &describe_log_dirs());
     let rules = create_acls(1, &[topic(READ)]);

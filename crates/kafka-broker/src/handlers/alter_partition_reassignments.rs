@@ -13,7 +13,7 @@ use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     if !context.may_on_cluster(Operation::Alter) {
-        return unauthorized(request);
+        return unauthorized(context, request);
     }
     // Of a partition that is named twice the last wish counts.
     let mut moves: BTreeMap<TopicPartition, Option<Vec<BrokerId>>> = BTreeMap::new();
@@ -51,9 +51,9 @@ fn refused(code: ErrorCode) -> wire::Response {
     wire::Response { error_code: code.code(), error_message, ..Default::default() }
 }
 
-fn unauthorized(request: wire::Request) -> wire::Response {
+fn unauthorized(context: &Context, request: wire::Request) -> wire::Response {
     let code = ErrorCode::ClusterAuthorizationFailed;
-    let mut response = refused(code);
+    let mut response = wire::Response { error_message: Some(context.not_authorized()), ..refused(code) };
     let one = |partition: wire::ReassignablePartition| ReassignablePartitionResponse {
         partition_index: partition.partition_index,
         error_code: code.code(),

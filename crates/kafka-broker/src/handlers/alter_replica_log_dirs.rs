@@ -1,5 +1,6 @@
 //! AlterReplicaLogDirs: moves replicas between the log directories of this broker.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use kafka_log::is_too_long_to_move;
@@ -16,28 +17,37 @@ use crate::dir_moves;
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let allowed = context.may_on_cluster(Operation::Alter);
     let mut results: Vec<AlterReplicaLogDirTopicResult> = Vec::new();
+    for (name, path) in moves(&request) {
+        let outcome =
+            if allowed { alter(context, &name, path).await } else { Err(ErrorCode::ClusterAuthorizationFailed) };
+        let error_code = outcome.err().map_or(0, ErrorCode::code);
+        let result = AlterReplicaLogDirPartitionResult { partition_index: name.partition, error_code };
+        match results.iter_mut().find(|one| *one.topic_name == *name.topic) {
+            Some(one) => one.partitions.push(result),
+            None => results
+                .push(AlterReplicaLogDirTopicResult { topic_name: name.topic.to_string(), partitions: vec![result] }),
+        }
+    }
+    wire::Response { throttle_time_ms: 0, results }
+}
+
+/// Each partition once, with the directory that was named last for it.
+fn moves(request: &wire::Request) -> Vec<(TopicPartition, &str)> {
+    let (mut moves, mut places) = (Vec::new(), HashMap::new());
     for dir in &request.dirs {
         for topic in &dir.topics {
-            for partition_index in &topic.partitions {
-                let name = TopicPartition::new(topic.name.as_str(), *partition_index);
-                let outcome = if allowed {
-                    alter(context, &name, &dir.path).await
+            for index in &topic.partitions {
+                let name = TopicPartition::new(topic.name.as_str(), *index);
+                let at = *places.entry(name.clone()).or_insert(moves.len());
+                if at == moves.len() {
+                    moves.push((name, dir.path.as_str()));
                 } else {
-                    Err(ErrorCode::ClusterAuthorizationFailed)
-                };
-                let error_code = outcome.err().map_or(0, ErrorCode::code);
-                let result = AlterReplicaLogDirPartitionResult { partition_index: *partition_index, error_code };
-                match results.iter_mut().find(|one| one.topic_name == topic.name) {
-                    Some(one) => one.partitions.push(result),
-                    None => results.push(AlterReplicaLogDirTopicResult {
-                        topic_name: topic.name.clone(),
-                        partitions: vec![result],
-                    }),
+                    moves[at].1 = &dir.path;
                 }
             }
         }
     }
-    wire::Response { throttle_time_ms: 0, results }
+    moves
 }
 
 async fn alter(context: &Context, name: &TopicPartition, to: &str) -> Result<(), ErrorCode> {

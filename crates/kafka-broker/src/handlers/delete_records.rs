@@ -9,6 +9,7 @@ use kafka_wire::delete_records::{self as wire, DeleteRecordsPartitionResult, Del
 use time_types::Tick;
 
 use super::Context;
+use super::twins::last_of_each;
 use crate::broker::Broker;
 use crate::waiters::Waiter;
 
@@ -29,7 +30,8 @@ struct Deleted {
     low_watermark: Offset,
 }
 
-pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> wire::Response {
+    request.topics = last_of_each(request.topics);
     let broker = &context.broker;
     let deadline = broker.clock.tick().after(u64::try_from(request.timeout_ms).unwrap_or(0));
     let mut parts = Vec::new();
@@ -104,6 +106,9 @@ async fn everywhere(
         let parked = waiter.clone();
         let low_watermark = broker.shards.on(owner, move |owned| {
             let partition = owned.partition(&target)?;
+            if partition.has_failed() {
+                return Err(ErrorCode::KafkaStorageError);
+            }
             let low_watermark = partition.low_watermark()?;
             if low_watermark < deleted.below {
                 partition.park(&parked);

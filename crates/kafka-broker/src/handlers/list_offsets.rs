@@ -1,12 +1,12 @@
 //! ListOffsets: where a log begins and ends, and which record was the first at or after a time.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use kafka_log::OffsetQuery;
 use kafka_security::Operation;
 use kafka_types::{BrokerEpoch, BrokerId, ErrorCode, IsolationLevel, LeaderEpoch, TopicPartition};
 use kafka_wire::list_offsets::{
-    self as wire, ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+    self as wire, ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopic, ListOffsetsTopicResponse,
 };
 use time_types::WallMillis;
 
@@ -19,6 +19,8 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
     } else {
         Reader::Consumer(IsolationLevel::from_wire(request.isolation_level))
     };
+    let twins_allowed = wire::Version(context.version).answers_old_style();
+    let twins = if twins_allowed { HashSet::new() } else { twins(&request.topics) };
     let (mut topics, mut unauthorized) = (Vec::with_capacity(request.topics.len()), Vec::new());
     for topic in request.topics {
         if !context.may_on_topic(Operation::Describe, &topic.name) {
@@ -33,13 +35,9 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         }
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         let name: kafka_types::TopicName = topic.name.as_str().into();
-        let mut times: HashMap<i32, usize> = HashMap::new();
-        for partition in &topic.partitions {
-            *times.entry(partition.partition_index).or_default() += 1;
-        }
-        let twins_allowed = wire::Version(context.version).answers_old_style();
         for partition in topic.partitions {
-            if !twins_allowed && times[&partition.partition_index] > 1 {
+            let topic_partition = TopicPartition::new(name.clone(), partition.partition_index);
+            if twins.contains(&topic_partition) {
                 partitions.push(ListOffsetsPartitionResponse {
                     partition_index: partition.partition_index,
                     error_code: ErrorCode::InvalidRequest.code(),
@@ -47,13 +45,27 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
                 });
                 continue;
             }
-            let topic_partition = TopicPartition::new(name.clone(), partition.partition_index);
             partitions.push(look_up(context, topic_partition, &partition, reader).await);
         }
         topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
     }
     topics.append(&mut unauthorized);
     wire::Response { throttle_time_ms: 0, topics }
+}
+
+/// Partitions that are named more than once.
+fn twins(topics: &[ListOffsetsTopic]) -> HashSet<TopicPartition> {
+    let (mut seen, mut twins) = (HashSet::new(), HashSet::new());
+    for topic in topics {
+        let name: kafka_types::TopicName = topic.name.as_str().into();
+        for partition in &topic.partitions {
+            let named = TopicPartition::new(name.clone(), partition.partition_index);
+            if !seen.insert(named.clone()) {
+                twins.insert(named);
+            }
+        }
+    }
+    twins
 }
 
 async fn look_up(

@@ -11,7 +11,7 @@ use super::Context;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     if !context.may_on_cluster(Operation::Describe) {
-        return unauthorized(request);
+        return unauthorized(context, request);
     }
     let partitions = request.topics.map(|topics| {
         let of = |topic: wire::ListPartitionReassignmentsTopics| {
@@ -45,12 +45,13 @@ fn refused(code: ErrorCode) -> wire::Response {
     wire::Response { error_code: code.code(), error_message, ..Default::default() }
 }
 
-fn unauthorized(request: wire::Request) -> wire::Response {
+fn unauthorized(context: &Context, request: wire::Request) -> wire::Response {
     let one = |index| OngoingPartitionReassignment { partition_index: index, ..Default::default() };
     let of_topic = |topic: wire::ListPartitionReassignmentsTopics| OngoingTopicReassignment {
         name: topic.name,
         partitions: topic.partition_indexes.into_iter().map(one).collect(),
     };
     let topics = request.topics.unwrap_or_default().into_iter().map(of_topic).collect();
-    wire::Response { topics, ..refused(ErrorCode::ClusterAuthorizationFailed) }
+    let error_message = Some(context.not_authorized());
+    wire::Response { topics, error_message, ..refused(ErrorCode::ClusterAuthorizationFailed) }
 }

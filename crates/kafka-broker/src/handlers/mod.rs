@@ -54,6 +54,7 @@ mod offsets_to_commit;
 pub(crate) mod produce;
 pub(crate) mod stop_replica;
 pub(crate) mod sync_group;
+mod twins;
 pub(crate) mod txn_offset_commit;
 pub(crate) mod update_features;
 pub(crate) mod update_metadata;

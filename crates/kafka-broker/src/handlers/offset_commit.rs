@@ -7,8 +7,10 @@ use kafka_wire::offset_commit::{self as wire, OffsetCommitResponsePartition, Off
 
 use super::Context;
 use super::offsets_to_commit::Sifted;
+use super::twins::last_of_each;
 
-pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> wire::Response {
+    request.topics = last_of_each(request.topics);
     let version = wire::Version(context.version);
     if !context.may_on_group(Operation::Read, &request.group_id) {
         return respond(&request, |_| ErrorCode::GroupAuthorizationFailed);

@@ -15,6 +15,7 @@ use kafka_wire::produce::{
 };
 
 use super::Context;
+use super::twins::last_of_each;
 use crate::broker::Broker;
 use crate::replicas::partition::{Produced as Appended, Refused};
 use crate::replicas::transactions::{Guard, Transactional};
@@ -42,7 +43,8 @@ struct Part {
     outcome: Result<Appended, Refused>,
 }
 
-pub(crate) async fn handle(context: &Context, request: wire::Request) -> Produced {
+pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> Produced {
+    request.topic_data = last_of_each(request.topic_data);
     let names: Vec<String> = request.topic_data.iter().map(|topic| topic.name.clone()).collect();
     let Some(acks) = Acks::from_wire(request.acks) else {
         return Produced::Reply(refuse_all(&request, ErrorCode::InvalidRequiredAcks));

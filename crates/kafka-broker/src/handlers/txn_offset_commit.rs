@@ -8,10 +8,12 @@ use kafka_wire::txn_offset_commit::{self as wire, TxnOffsetCommitResponsePartiti
 
 use super::Context;
 use super::offsets_to_commit::Sifted;
+use super::twins::last_of_each;
 use crate::replicas::transactions::Guard;
 use crate::transactions::verification;
 
-pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
+pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> wire::Response {
+    request.topics = last_of_each(request.topics);
     if !context.may_on_transaction(Operation::Write, &request.transactional_id) {
         return respond(&request, |_| ErrorCode::TransactionalIdAuthorizationFailed);
     }

@@ -13,6 +13,7 @@ use vfs::{MemoryVfs, Vfs};
 
 use super::moves::{MoveId, Step, Swapped};
 use super::*;
+use crate::waiters::Waiter;
 
 const ME: BrokerId = BrokerId(0);
 
@@ -164,6 +165,39 @@ fn a_failed_directory_refuses_and_the_other_one_serves() {
         lead(&mut owned, partition, 0, true).expect("leads");
         assert_eq!(dir_of(&owned, partition), 0);
     }
+}
+
+#[test]
+fn who_waits_for_followers_hears_of_a_directory_that_fails() {
+    let mut owned = shard(&MemoryVfs::new());
+    let settings = Arc::new(owned.shared.config.topic(BTreeMap::new()).expect("defaults are legal"));
+    let isr = [ME, BrokerId(1)];
+    let leadership = Leadership {
+        me: ME,
+        epoch: LeaderEpoch(0),
+        replicas: isr.to_vec(),
+        isr: isr.into_iter().collect(),
+        partition_epoch: PartitionEpoch(0),
+        log_end: Offset(0),
+        high_watermark: Offset(0),
+    };
+    let role = Role {
+        topic_partition: tp(0),
+        topic_id: Uuid([9; 16]),
+        leader: ME,
+        leader_epoch: LeaderEpoch(0),
+        leadership,
+        is_new: true,
+        settings,
+    };
+    owned.take_role(role).expect("leads");
+    produce(&mut owned, 0, 1);
+    let waiter = Waiter::default();
+    assert_eq!(owned.look_or_park(&tp(0), Offset(1), &waiter), Ok(kafka_replication::Progress::Waiting));
+    let partition = owned.partitions.get_mut(&tp(0)).expect("is there");
+    partition.fail(&std::io::Error::from_raw_os_error(5));
+    partition.go_offline();
+    assert_eq!(owned.look_or_park(&tp(0), Offset(1), &waiter), Err(ErrorCode::KafkaStorageError));
 }
 
 #[test]

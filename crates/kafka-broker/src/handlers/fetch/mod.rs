@@ -42,6 +42,9 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::
         max_bytes,
         is_hard: !version.carries_max_bytes(),
     };
+    if version.carries_max_bytes() && request.max_bytes < 0 {
+        fetch.begin_below_zero();
+    }
     let deadline = broker.clock.tick().after(u64::try_from(request.max_wait_ms).unwrap_or(0));
     fetch.run(broker, &scope, limits, deadline).await;
     if matches!(reader, Reader::Consumer(_)) {

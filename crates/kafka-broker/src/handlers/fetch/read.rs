@@ -24,6 +24,8 @@ pub(super) struct Part {
     /// What to read; or why nothing can be read.
     pub(super) target: Result<Target, ErrorCode>,
     pub(super) outcome: Outcome,
+    /// It is to be read with a size below zero, which fails where there is something to read.
+    pub(super) is_negative: bool,
 }
 
 pub(super) struct Target {
@@ -77,6 +79,14 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
+    /// No bytes at all are allowed, and fewer: the first partition is read so, the others find nothing left.
+    pub(super) fn begin_below_zero(&mut self) {
+        let readable = self.parts.iter_mut().filter(|part| part.target.is_ok());
+        if let Some(first) = readable.min_by_key(|part| part.place) {
+            first.is_negative = true;
+        }
+    }
+
     /// Reads, and waits until there is enough to tell.
     pub(super) async fn run(&mut self, broker: &Arc<Broker>, scope: &Scope, limits: Limits, deadline: Tick) {
         let all: Vec<usize> = (0..self.parts.len()).collect();
@@ -205,7 +215,8 @@ impl Fetch {
             let visit = broker.shards.on(shard, move |owned| read_here(&for_proposals, owned, reads));
             let Ok(found) = visit.await else { continue };
             for (at, outcome) in found {
-                self.parts[at].outcome = outcome;
+                let fails = self.parts[at].is_negative && outcome.found().is_some_and(|found| found.slice.is_some());
+                self.parts[at].outcome = if fails { Outcome::Refused(ErrorCode::UnknownServerError) } else { outcome };
             }
         }
     }

@@ -176,7 +176,8 @@ impl Planner {
     pub(super) fn part(&self, place: u64, asked: Asked) -> Part {
         let target = self.target(&asked);
         let outcome = Outcome::Refused(target.as_ref().err().copied().unwrap_or(ErrorCode::NotLeaderOrFollower));
-        Part { place, asked, target, outcome }
+        let is_negative = asked.wanted.max_bytes < 0;
+        Part { place, asked, target, outcome, is_negative }
     }
 
     /// Brokers read everything.
