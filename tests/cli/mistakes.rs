@@ -183,9 +183,19 @@ fn an_unknown_setting_is_a_warning_that_names_it() {
     let zookeeper = ZooKeeper::start_with(Ours, &dir.join("zookeeper"), "no.such.key=1");
     let said = fs::read_to_string(zookeeper.log()).expect("it logs");
     assert!(said.lines().any(|line| line.contains("WARN") && line.contains("no.such.key")), "{said}");
-    let broker = Broker::start_with(Ours, &dir.join("kafka"), &zookeeper.address(), "no.such.key=1");
+    let settings = "no.such.key=1\nqueued.max.requests=7\nnum.io.threads=8";
+    let broker = Broker::start_with(Ours, &dir.join("kafka"), &zookeeper.address(), settings);
     let said = fs::read_to_string(broker.log()).expect("it logs");
-    assert!(said.lines().any(|line| line.contains("WARN") && line.contains("no.such.key")), "{said}");
+    let warns = |said: &str, name: &str| said.lines().any(|line| line.contains("WARN") && line.contains(name));
+    assert!(warns(&said, "no.such.key"), "{said}");
+    // Known, and without an effect here; the other one is set to its default.
+    assert!(warns(&said, "queued.max.requests is set and has no effect"), "{said}");
+    assert!(!said.contains("num.io.threads"), "{said}");
+    let change = "--alter --add-config num.io.threads=9 --entity-type brokers --entity-default";
+    let changed = Tools(Ours).run("kafka-configs", &format!("{change} --bootstrap-server {}", broker.address()));
+    assert_eq!(changed.code, 0, "{}", changed.stderr);
+    let told = || warns(&fs::read_to_string(broker.log()).expect("it logs"), "num.io.threads is set and has no effect");
+    assert!(wait_until(Duration::from_secs(20), told), "{}", fs::read_to_string(broker.log()).expect("it logs"));
 }
 
 #[test]

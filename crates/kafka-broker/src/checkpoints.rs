@@ -10,12 +10,26 @@ use kafka_types::{Offset, TopicPartition};
 use tokio::sync::{Notify, watch};
 
 use crate::broker::Broker;
+use crate::config::Config;
 use crate::replicas::partition::Partition;
 use crate::replicas::{Owned, Shared};
 use crate::shard::ShardGone;
 
-/// How often checkpoints are written if something moved.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often checkpoints are written if something moved, at the least: what the settings allow to be older by default
+/// (a minute for two of them) is what a broker that was killed has to read again.
+const EVERY_MS: u64 = 1_000;
+/// Settings that ask for it more often.
+const INTERVALS: [&str; 3] = [
+    "log.flush.offset.checkpoint.interval.ms",
+    "log.flush.start.offset.checkpoint.interval.ms",
+    "replica.high.watermark.checkpoint.interval.ms",
+];
+
+/// How long until they are written again.
+fn pause(config: &Config) -> Duration {
+    let wanted = INTERVALS.map(|name| config.positive(name).max(1));
+    Duration::from_millis(wanted.into_iter().fold(EVERY_MS, u64::min))
+}
 
 /// What the checkpoints say of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +168,7 @@ pub(crate) async fn run(broker: Arc<Broker>, shared: Arc<Shared>) {
     let mut checkpoints = Checkpoints::new(shared.dirs.all().len());
     loop {
         // Whether it is time or somebody cannot wait, is all the same.
-        let _ = tokio::time::timeout(EVERY, broker.checkpoint_orders.come.notified()).await;
+        let _ = tokio::time::timeout(pause(&broker.config), broker.checkpoint_orders.come.notified()).await;
         let orders = broker.checkpoint_orders.given.load(Ordering::Acquire);
         let Ok(news) = broker.shards.on_all(moved).await else { return };
         if !checkpoints.take(news.into_iter().flatten()) {

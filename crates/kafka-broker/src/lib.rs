@@ -22,6 +22,7 @@ mod dir_moves;
 mod fetch_sessions;
 mod handlers;
 mod housekeeping;
+mod idle_settings;
 mod long_poll;
 mod metadata;
 mod metrics;
@@ -87,6 +88,7 @@ fn serve(arguments: &Arguments) -> ExitCode {
     for name in config.unknown().filter(|name| !operators::SETTINGS.contains(name)) {
         warn!(target: "kafka.server.KafkaConfig", "The setting {name} is not known and ignored");
     }
+    idle_settings::tell(&config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("the system has room for an event loop");
     runtime.block_on(until_signal(config))

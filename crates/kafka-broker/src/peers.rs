@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use kafka_controller::{AlterPartitionRequest, AlteredPartition, AlteredState, Answer, Event};
 use kafka_txn_coordinator::{AddPartitions, MarkersToWrite};
@@ -86,6 +87,11 @@ pub(crate) async fn alter_partition(
         }
     }
     Ok(altered)
+}
+
+/// `controller.socket.timeout.ms`: a controller that is silent for so long is not waited for any more.
+pub(crate) fn timeout(broker: &Broker) -> Duration {
+    Duration::from_millis(broker.config.positive("controller.socket.timeout.ms").max(1))
 }
 
 /// Asks the controller, here or elsewhere, to move this broker's leaderships; returns how many it could not move.

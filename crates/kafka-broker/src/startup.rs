@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use http_server::HttpServer;
 use kafka_metadata::{BrokerConfig, Endpoint};
+use kafka_types::ErrorCode;
 use net::{Limits, Listener, Memory, Shutdown};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -34,7 +35,7 @@ use crate::shard::Shards;
 use crate::zookeeper::{self, ZooKeeper};
 use crate::{
     advertised, authorizer, checkpoints, cleaner, controller, descriptors, dir_failures, dir_moves, housekeeping,
-    operators, session_file, watches,
+    operators, peers, session_file, watches,
 };
 
 pub(crate) mod connections;
@@ -48,6 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FIRST_NEWS: Duration = Duration::from_secs(3);
 /// Threads for long work.
 const BACKGROUND_THREADS: usize = 2;
+/// How long a broker that stops waits for its own controller.
+const OWN_CONTROLLER: Duration = Duration::from_secs(5);
 
 /// A broker that runs, with what its end needs.
 pub(crate) struct Running {
@@ -326,18 +329,34 @@ impl Running {
         }
         info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Starting controlled shutdown", broker.id);
         let started = broker.clock.tick();
-        let asked = tokio::time::timeout(Duration::from_secs(5), crate::peers::controlled_shutdown(broker)).await;
-        let took = broker.clock.tick().since(started);
-        match asked {
-            Ok(Ok(0)) => {
-                info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Controlled shutdown request returned successfully after {took}ms", broker.id);
+        let mut retries = broker.config.positive("controlled.shutdown.max.retries");
+        loop {
+            let own = broker.is_controller();
+            let patience = if own { OWN_CONTROLLER } else { peers::timeout(broker) };
+            let asked = tokio::time::timeout(patience, peers::controlled_shutdown(broker)).await;
+            // Its own controller waits for ZooKeeper then, and so would the next attempt.
+            let in_vain = own && asked.is_err();
+            match asked.unwrap_or(Err(ErrorCode::RequestTimedOut)) {
+                Ok(0) => {
+                    let took = broker.clock.tick().since(started);
+                    info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Controlled shutdown request returned successfully after {took}ms", broker.id);
+                    return;
+                }
+                Ok(remaining) => {
+                    info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] {remaining} remaining partitions need to move: nobody else can lead them yet", broker.id);
+                }
+                Err(error) => {
+                    info!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Received error code for controlled shutdown request: {}", broker.id, error.name());
+                }
             }
-            Ok(Ok(remaining)) => {
-                warn!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] {remaining} partitions have no other leader", broker.id);
+            if retries == 0 || in_vain {
+                break;
             }
-            _ => {
-                warn!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", broker.id);
-            }
+            retries -= 1;
+            let backoff = broker.config.positive("controlled.shutdown.retry.backoff.ms");
+            warn!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Retrying controlled shutdown after the previous attempt failed...", broker.id);
+            tokio::time::sleep(Duration::from_millis(backoff)).await;
         }
+        warn!(target: "kafka.server.KafkaServer", "[KafkaServer id={}] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", broker.id);
     }
 }

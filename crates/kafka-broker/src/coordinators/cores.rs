@@ -53,6 +53,8 @@ pub(crate) struct Written {
     pub(crate) first: Offset,
     /// After its last record.
     pub(crate) end: Offset,
+    /// When whoever waits is told that it took too long; if it is committed later, nobody waits any more.
+    pub(crate) deadline: Option<Tick>,
 }
 
 impl<C: Core> Cores<C> {
@@ -142,15 +144,18 @@ impl<C: Core> Cores<C> {
 
     /// When [`Cores::tick`] wants to be called, at the latest.
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
-        self.running.values().filter_map(|running| running.core.next_deadline()).min()
+        self.running.values().filter_map(Running::next_deadline).min()
     }
 
     /// Does what is due; what each core wants appended, by partition.
     pub(crate) fn tick(&mut self, now: Now) -> Vec<(i32, Vec<Append>)> {
-        let is_due = |running: &Running<C>| running.core.next_deadline().is_some_and(|deadline| deadline <= now.tick);
+        let is_due = |running: &Running<C>| running.next_deadline().is_some_and(|deadline| deadline <= now.tick);
         let due: Vec<i32> =
             self.running.iter().filter(|(_, one)| is_due(one)).map(|(partition, _)| *partition).collect();
-        let tick = |running: &mut Running<C>| running.core.on_tick(now, &mut running.effects);
+        let tick = |running: &mut Running<C>| {
+            running.give_up(now);
+            running.core.on_tick(now, &mut running.effects);
+        };
         due.into_iter().map(|partition| (partition, self.with(partition, tick))).collect()
     }
 
@@ -182,6 +187,19 @@ impl<C: Core> Cores<C> {
 }
 
 impl<C: Core> Running<C> {
+    fn next_deadline(&self) -> Option<Tick> {
+        let oldest = self.uncommitted.front().and_then(|written| written.deadline);
+        self.core.next_deadline().into_iter().chain(oldest).min()
+    }
+
+    /// Appends that are not committed in time.
+    fn give_up(&mut self, now: Now) {
+        let is_over = |written: &mut Written| written.deadline.is_some_and(|deadline| deadline <= now.tick);
+        while let Some(written) = self.uncommitted.pop_front_if(is_over) {
+            self.core.handle(now, C::appended(written.token, Err(ErrorCode::RequestTimedOut)), &mut self.effects);
+        }
+    }
+
     fn drain_effects(&mut self, partition: i32, jobs: &mut Vec<Job<C>>) -> Vec<Append> {
         let mut wanted = Vec::new();
         for effect in self.effects.drain(..) {

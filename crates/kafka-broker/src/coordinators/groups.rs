@@ -29,6 +29,7 @@ impl Core for Coordinator {
     type Task = Infallible;
 
     const TOPIC: &'static str = OFFSETS_TOPIC;
+    const APPEND_TIMEOUT: Option<&'static str> = Some("offsets.commit.timeout.ms");
 
     fn on(owned: &mut Owned) -> &mut Groups {
         &mut owned.groups
@@ -119,5 +120,55 @@ impl Groups {
     /// What is measured of the groups of a partition; nothing while they are loaded.
     pub(crate) fn facts(&self, partition: i32) -> Vec<GroupFacts> {
         self.get(partition).map(Coordinator::facts).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_group_coordinator::{OffsetCommit, OffsetToCommit};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::coordinators::cores::Written;
+
+    #[tokio::test]
+    async fn what_is_not_committed_in_time_is_told_so() {
+        let config = Config { initial_rebalance_delay_ms: 0, expiry_interval_ms: 1_000_000, ..Config::default() };
+        let at = |tick| Now { tick: Tick(tick), ..Now::default() };
+        let mut groups = Groups::default();
+        assert!(groups.elect(0, LeaderEpoch(1), config));
+        assert!(groups.loaded(at(0), 0, LeaderEpoch(1)).is_empty());
+        let commit = |groups: &mut Groups, now: Now, offset| {
+            let (reply, answer) = oneshot::channel();
+            let to_commit = OffsetToCommit {
+                topic_partition: TopicPartition::new("t", 0),
+                offset: Offset(offset),
+                leader_epoch: -1,
+                metadata: None,
+            };
+            let request = OffsetCommit {
+                group_id: "g".into(),
+                generation: -1,
+                member_id: String::new(),
+                group_instance_id: None,
+                retention_ms: None,
+                offsets: vec![to_commit],
+            };
+            let wanted = groups.request(now, 0, Request::OffsetCommit(request), reply).expect("coordinated here");
+            let [append] = &wanted[..] else { panic!("{wanted:?}") };
+            let (first, end, deadline) = (Offset(offset), Offset(offset + 1), Some(now.tick.after(5_000)));
+            groups.written(0, Written { token: append.token, first, end, deadline });
+            answer
+        };
+        let (first, second) = (commit(&mut groups, at(10), 0), commit(&mut groups, at(4_000), 1));
+        assert_eq!(groups.next_deadline(), Some(Tick(5_010)));
+        assert!(groups.tick(at(5_009)).is_empty());
+        groups.tick(at(5_010));
+        // What is committed too late is stored all the same; nobody waits for it.
+        groups.committed(at(5_020), 0, Offset(2));
+        for (answer, wanted) in [(first, ErrorCode::RequestTimedOut), (second, ErrorCode::None)] {
+            let Ok(Reply::OffsetCommit(stored)) = answer.await else { panic!("an answer") };
+            assert_eq!(stored, [(TopicPartition::new("t", 0), wanted)]);
+        }
     }
 }

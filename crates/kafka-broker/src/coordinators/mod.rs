@@ -44,6 +44,8 @@ pub(crate) trait Core: Debug + Sized + 'static {
 
     /// The topic that keeps its state.
     const TOPIC: &'static str;
+    /// The setting, in milliseconds, by which an append has to be committed; `None`: it is waited for.
+    const APPEND_TIMEOUT: Option<&'static str>;
 
     /// The cores of a shard.
     fn on(owned: &mut Owned) -> &mut Cores<Self>;

@@ -76,12 +76,14 @@ impl Owned {
     /// Appends what a coordinator wants, tells it what came of it, and so on until it wants nothing more.
     fn append_for<C: Core>(&mut self, partition: i32, wanted: Vec<Append>) {
         let now = self.shared.clock.now();
+        let timeout = C::APPEND_TIMEOUT.map(|name| self.shared.config.positive(name));
+        let deadline = timeout.map(|timeout_ms| now.tick.after(timeout_ms));
         let topic_partition = TopicPartition::new(C::TOPIC, partition);
         let mut wanted = VecDeque::from(wanted);
         loop {
             while let Some(append) = wanted.pop_front() {
                 match self.append_coordinators(&topic_partition, &append) {
-                    Ok(written) => C::on(self).written(partition, written),
+                    Ok(written) => C::on(self).written(partition, Written { deadline, ..written }),
                     Err(error) => {
                         wanted.extend(C::on(self).event(now, partition, C::appended(append.token, Err(error))));
                     }
@@ -114,7 +116,7 @@ impl Owned {
             .append(now, &builder.finish(), Acks::All, AppendOrigin::Coordinator)
             .map_err(|refused| refused.code)?;
         let (first, end) = (produced.appended.first_offset, produced.appended.last_offset + 1);
-        Ok(Written { token: append.token, first, end })
+        Ok(Written { token: append.token, first, end, deadline: None })
     }
 }
 

@@ -35,6 +35,7 @@ impl Core for Coordinator {
     type Task = Task;
 
     const TOPIC: &'static str = TRANSACTION_TOPIC;
+    const APPEND_TIMEOUT: Option<&'static str> = None;
 
     fn on(owned: &mut Owned) -> &mut Transactions {
         &mut owned.transactions

@@ -10,6 +10,7 @@ use tracing::{error, info};
 use super::topics;
 use crate::broker::Broker;
 use crate::config::Config;
+use crate::idle_settings;
 use crate::startup::connections;
 use crate::zookeeper::ZooKeeper;
 
@@ -42,6 +43,7 @@ pub(super) async fn put_in_force(broker: &Broker, config: BrokerConfig) -> Resul
     }
     for (name, value) in now.differences(&before) {
         info!(target: "kafka.server.DynamicBrokerConfig", "{name} is {value} from now on");
+        idle_settings::tell_changed(name);
     }
     let producers_expire = |config: &BrokerConfig| config.values().int("producer.id.expiration.ms");
     if before.topic_defaults() != now.topic_defaults() || producers_expire(&before) != producers_expire(&now) {

@@ -19,6 +19,15 @@ pub(super) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
         }
     }
     for (name, what) in [
+        ("create.topic.policy.class.name", "a policy class for new topics"),
+        ("alter.config.policy.class.name", "a policy class for changed settings"),
+        ("client.quota.callback.class", "a class that decides quotas"),
+    ] {
+        if let Some(class) = config.text(name).filter(|class| !class.is_empty()) {
+            wishes.push((name, class.to_owned(), what));
+        }
+    }
+    for (name, what) in [
         ("remote.log.storage.system.enable", "tiered storage"),
         ("zookeeper.metadata.migration.enable", "the migration to KRaft"),
         ("zookeeper.set.acl", "access rules in the coordination server"),
