@@ -43,10 +43,19 @@ fn write_file(stage: &Stage, remark: &str) {
 
 #[test]
 fn cases_that_one_broker_can_answer() {
+    on_one_broker(Kind::Ours, Kind::Ours);
+    if full() {
+        on_one_broker(Kind::Ours, Kind::Apache);
+        on_one_broker(Kind::Apache, Kind::Ours);
+    }
+}
+
+/// The tool of one kind against the broker of another.
+fn on_one_broker(tool: Kind, servers: Kind) {
     let dir = tests::TempDir::new(FILE);
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-    let broker = Broker::start(Kind::Ours, &dir.join("kafka"), &zookeeper.address());
-    let stage = stage_for(Kind::Ours, &broker);
+    let broker = Broker::start(servers, &dir.join("kafka"), &zookeeper.address());
+    let stage = stage_for(tool, &broker);
     let (mut wrong, mut replayed) = (Vec::new(), 0);
     for entry in transcript::read(FILE) {
         match entry {
@@ -60,7 +69,8 @@ fn cases_that_one_broker_can_answer() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {replayed} are not as Apache's:\n{}", wrong.len(), wrong.join("\n"));
+    let who = format!("{tool:?} on {servers:?}");
+    assert!(wrong.is_empty(), "{who}: {} of {replayed} are not as Apache's:\n{}", wrong.len(), wrong.join("\n"));
     assert!(replayed >= 14, "{replayed}");
 }
 

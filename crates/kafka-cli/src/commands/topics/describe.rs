@@ -54,8 +54,7 @@ impl Report {
     }
 
     fn wants(self, topic: &Topic, partition: &Partition) -> bool {
-        // Replicas that are only being added do not count as missing.
-        let replicas = partition.replicas.iter().filter(|id| !partition.adding.contains(id)).count();
+        let replicas = partition.replication_factor();
         let isr = partition.isr.len();
         let min_isr = |test: &dyn Fn(usize) -> bool| topic.min_insync_replicas.is_some_and(test);
         !self.is_of_partitions()
@@ -88,17 +87,22 @@ impl Topic {
             self.name,
             self.id,
             self.partitions.len(),
-            self.partitions.first().map_or(0, |partition| partition.replicas.len()),
+            self.partitions.first().map_or(0, Partition::replication_factor),
             configs.join(",")
         )
     }
 }
 
 impl Partition {
+    /// Replicas that are only being added do not count yet.
+    fn replication_factor(&self) -> usize {
+        self.replicas.iter().filter(|id| !self.adding.contains(id)).count()
+    }
+
     fn line(&self, topic: &str) -> String {
         let leader = self.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
         let mut line = format!(
-            "\tTopic: {topic}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}\tElr: N/A\tLastKnownElr: N/A",
+            "\tTopic: {topic}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}",
             self.number,
             joined(&self.replicas),
             joined(&self.isr)
@@ -111,7 +115,7 @@ impl Partition {
                 joined(&self.removing)
             );
         }
-        line.push('\n');
+        line.push_str("\tElr: N/A\tLastKnownElr: N/A\n");
         line
     }
 }
@@ -161,8 +165,8 @@ mod tests {
             "Topic: t\tTopicId: AAAA\tPartitionCount: 3\tReplicationFactor: 2\tConfigs: a=1,b=2\n\
              \tTopic: t\tPartition: 0\tLeader: 0\tReplicas: 0,1\tIsr: 0,1\tElr: N/A\tLastKnownElr: N/A\n\
              \tTopic: t\tPartition: 1\tLeader: 1\tReplicas: 1,0\tIsr: 1\tElr: N/A\tLastKnownElr: N/A\n\
-             \tTopic: t\tPartition: 2\tLeader: none\tReplicas: 2,0\tIsr: 0\tElr: N/A\tLastKnownElr: N/A\
-             \tAdding Replicas: 2\tRemoving Replicas: 0\n"
+             \tTopic: t\tPartition: 2\tLeader: none\tReplicas: 2,0\tIsr: 0\tAdding Replicas: 2\tRemoving Replicas: 0\tElr: N/A\
+             \tLastKnownElr: N/A\n"
         );
     }
 
