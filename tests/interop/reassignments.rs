@@ -73,12 +73,15 @@ impl History {
         self.asked.lines.push(line);
     }
 
-    /// An old tool's wish: it is looked at when the topic's znode shows that it was taken up.
+    /// An old tool's wish: it is looked at when the topic's znode has shown that it was taken up, and nothing of it is left
+    /// to do.
     fn wish(&mut self, partitions: &str, done: impl Fn(&mut History) -> bool) {
         let data = format!("{{\"version\":1,\"partitions\":[{partitions}]}}");
         assert!(self.zookeeper.create(WISHES, data.as_bytes()).expect("it can be written"), "{data}");
         assert!(wait_until(Duration::from_secs(30), || done(self)), "{partitions}: {}", self.data(TOPIC));
         self.asked.lines.push(format!("wished {partitions}"));
+        // A controller answers when it is done with what it has begun.
+        self.list(None);
         self.look();
     }
 }
