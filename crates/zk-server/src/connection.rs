@@ -72,9 +72,9 @@ pub(crate) async fn serve(accepted: Accepted, entrance: Rc<Entrance>, pipeline: 
     match ended {
         Ok(()) if !ours && !shutdown.has_begun() => {
             let (pipeline, clock) = (Rc::clone(&connection.pipeline), connection.pipeline.borrow().clock.clone());
-            let began = clock.now().tick;
+            let began = clock.tick();
             connection.linger().await;
-            let took = clock.now().tick.since(began);
+            let took = clock.tick().since(began);
             pipeline.borrow_mut().registry.add(measured::SOCKET_CLOSING_TIME, took);
         }
         Ok(()) => {}

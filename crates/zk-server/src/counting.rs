@@ -31,7 +31,7 @@ impl Pipeline {
 
     /// Counts a reply that was appended just now; its latency in milliseconds.
     pub(crate) fn count_reply(&mut self, id: WatcherId, xid: i32, zxid: Zxid, received: Tick, bytes: usize) -> u64 {
-        self.count_reply_between((received, self.clock.now().tick), id, xid, zxid, bytes)
+        self.count_reply_between((received, self.clock.tick()), id, xid, zxid, bytes)
     }
 
     /// [`Pipeline::count_reply`] for who has looked at the clock.

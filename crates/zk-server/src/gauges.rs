@@ -38,7 +38,7 @@ impl Pipeline {
             ("approximate_data_size", int(tree.approximate_data_size())),
             ("open_file_descriptor_count", int(open_files)),
             ("local_sessions", zero.clone()),
-            ("uptime", int(self.clock.now().tick.since(figures.started))),
+            ("uptime", int(self.clock.tick().since(figures.started))),
             ("max_latency", int(figures.latency.max)),
             ("outstanding_tls_handshake", size(self.handshakes.as_ref().map_or(0, Handshakes::outstanding))),
             ("min_client_response_size", response(figures.response.min())),

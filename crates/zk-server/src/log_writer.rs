@@ -94,11 +94,11 @@ impl LogWriter {
         window: bool,
         clock: Clock,
     ) -> std::io::Result<(LogWriter, watch::Receiver<Progress>)> {
-        let registry = Mutex::new(Registry::new(window, clock.now().tick));
+        let registry = Mutex::new(Registry::new(window, clock.tick()));
         let shared =
             Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), registry, slow: AtomicU64::new(0) });
         let (progress, receiver) = watch::channel(Progress::Synced(log.last()));
-        let synced = clock.now().tick;
+        let synced = clock.tick();
         let writer = Writer { shared: Arc::clone(&shared), log, progress, flush, synced, warning_ms, clock };
         let thread = std::thread::Builder::new().name("SyncThread:0".into()).spawn(move || writer.run())?;
         Ok((LogWriter { shared, thread: Some(thread), due: Rc::default() }, receiver))
@@ -303,6 +303,6 @@ impl Writer {
     }
 
     fn now(&self) -> Tick {
-        self.clock.now().tick
+        self.clock.tick()
     }
 }

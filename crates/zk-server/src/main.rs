@@ -214,11 +214,12 @@ fn leave_note(vfs: Arc<dyn Vfs>, port: Option<u16>, data_dir: &Path) -> std::io:
 #[expect(clippy::disallowed_methods, reason = "the one place of this program where time comes from")]
 fn clock() -> Clock {
     let start = Instant::now();
-    Clock::new(move || {
+    let tick = move || Tick(start.elapsed().as_millis() as u64);
+    let now = move || {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let tick = Tick(start.elapsed().as_millis() as u64);
-        Now { tick, wall: WallMillis(wall as i64) }
-    })
+        Now { tick: tick(), wall: WallMillis(wall as i64) }
+    };
+    Clock::with_tick(now, tick)
 }
 
 /// A random number; 0 where the system has none to give, which only makes snapshots regular.

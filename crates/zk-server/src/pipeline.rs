@@ -397,7 +397,7 @@ impl Pipeline {
             self.registry.count(measured::LARGE_REQUESTS_REJECTED, 1);
             return Ok(());
         }
-        let received = self.clock.now().tick;
+        let received = self.clock.tick();
         // Authentication is no matter of the throttle, and pings keep the session.
         let op = frame.get(4..8).and_then(<[u8]>::first_chunk).map(|bytes| i32::from_be_bytes(*bytes));
         let free = [OpCode::Auth, OpCode::Sasl, OpCode::Ping].map(|op| Some(op.code())).contains(&op);
@@ -417,7 +417,7 @@ impl Pipeline {
     /// Carries out what the throttle held back, as far as there is room.
     fn run_waiting(&mut self) {
         while let Some(Waiting { client: id, frame, received }) = self.request_throttle.pop(self.logging.len()) {
-            let waited_ms = self.clock.now().tick.since(received);
+            let waited_ms = self.clock.tick().since(received);
             let Some(client) = self.clients.get_mut(&id) else { continue };
             client.held -= 1;
             client.held_bytes -= frame.len();
@@ -515,7 +515,7 @@ impl Pipeline {
             other.dead = true;
             other.wake();
         }
-        let now = self.clock.now().tick;
+        let now = self.clock.tick();
         self.expiry.track(session, u64::from(timeout_ms.unsigned_abs()), now);
         if let Some(client) = self.clients.get_mut(&id) {
             client.session = session;
@@ -547,7 +547,7 @@ impl Pipeline {
     /// Hands over a transaction whose preparation `began`.
     pub(crate) fn log(&mut self, txn: LoggedTxn, then: Then, began: Tick, bytes: usize) {
         let txn = Arc::new(txn);
-        let now = self.clock.now().tick;
+        let now = self.clock.tick();
         self.count_prepared(&txn, now.since(began));
         self.log.append(Arc::clone(&txn), now);
         self.logging.push_back(Logging { txn, then, intent: None });
@@ -598,8 +598,10 @@ impl Pipeline {
         self.pending.applied(header.zxid);
         let age = began.wall.0.saturating_sub(header.time);
         self.registry.add(measured::PROPAGATION_LATENCY, age.max(0).unsigned_abs());
-        *now = self.clock.now();
-        self.registry.add(measured::PROPOSAL_PROCESS_TIME, now.tick.since(began.tick));
+        now.tick = self.clock.tick();
+        let took = now.tick.since(began.tick);
+        now.wall.0 = now.wall.0.saturating_add(took as i64);
+        self.registry.add(measured::PROPOSAL_PROCESS_TIME, took);
         self.registry.count(measured::CHANGES_REMOVED, changes_of(&logging.txn.txn));
         self.registry.written(&logging.txn.txn);
         self.digests.note(header.zxid, self.state.digest());
@@ -643,7 +645,7 @@ impl Pipeline {
     /// Tells a client that it has its session, or that it cannot have it.
     pub(crate) fn connected(&mut self, id: WatcherId, granted: bool) {
         let zxid = self.state.last_zxid();
-        let now = self.clock.now().tick;
+        let now = self.clock.tick();
         let Some(client) = self.clients.get_mut(&id) else { return };
         let session = granted.then(|| (client.session, client.timeout_ms, password(client.session)));
         client.stage = Stage::Open;

@@ -26,7 +26,7 @@ impl Pipeline {
     /// The first frame of a connection.
     pub(crate) fn on_handshake(&mut self, id: WatcherId, frame: Bytes) -> Result<(), DecodeError> {
         let request = ConnectRequest::from_bytes(frame)?;
-        let now = self.clock.now().tick;
+        let now = self.clock.tick();
         let random = (self.random)();
         if !self.connection_throttle.admits(request.session_id != SessionId::NONE, now, random) {
             self.registry.count(measured::CONNECTIONS_REJECTED, 1);

@@ -168,10 +168,10 @@ impl Server {
         let waiting =
             plain.map(|(listener, _)| NotServing::start(listener, Arc::clone(&config), Arc::clone(&trace_mask)));
         let waiting = waiting.transpose()?;
-        let mut times = StartTimes::begin(clock.now().tick);
+        let mut times = StartTimes::begin(clock.tick());
         let options = RecoveryOptions { trust_empty_snapshot: config.trust_empty_snapshot };
-        let recovered = recover_telling(vfs.as_ref(), &dirs, options, &mut || times.loaded = clock.now().tick)?;
-        times.ended = clock.now().tick;
+        let recovered = recover_telling(vfs.as_ref(), &dirs, options, &mut || times.loaded = clock.tick())?;
+        times.ended = clock.tick();
         let took_ms = times.ended.since(times.began);
         self::report(&recovered, took_ms);
         let Recovered { mut state, report } = recovered;
@@ -543,11 +543,11 @@ async fn expire(pipeline: SharedPipeline) {
         (pipeline.clock.clone(), u64::from(pipeline.config.tick_ms.unsigned_abs()))
     };
     loop {
-        let now = clock.now().tick;
+        let now = clock.tick();
         let next = pipeline.borrow().expiry.next_deadline().map_or(tick_ms, |deadline| deadline.since(now));
         let pause = next.clamp(1, tick_ms);
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        if clock.now().tick.since(now) > pause + tick_ms {
+        if clock.tick().since(now) > pause + tick_ms {
             // The whole process stood still. What clients sent meanwhile is in the sockets: read it first.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

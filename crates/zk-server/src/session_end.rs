@@ -30,7 +30,7 @@ pub(crate) struct Ending {
 impl Pipeline {
     /// Ends the sessions whose time is over.
     pub(crate) fn expire_sessions(&mut self) {
-        let now = self.clock.now().tick;
+        let now = self.clock.tick();
         // What is about to be replaced needs no end of sessions.
         let expired = if self.is_restoring() { Vec::new() } else { self.expiry.expire(now) };
         for session in expired {

@@ -75,9 +75,9 @@ pub(crate) async fn take_now(place: &Place, pipeline: &SharedPipeline) -> io::Re
         (pipeline.clock.clone(), Rc::clone(&pipeline.snapshotting))
     };
     let _alone = snapshotting.lock().await;
-    let began = clock.now().tick;
+    let began = clock.tick();
     let file = take(place, pipeline).await?;
-    let took = clock.now().tick.since(began);
+    let took = clock.tick().since(began);
     pipeline.borrow_mut().snapshot_taken(file.zxid, took);
     Ok(Taken { file, took })
 }

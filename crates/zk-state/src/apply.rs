@@ -133,17 +133,17 @@ impl ZkState {
             Txn::Delete(delete) | Txn::DeleteContainer(delete) => self.delete(header, &delete.path, events),
             Txn::SetData(set) | Txn::Reconfig(set) => {
                 let old_len = self.data_len_for_quota(&set.path);
-                let result = self.tree.set_data(&set.path, set.data.as_deref(), |stat| {
+                let changed = self.tree.set_data(&set.path, set.data.as_deref(), |stat| {
                     stat.version = set.version;
                     stat.mtime = header.time;
                     stat.mzxid = header.zxid;
                 });
-                if result.is_ok() {
-                    let new_len = set.data.as_ref().map_or(0, bytes::Bytes::len);
-                    self.tree.quota_changed(path::stored(&set.path), old_len, new_len);
-                    events.push(NodeEvent::DataChanged { path: set.path.clone(), acl: self.acl(&set.path) });
-                }
-                self.stat_outcome(&set.path, result.is_ok())
+                let Ok(node) = changed else { return Outcome::Failed(ErrorCode::NoNode) };
+                let (stat, acl) = (node.stat(), node.acl_id());
+                let new_len = set.data.as_ref().map_or(0, bytes::Bytes::len);
+                self.tree.quota_changed(path::stored(&set.path), old_len, new_len);
+                events.push(NodeEvent::DataChanged { path: set.path.clone(), acl: self.tree.acls().get(acl) });
+                Outcome::Set(stat)
             }
             Txn::SetAcl(set) => {
                 let result = self.tree.set_acl(&set.path, &set.acl, set.version);
@@ -226,10 +226,6 @@ impl ZkState {
     fn data_len_for_quota(&self, path: &str) -> usize {
         let node = if self.tree.has_quotas() { self.tree.get(path) } else { None };
         node.and_then(NodeRef::data).map_or(0, <[u8]>::len)
-    }
-
-    fn acl(&self, path: &str) -> Arc<[Acl]> {
-        self.tree.get(path).map_or_else(|| Acl::open().into(), |node| self.tree.acl_of(node))
     }
 
     fn stat_outcome(&self, path: &str, changed: bool) -> Outcome {

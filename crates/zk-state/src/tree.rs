@@ -34,9 +34,10 @@ pub struct Tree {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Missing;
 
-/// A znode that was changed: how long its data was before, and which ACL it has now.
+/// A znode that was changed: how long its data was before, where it is now, and which ACL it has.
 struct Changed {
     old_len: usize,
+    found: Found,
     acl: AclId,
 }
 
@@ -280,15 +281,16 @@ impl Tree {
         Ok(changed.acl)
     }
 
+    /// Replaces the data; the znode as it is then.
     pub(crate) fn set_data(
         &mut self,
         path: &str,
         data: Option<&[u8]>,
         stat: impl FnOnce(&mut StatPersisted),
-    ) -> Result<(), Missing> {
+    ) -> Result<NodeRef<'_>, Missing> {
         let changed = self.change(path, Data::New(data), |meta| stat(&mut meta.stat))?;
         self.data_bytes = self.data_bytes + data.map_or(0, <[u8]>::len) as u64 - changed.old_len as u64;
-        Ok(())
+        Ok(self.nodes.node(changed.found.handle))
     }
 
     pub(crate) fn set_acl(&mut self, path: &str, acls: &[Acl], aversion: i32) -> Result<(), Missing> {
@@ -319,11 +321,11 @@ impl Tree {
                 content
             }
         };
-        self.nodes.change(found, &meta, data);
+        let found = self.nodes.change(found, &meta, data);
         if !path::is_outside_digest(path) {
             self.digest = self.digest.minus(before).plus(digest::node(content, &meta.stat));
         }
-        Ok(Changed { old_len, acl: meta.acl })
+        Ok(Changed { old_len, found, acl: meta.acl })
     }
 
     /// What kind of znode this owner marks.
@@ -431,7 +433,7 @@ mod tests {
         for round in [700usize, 3, 50_000, 0, 20] {
             for (at, path) in paths.iter().enumerate().step_by(7) {
                 let data = vec![at as u8; round + at % 5];
-                assert_eq!(tree.set_data(path, Some(&data), |stat| stat.version += 1 << (round % 23)), Ok(()));
+                assert!(tree.set_data(path, Some(&data), |stat| stat.version += 1 << (round % 23)).is_ok());
                 assert_eq!(tree.child_changed(path, Some(round as i32), Zxid(round as i64)), Ok(AclId::OPEN));
             }
         }

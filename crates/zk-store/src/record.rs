@@ -8,6 +8,7 @@
 //!
 //! Padding is zeros, and optional. A record of length zero is the end of the log.
 
+use bytes::BytesMut;
 use zk_proto::{Jute, LoggedTxn, Writer, Zxid};
 
 /// What every log file begins with.
@@ -27,14 +28,16 @@ pub(crate) fn zxid_of(body: &[u8]) -> Option<Zxid> {
 }
 
 /// Appends the record of `txn` to `out`.
-pub(crate) fn put(out: &mut Vec<u8>, txn: &LoggedTxn) {
-    let mut body = Writer::new();
-    txn.write(&mut body);
-    let body = body.as_slice();
-    out.extend_from_slice(&i64::from(checksum(body)).to_be_bytes());
-    out.extend_from_slice(&(body.len() as i32).to_be_bytes());
-    out.extend_from_slice(body);
-    out.push(END_MARK);
+pub(crate) fn put(out: &mut BytesMut, txn: &LoggedTxn) {
+    let start = out.len();
+    let mut writer = Writer::append_to(std::mem::take(out));
+    writer.raw(&[0; BEFORE]);
+    txn.write(&mut writer);
+    *out = writer.into_inner();
+    let (before, body) = out[start..].split_at_mut(BEFORE);
+    before[..8].copy_from_slice(&i64::from(checksum(body)).to_be_bytes());
+    before[8..].copy_from_slice(&(body.len() as i32).to_be_bytes());
+    out.extend_from_slice(&[END_MARK]);
 }
 
 pub(crate) fn checksum(body: &[u8]) -> u32 {

@@ -11,6 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use thiserror::Error;
 use vfs::{File, OpenMode, Vfs};
 use zk_proto::{LoggedTxn, Zxid};
@@ -85,7 +86,7 @@ pub struct TxnLog {
     options: TxnLogOptions,
     current: Option<Current>,
     /// Records that were appended and not written.
-    collected: Vec<u8>,
+    collected: BytesMut,
     first_collected: Option<Zxid>,
     /// Records in `collected`.
     count: usize,
@@ -97,7 +98,7 @@ impl TxnLog {
     /// Appends after `last`, the last transaction that recovery found. Always begins a new file, with the first
     /// append. `dir` is [`crate::Dirs::logs_dir`].
     pub fn new(vfs: Arc<dyn Vfs>, dir: PathBuf, options: TxnLogOptions, last: Zxid) -> TxnLog {
-        let collected = Vec::new();
+        let collected = BytesMut::new();
         TxnLog { vfs, dir, options, current: None, collected, first_collected: None, count: 0, last, failed: false }
     }
 
@@ -174,7 +175,9 @@ impl TxnLog {
         }
         let Some(current) = &mut self.current else { return Ok(()) };
         if current.end == 0 {
-            self.collected.splice(..0, HEAD);
+            let records = std::mem::take(&mut self.collected);
+            self.collected.extend_from_slice(&HEAD);
+            self.collected.unsplit(records);
         }
         let bytes = self.collected.len() as u64;
         current.make_room(bytes, self.options.preallocate)?;

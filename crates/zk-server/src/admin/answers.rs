@@ -220,7 +220,7 @@ async fn server_stats(pipeline: &SharedPipeline) -> Value {
         "auth_failed_count": figures.auth_failed,
         "non_mtlsremote_conn_count": 0,
         "non_mtlslocal_conn_count": 0,
-        "uptime": pipeline.clock.now().tick.since(figures.started)
+        "uptime": pipeline.clock.tick().since(figures.started)
     });
     json!({
         "version": environment::VERSION,

@@ -108,7 +108,7 @@ pub(crate) fn admit(pipeline: &mut Pipeline, direction: Direction, asker: &Asker
         Direction::In => (admin.and_then(|admin| admin.restore), &mut pipeline.transfers[1]),
     };
     let interval = interval.ok_or_else(|| Refused::silent(StatusCode::SERVICE_UNAVAILABLE))?;
-    if limit.take(pipeline.clock.now().tick, interval) {
+    if limit.take(pipeline.clock.tick(), interval) {
         Ok(())
     } else {
         Err(Refused::silent(StatusCode::TOO_MANY_REQUESTS))
