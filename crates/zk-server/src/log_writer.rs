@@ -150,6 +150,11 @@ impl LogWriter {
         self.shared.wake.notify_one();
     }
 
+    /// How much the thread has not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.queue().jobs.len()
+    }
+
     /// Rung when it is time for [`LogWriter::hand_over`].
     pub(crate) fn due(&self) -> Rc<Bell> {
         Rc::clone(&self.due)

@@ -526,12 +526,24 @@ async fn commit(pipeline: SharedPipeline, mut progress: watch::Receiver<Progress
     }
 }
 
-/// Tells the log of what was prepared, behind the tasks that are ready at the same time: what they bring goes into the
-/// same sync.
+/// Looks at the sockets before the log is told that something waits, at most. Each look is a system call and no pause.
+const LOOKS: usize = 8;
+
+/// Tells the log of what was prepared when the sockets bring nothing more at once: clients that were answered together
+/// ask together, and what they bring goes into the same sync.
 async fn hand_over(pipeline: SharedPipeline) {
     let due = pipeline.borrow().log.due();
     loop {
         due.rung().await;
+        let mut waiting = 0;
+        for _ in 0..LOOKS {
+            let before = std::mem::replace(&mut waiting, pipeline.borrow().log.waiting());
+            if waiting == before {
+                break;
+            }
+            // The runtime looks at the sockets and runs what is ready.
+            tokio::task::yield_now().await;
+        }
         pipeline.borrow().log.hand_over();
     }
 }
