@@ -9,12 +9,12 @@ use zk_proto::ops::{
     GetEphemeralsResponse, SaslRequest, SaslResponse, SetWatches2, SyncResponse, WhoAmIResponse,
 };
 use zk_proto::{
-    ConnectRequest, DecodeError, ErrorCode, Jute, MultiOp, MultiResult, OpCode, Reader, Request, RequestHeader,
+    ConnectRequest, DecodeError, ErrorCode, Id, Jute, MultiOp, MultiResult, OpCode, Reader, Request, RequestHeader,
     Response, SessionId, Zxid,
 };
 use zk_state::auth::{self, AuthRefusal};
 use zk_state::read::Reader as View;
-use zk_state::{NodeRef, WatchKinds, WatcherId, Write, is_write};
+use zk_state::{NodeRef, WatchKinds, WatcherId, Watches, Write, is_write};
 
 use crate::client::{Ask, Queued, Slot, java_address, java_host};
 use crate::metrics::definitions as measured;
@@ -333,33 +333,10 @@ impl Pipeline {
                 let total_number = view.all_children_number(&request.path)?;
                 Response::GetAllChildrenNumber(GetAllChildrenNumberResponse { total_number })
             }
-            Request::WhoAmI => {
-                let client_info = client.ids.iter().map(|id| {
-                    let user = auth::user_of(&id.scheme, &id.id).to_owned();
-                    ClientInfo { auth_scheme: id.scheme.clone(), user }
-                });
-                Response::WhoAmI(WhoAmIResponse { client_info: client_info.collect() })
-            }
-            Request::AddWatch(AddWatchRequest { path, mode }) => {
-                let kind = match mode {
-                    0 => WatchKinds::PERSISTENT,
-                    1 => WatchKinds::RECURSIVE,
-                    _ => return Err(ErrorCode::MarshallingError),
-                };
-                watches.add(&path, id, kind);
-                Response::AddWatch(ErrorResponse { err: 0 })
-            }
-            Request::CheckWatches(request) => {
-                let found = watches.has(&request.path, id, kinds_of(request.kind)?);
-                if found { Response::Empty } else { return Err(ErrorCode::NoWatcher) }
-            }
-            Request::RemoveWatches(request) => {
-                let found = watches.remove(&request.path, id, kinds_of(request.kind)?);
-                if found { Response::Empty } else { return Err(ErrorCode::NoWatcher) }
-            }
+            Request::WhoAmI => Response::WhoAmI(who_is(&client.ids)),
             Request::SetWatches(request) => return Ok(self.set_watches(id, xid, &request.into())),
             Request::SetWatches2(request) => return Ok(self.set_watches(id, xid, &request)),
-            _ => return Err(ErrorCode::Unimplemented),
+            request => watch_request(watches, id, &request)?,
         };
         Ok(replies.response(xid, zxid, &response))
     }
@@ -386,6 +363,34 @@ const STAT_BYTES: usize = 68;
 /// Bytes of the names in a reply of so many: without its length, its header, their count and their lengths.
 fn names_in(reply: usize, node: NodeRef<'_>) -> usize {
     reply.saturating_sub(4 + 16 + 4 + 4 * node.child_count())
+}
+
+/// Who the client is, as `whoAmI` tells it.
+fn who_is(ids: &[Id]) -> WhoAmIResponse {
+    let client_info = ids.iter().map(|id| {
+        let user = auth::user_of(&id.scheme, &id.id).to_owned();
+        ClientInfo { auth_scheme: id.scheme.clone(), user }
+    });
+    WhoAmIResponse { client_info: client_info.collect() }
+}
+
+/// A request that is about a client's watches and nothing else.
+fn watch_request(watches: &mut Watches, id: WatcherId, request: &Request) -> Result<Response, ErrorCode> {
+    let found = match request {
+        Request::AddWatch(AddWatchRequest { path, mode }) => {
+            let kind = match mode {
+                0 => WatchKinds::PERSISTENT,
+                1 => WatchKinds::RECURSIVE,
+                _ => return Err(ErrorCode::MarshallingError),
+            };
+            watches.add(path, id, kind);
+            return Ok(Response::AddWatch(ErrorResponse { err: 0 }));
+        }
+        Request::CheckWatches(request) => watches.has(&request.path, id, kinds_of(request.kind)?),
+        Request::RemoveWatches(request) => watches.remove(&request.path, id, kinds_of(request.kind)?),
+        _ => return Err(ErrorCode::Unimplemented),
+    };
+    if found { Ok(Response::Empty) } else { Err(ErrorCode::NoWatcher) }
 }
 
 /// One operation of a multiRead; each fails alone. Apache drops the wish for a watch when it takes the request apart.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use kafka_types::{Offset, TopicPartition};
 use time_types::WallMillis;
 
-use crate::batch::TimestampType;
+use crate::batch::{RecordBatch, TimestampType};
 use crate::compression::Compression;
 use crate::control::EndTxnMarker;
 use crate::reader::{Batch, batches};
@@ -80,55 +80,7 @@ fn dump(segment: &[u8]) -> Vec<String> {
 fn dump_batch(batch: &Batch<'_>, position: usize, lines: &mut Vec<String>) {
     let codec = batch.compression().unwrap();
     match batch {
-        Batch::V2(v2) => {
-            let header = v2.header();
-            let time = match header.timestamp_type() {
-                TimestampType::CreateTime => "CreateTime",
-                TimestampType::LogAppendTime => "LogAppendTime",
-            };
-            let horizon = header
-                .delete_horizon()
-                .map_or("OptionalLong.empty".to_owned(), |horizon| format!("OptionalLong[{horizon}]"));
-            lines.push(format!(
-                "baseOffset: {} lastOffset: {} count: {} baseSequence: {} lastSequence: {} producerId: {} \
-                 producerEpoch: {} partitionLeaderEpoch: {} isTransactional: {} isControl: {} deleteHorizonMs: {horizon} \
-                 position: {position} {time}: {} size: {} magic: 2 compresscodec: {codec} crc: {} isvalid: true",
-                header.base_offset,
-                header.last_offset(),
-                header.count,
-                header.base_sequence,
-                header.last_sequence(),
-                header.producer_id,
-                header.producer_epoch,
-                header.leader_epoch,
-                header.is_transactional(),
-                header.is_control(),
-                header.max_timestamp,
-                header.size,
-                header.crc,
-            ));
-            for record in &v2.records(LIMIT).unwrap() {
-                let record = record.unwrap();
-                let delta = (record.offset - header.base_offset) as i32;
-                let sequence = if header.base_sequence < 0 { -1 } else { header.base_sequence + delta };
-                let headers: Vec<String> = record.headers.iter().map(|(key, _)| key.into_owned()).collect();
-                let what = if header.is_control() {
-                    let marker = EndTxnMarker::read(record.key.unwrap(), record.value.unwrap()).unwrap().unwrap();
-                    let kind = if marker.commit { "COMMIT" } else { "ABORT" };
-                    format!(" endTxnMarker: {kind} coordinatorEpoch: {}", marker.coordinator_epoch)
-                } else {
-                    payload(&record)
-                };
-                lines.push(format!(
-                    "| offset: {} {time}: {} keySize: {} valueSize: {} sequence: {sequence} headerKeys: [{}]{what}",
-                    record.offset,
-                    record.timestamp,
-                    len(record.key),
-                    len(record.value),
-                    headers.join(","),
-                ));
-            }
-        }
+        Batch::V2(v2) => dump_v2(v2, codec, position, lines),
         Batch::Legacy(entry) => {
             let time = if entry.magic() == 0 { "NoTimestampType" } else { "CreateTime" };
             lines.push(format!(
@@ -150,6 +102,55 @@ fn dump_batch(batch: &Batch<'_>, position: usize, lines: &mut Vec<String>) {
                 ));
             }
         }
+    }
+}
+
+fn dump_v2(batch: &RecordBatch<'_>, codec: Compression, position: usize, lines: &mut Vec<String>) {
+    let header = batch.header();
+    let time = match header.timestamp_type() {
+        TimestampType::CreateTime => "CreateTime",
+        TimestampType::LogAppendTime => "LogAppendTime",
+    };
+    let horizon =
+        header.delete_horizon().map_or("OptionalLong.empty".to_owned(), |horizon| format!("OptionalLong[{horizon}]"));
+    lines.push(format!(
+        "baseOffset: {} lastOffset: {} count: {} baseSequence: {} lastSequence: {} producerId: {} \
+         producerEpoch: {} partitionLeaderEpoch: {} isTransactional: {} isControl: {} deleteHorizonMs: {horizon} \
+         position: {position} {time}: {} size: {} magic: 2 compresscodec: {codec} crc: {} isvalid: true",
+        header.base_offset,
+        header.last_offset(),
+        header.count,
+        header.base_sequence,
+        header.last_sequence(),
+        header.producer_id,
+        header.producer_epoch,
+        header.leader_epoch,
+        header.is_transactional(),
+        header.is_control(),
+        header.max_timestamp,
+        header.size,
+        header.crc,
+    ));
+    for record in &batch.records(LIMIT).unwrap() {
+        let record = record.unwrap();
+        let delta = (record.offset - header.base_offset) as i32;
+        let sequence = if header.base_sequence < 0 { -1 } else { header.base_sequence + delta };
+        let headers: Vec<String> = record.headers.iter().map(|(key, _)| key.into_owned()).collect();
+        let what = if header.is_control() {
+            let marker = EndTxnMarker::read(record.key.unwrap(), record.value.unwrap()).unwrap().unwrap();
+            let kind = if marker.commit { "COMMIT" } else { "ABORT" };
+            format!(" endTxnMarker: {kind} coordinatorEpoch: {}", marker.coordinator_epoch)
+        } else {
+            payload(&record)
+        };
+        lines.push(format!(
+            "| offset: {} {time}: {} keySize: {} valueSize: {} sequence: {sequence} headerKeys: [{}]{what}",
+            record.offset,
+            record.timestamp,
+            len(record.key),
+            len(record.value),
+            headers.join(","),
+        ));
     }
 }
 
