@@ -115,6 +115,9 @@ fn read_file(vfs: &dyn Vfs, file: &str, overrides: &[String], system: &Propertie
     for notice in &config.notices {
         tracing::info!(target: CONFIG, "{notice}");
     }
+    for mistake in &config.mistakes {
+        tracing::error!(target: CONFIG, "{mistake}");
+    }
     for warning in &config.warnings {
         tracing::warn!(target: CONFIG, "{warning}");
     }

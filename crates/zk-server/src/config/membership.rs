@@ -11,6 +11,9 @@ use super::{ConfigError, ServerConfig};
 
 /// The file in the data directory with a server's number.
 const MY_ID: &str = "myid";
+/// What the system says where no such file is.
+const NOT_A_FILE: [io::ErrorKind; 3] =
+    [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::IsADirectory];
 const FORM: &str = "does not have the form server_config or server_config;client_config where server_config is the pipe \
                     separated list of host:port:port or host:port:port:type and client_config is port or host:port";
 
@@ -18,8 +21,15 @@ const FORM: &str = "does not have the form server_config or server_config;client
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
     id: i64,
-    /// Where its clients come, and the name of that; it may be that no line says so.
-    clients: Option<(SocketAddr, String)>,
+    /// Where its clients come; it may be that no line says so.
+    clients: Option<Clients>,
+}
+
+/// Where clients come: an address and the name of that; or what is to be said of a name that has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Clients {
+    At(SocketAddr, String),
+    Unresolved(String),
 }
 
 pub(super) fn read(config: &mut ServerConfig, settings: &mut Settings) -> Result<Option<Member>, ConfigError> {
@@ -28,7 +38,7 @@ pub(super) fn read(config: &mut ServerConfig, settings: &mut Settings) -> Result
         [] => Ok(None),
         [(name, entry)] => {
             let member = member(name, entry)?;
-            config.warnings.push("Invalid configuration, only one server specified (ignoring)".to_owned());
+            config.mistakes.push("Invalid configuration, only one server specified (ignoring)".to_owned());
             Ok(Some(member))
         }
         [_, (_, second), ..] => {
@@ -72,22 +82,27 @@ fn member(name: &str, entry: &Entry) -> Result<Member, ConfigError> {
         }
         Some((host, port)) => (Some(host.trim_start_matches('[').trim_end_matches(']')), port),
     };
-    let unresolved = || {
+    let unresolved = |_| {
         let host = host.unwrap_or("null");
         ConfigError::Membership(format!("Address unresolved: {host}:{port}\n\t{}", place(entry)))
     };
-    let number: i32 = port.parse().map_err(|_| unresolved())?;
+    let number: i32 = port.parse().map_err(unresolved)?;
     let out_of_range = |_| bad(entry, format!("java.lang.IllegalArgumentException: port out of range:{number}"));
     let port = u16::try_from(number).map_err(out_of_range)?;
     let address = match host {
         None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         Some(host) => {
-            let mut found = (host, port).to_socket_addrs().map_err(|_| unresolved())?;
-            found.next().ok_or_else(unresolved)?.ip()
+            let found = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
+            let Some(found) = found else {
+                // It matters to the server whose line it is, and to nobody else.
+                let unresolved = format!("Address unresolved: {host}:{port}\n\t{}", place(entry));
+                return Ok(Member { id, clients: Some(Clients::Unresolved(unresolved)) });
+            };
+            found.ip()
         }
     };
     let name = host.filter(|host| host.parse::<IpAddr>().is_err()).unwrap_or_default();
-    Ok(Member { id, clients: Some((SocketAddr::new(address, port), name.to_owned())) })
+    Ok(Member { id, clients: Some(Clients::At(SocketAddr::new(address, port), name.to_owned())) })
 }
 
 /// Takes the client port of the server's own line: that with the number in the data directory, as containers have it.
@@ -99,8 +114,8 @@ pub(super) fn take_own_port(
     let path = config.data_dir.join(MY_ID);
     let bytes = match vfs.read(&path) {
         Ok(bytes) => bytes,
-        // That the directory is a file is told by who opens it.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        // That the data directory is a file is told by who opens it; a directory of this name says nothing.
+        Err(error) if NOT_A_FILE.contains(&error.kind()) => return Ok(()),
         Err(error) => return Err(ConfigError::Illegal(format!("{} cannot be read: {error}", path.display()))),
     };
     let text = String::from_utf8_lossy(&bytes);
@@ -108,7 +123,11 @@ pub(super) fn take_own_port(
     let not_a_number = |_| ConfigError::Illegal(format!("serverid {text} is not a number\n\t{}", path.display()));
     let id: i64 = text.parse().map_err(not_a_number)?;
     let own = member.filter(|member| member.id == id);
-    let Some((clients, name)) = own.and_then(|member| member.clients) else { return Ok(()) };
+    let (clients, name) = match own.and_then(|member| member.clients) {
+        Some(Clients::At(clients, name)) => (clients, name),
+        Some(Clients::Unresolved(text)) => return Err(ConfigError::Membership(text)),
+        None => return Ok(()),
+    };
     if let Some(port) = config.client_port {
         let set = SocketAddr::new(config.client_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port);
         let differs = if set.ip().is_unspecified() { set.port() != clients.port() } else { set != clients };
@@ -175,6 +194,8 @@ mod tests {
             ("1", format!("clientPort=2181\n{server}"), (None, Some(2181))),
             ("", format!("{server};2181"), (None, None)),
             ("2", format!("clientPort=2182\n{server};2181"), (None, Some(2182))),
+            ("2", format!("clientPort=2182\n{server};nosuch.invalid:2181"), (None, Some(2182))),
+            ("1", "clientPort=2182\nserver.1=nosuch.invalid:2888:3888".to_owned(), (None, Some(2182))),
         ] {
             assert_eq!(port(my_id, &text), Ok(expected), "{my_id} {text}");
         }
@@ -186,6 +207,7 @@ mod tests {
         for (my_id, text, expected) in [
             ("abc", "clientPort=1".to_owned(), "serverid abc is not a number"),
             ("1", format!("{server};x"), "Address unresolved: null:x"),
+            ("1", format!("{server};nosuch.invalid:2181"), "Address unresolved: nosuch.invalid:2181"),
             ("1", format!("{server};2181|2182"), "Address unresolved: null:2181|2182"),
             ("1", format!("{server};a:b:1"), "localhost:2888:3888;a:b:1 does not have the form server_config or"),
             ("1", "server.1=localhost;1".to_owned(), "localhost;1 does not have the form server_config or"),

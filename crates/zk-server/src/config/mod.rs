@@ -188,6 +188,8 @@ pub struct ServerConfig {
     pub notices: Vec<String>,
     /// What is to be warned of.
     pub warnings: Vec<String>,
+    /// What is wrong, and is passed over.
+    pub mistakes: Vec<String>,
 }
 
 impl ServerConfig {
@@ -247,6 +249,7 @@ impl ServerConfig {
             properties: Vec::new(),
             notices: Vec::new(),
             warnings: Vec::new(),
+            mistakes: Vec::new(),
         }
     }
 }
@@ -377,7 +380,8 @@ mod tests {
         let config =
             parsed("dataDir=/d\nno.such.key=1\nkerberos.removeRealmFromPrincipal=true\ninitLimit=5\nserver.1=a:1:2\n")
                 .unwrap();
-        assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
+        assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+        assert_eq!(config.mistakes, ["Invalid configuration, only one server specified (ignoring)"]);
         assert!(config.warnings.iter().any(|warning| warning.contains("line 2: no.such.key=1: unknown setting")));
         assert_eq!(config.notices, ["zoo.cfg, line 4: initLimit=5: no meaning for a server that is alone"]);
     }
