@@ -1,13 +1,12 @@
 //! kazoo's own tests, which its package brings along. They are for three servers; some of them want more than the one
 //! that they get here, and fail with Apache's server as well.
 
-use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use tests::{Kind, Python, Running, TempDir, free_port, full, repository, run_command};
+use tests::{Kind, Python, TempDir, free_port, full, run_command};
 
-use super::{Outcome, Outcomes, compare, output, use_server};
+use super::zookeeper_servers::use_server;
+use super::{Outcome, Outcomes, compare, output, pytest};
 
 /// kazoo, and what its tests need; the last pyOpenSSL with which they can make certificates.
 const PACKAGES: &[&str] = &[
@@ -22,21 +21,14 @@ const PACKAGES: &[&str] = &[
     "pyOpenSSL==24.2.1",
 ];
 
-/// Of a whole run.
-const AT_MOST: Duration = Duration::from_mins(30);
-
 /// Runs the named tests (`test_client.py::TestClient::test_close`, or a file), all if none is named.
 fn run(kind: Kind, names: &[String]) -> Outcomes {
     let python = Python::with("kazoo-tests", PACKAGES);
     let dir = TempDir::new("kazoo-tests");
-    let mut command = python.command();
+    let mut command = pytest::command(&python, &dir);
     command
-        .args(["-m", "pytest", "-p", "outcomes", "-p", "no:cacheprovider", "--timeout=90", "-rA", "--tb=short"])
+        .arg("--timeout=90")
         .current_dir(home(&python))
-        .env("PYTHONPATH", repository().join("tests/interop/python"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("OUTCOMES", dir.join("outcomes"))
-        .env("TMPDIR", dir.path())
         .env("ZOOKEEPER_VERSION", "3.8.4")
         .env("ZOOKEEPER_CLUSTER_SIZE", "1")
         // Of five ports from here on.
@@ -46,21 +38,7 @@ fn run(kind: Kind, names: &[String]) -> Outcomes {
         command.arg("kazoo/tests");
     }
     command.args(names.iter().map(|name| format!("kazoo/tests/{name}")));
-    let mut running = Running::start(command, &output("kazoo", kind));
-    running.wait(AT_MOST);
-    let outcomes = fs::read_to_string(dir.join("outcomes"));
-    let outcomes = outcomes.unwrap_or_else(|error| panic!("no outcomes ({error}):\n{}", running.output()));
-    outcomes.lines().filter_map(read).collect()
-}
-
-fn read(line: &str) -> Option<(String, Outcome)> {
-    let (name, outcome) = line.split_once('\t')?;
-    let outcome = match outcome {
-        "passed" => Outcome::Passed,
-        "skipped" => Outcome::Skipped,
-        _ => Outcome::Failed,
-    };
-    Some((name.to_owned(), outcome))
+    pytest::run(command, &dir, &output("kazoo", kind))
 }
 
 /// The folder in which the package is installed.

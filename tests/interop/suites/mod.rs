@@ -1,20 +1,22 @@
-//! The test suites of third-party clients, whole, with Apache's server and with ours: what passes there passes here.
-//!
-//! Both suites start their servers as `java .. QuorumPeerMain CONFIG`. With ours, a script named `java` stands first on
-//! `PATH`, which starts our program with the same system properties and configuration.
+//! The test suites of third-party clients, whole, with Apache's servers and with ours: what passes there passes here.
 
+mod crates;
+mod kafka_python;
+mod kafka_servers;
 mod kazoo;
+mod pytest;
+mod rdkafka;
+mod rskafka;
 mod zookeeper_client;
+mod zookeeper_servers;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 
-use tests::{Apache, JvmPermit, Kind, TempDir, programs, repository};
+use tests::{JvmPermit, Kind, repository};
 
 /// How one test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,39 +31,6 @@ type Outcomes = BTreeMap<String, Outcome>;
 
 /// How often tests that ended differently are run again, with both servers.
 const AGAIN: usize = 2;
-
-const JAVA: &str = r#"#!/bin/sh
-# java [OPTION ...] CLASS CONFIG
-left=$#
-while [ "$left" -gt 0 ]; do
-    word=$1
-    shift
-    left=$((left - 1))
-    case $word in -D*) set -- "$@" "$word" ;; esac
-done
-exec "$ZOOKEEPER_PROGRAM" "$@" "$word"
-"#;
-
-/// Gives a command what it needs to start servers of a kind.
-fn use_server(command: &mut Command, kind: Kind, dir: &TempDir) {
-    let apache = Apache::get();
-    command.env("ZOOKEEPER_CLASSPATH", apache.class_path());
-    match kind {
-        Kind::Apache => {
-            command.env("JDK_JAVA_OPTIONS", apache.java_options("-Xmx256m", "server.log4j").join(" "));
-        }
-        Kind::Ours => {
-            let bin = dir.join("bin");
-            fs::create_dir_all(&bin).expect("the test's directory can be written");
-            fs::write(bin.join("java"), JAVA).expect("the test's directory can be written");
-            let executable = fs::Permissions::from_mode(0o755);
-            fs::set_permissions(bin.join("java"), executable).expect("the test's directory can be written");
-            let path = std::env::var("PATH").unwrap_or_default();
-            command.env("PATH", format!("{}:{path}", bin.display()));
-            command.env("ZOOKEEPER_PROGRAM", programs().join("zookeeper-server-start"));
-        }
-    }
-}
 
 /// Where what a suite prints is added: there is no other way to see why a test failed.
 fn output(suite: &str, kind: Kind) -> PathBuf {
