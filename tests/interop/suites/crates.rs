@@ -43,7 +43,7 @@ pub(super) fn source(name: &str, version: &str, change: impl FnOnce(&Path)) -> P
         copy(&published, &source);
         // It is built by the compiler that builds this repository, and is no part of its workspace.
         let _ = fs::remove_file(source.join("rust-toolchain.toml"));
-        edit_manifest(&source, |text| text + "\n[workspace]\n");
+        edit_manifest(&source, |text| format!("{text}\n[workspace]\n"));
         change(&source);
         fs::write(source.join("complete"), "").expect("target/ can be written");
     }
@@ -51,9 +51,9 @@ pub(super) fn source(name: &str, version: &str, change: impl FnOnce(&Path)) -> P
 }
 
 /// Changes the manifest of sources.
-pub(super) fn edit_manifest(source: &Path, change: impl FnOnce(String) -> String) {
+pub(super) fn edit_manifest(source: &Path, change: impl FnOnce(&str) -> String) {
     let text = fs::read_to_string(source.join("Cargo.toml")).expect("a package has a manifest");
-    fs::write(source.join("Cargo.toml"), change(text)).expect("target/ can be written");
+    fs::write(source.join("Cargo.toml"), change(&text)).expect("target/ can be written");
 }
 
 /// Has cargo download a package, for a package without content that depends on it; says where it is.

@@ -7,7 +7,7 @@ use tests::{Kind, full};
 
 use super::crates::{self, WORKERS};
 use super::kafka_servers::KafkaServers;
-use super::{Outcomes, compare, output};
+use super::{Exemption, Outcomes, compare, output};
 
 const VERSION: &str = "0.39.0";
 
@@ -27,6 +27,13 @@ const PORT_9092: &[(&str, &str, &str)] = &[
         "get_bootstrap_server().ends_with(&format!(\":{}\", broker_metadata[0].port())), true",
     ),
 ];
+
+/// Messages for a topic that is made on the way are to be too late after 100 ms.
+const TOO_FAST: &[Exemption] = &[Exemption {
+    test: "test_low_producers::test_base_producer_timeout",
+    reason: "the first answer about a new topic names its leaders, and the messages arrive in time",
+    is_luck: true,
+}];
 
 /// Lets any port do.
 fn free_the_port(source: &Path) {
@@ -53,6 +60,6 @@ fn run(kind: Kind, names: &[String]) -> Outcomes {
 #[test]
 fn the_rdkafka_crate_passes_what_it_passes_with_apache() {
     if full() {
-        compare(&format!("rdkafka {VERSION}"), &[], run);
+        compare(&format!("rdkafka {VERSION}"), TOO_FAST, run);
     }
 }

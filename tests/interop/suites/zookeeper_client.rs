@@ -5,7 +5,7 @@ use tests::{Kind, TempDir, full, repository};
 
 use super::crates::{self, WORKERS};
 use super::zookeeper_servers::use_server;
-use super::{Outcomes, compare, output};
+use super::{Exemption, Outcomes, compare, output};
 
 const VERSION: &str = "0.11.2";
 
@@ -13,14 +13,18 @@ const VERSION: &str = "0.11.2";
 const FEATURES: &str = "tls,sasl-digest-md5";
 
 /// They start three servers that are to form an ensemble.
-const ENSEMBLES: &[(&str, &str)] = &[
-    ("zookeeper::test_readonly_plaintext", "of three servers, two are stopped"),
-    ("zookeeper::test_readonly_tls", "of three servers, two are stopped"),
-    ("zookeeper::test_update_ensemble", "two servers join a third"),
+const ENSEMBLES: &[Exemption] = &[
+    Exemption {
+        test: "zookeeper::test_readonly_plaintext",
+        reason: "of three servers, two are stopped",
+        is_luck: false,
+    },
+    Exemption { test: "zookeeper::test_readonly_tls", reason: "of three servers, two are stopped", is_luck: false },
+    Exemption { test: "zookeeper::test_update_ensemble", reason: "two servers join a third", is_luck: false },
 ];
 
 /// With what it was published without, because it came from a git repository.
-fn add_containers(manifest: String) -> String {
+fn add_containers(manifest: &str) -> String {
     let containers = repository().join("tests/interop/containers");
     // Link time optimization would only take time.
     manifest.replace("lto = \"thin\"", "debug = 0")
@@ -38,7 +42,7 @@ fn run(kind: Kind, names: &[String], tls: bool) -> Outcomes {
     let mut tests = crates::build(&source, &["--features", FEATURES]);
     tests.retain(|test| names.is_empty() || names.contains(&test.full_name));
     // Those of ensembles have the same ports.
-    let is_ensemble = |name: &str| ENSEMBLES.iter().any(|(test, _)| *test == name);
+    let is_ensemble = |name: &str| ENSEMBLES.iter().any(|exemption| exemption.test == name);
     let (alone, others): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| is_ensemble(&test.full_name));
     let log = output("zookeeper-client", kind);
     let mut outcomes = Outcomes::new();
