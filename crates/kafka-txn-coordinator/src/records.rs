@@ -35,7 +35,12 @@ pub(crate) fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>,
     }
     let key = TransactionLogKey::from_bytes(Bytes::copy_from_slice(key)).map_err(unreadable)?;
     let value = value.map(|value| TransactionLogValue::from_bytes(Bytes::copy_from_slice(value)));
-    let facts = value.transpose().map_err(unreadable)?.map(from_wire).transpose()?;
+    let value = value.transpose().map_err(unreadable)?;
+    // A newer form has room for longer names than the one that this transaction will be written in.
+    if let Some(Err(error)) = value.as_ref().map(kafka_wire::records::Record::to_bytes) {
+        return Err(RecordError(error.to_string()));
+    }
+    let facts = value.map(from_wire).transpose()?;
     Ok(Some(Record { transactional_id: key.transactional_id, facts }))
 }
 
@@ -108,5 +113,20 @@ mod tests {
         let mut dead = record.value.unwrap().to_vec();
         dead[16] = 6;
         assert!(decode(&record.key, Some(&dead)).is_err());
+    }
+
+    #[test]
+    fn a_transaction_that_could_not_be_written_again_is_unreadable() {
+        let key = encode("id", None).key;
+        for (len, readable) in [(100, true), (40_000, false)] {
+            let topic = PartitionsSchema { topic: "t".repeat(len), partition_ids: vec![0] };
+            let value = TransactionLogValue {
+                transaction_status: 1,
+                transaction_partitions: Some(vec![topic]),
+                ..TransactionLogValue::default()
+            };
+            let value = value.to_bytes_in(1).unwrap();
+            assert_eq!(decode(&key, Some(&value)).is_ok(), readable, "{len}");
+        }
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn plant(root: &Path, target: &str, corpus: &Path) -> Result<()> {
         "record_batches" => segments(root, &[0, 0], corpus),
         "log_recovery" => segments(root, &[0, 255, 0], corpus),
         "log_files" => log_files(root, corpus),
+        "transaction_records" => transaction_records(corpus),
         _ => Ok(()),
     }
 }
@@ -146,5 +147,24 @@ fn log_files(root: &Path, corpus: &Path) -> Result<()> {
             fs::write(corpus.join(&name), [&[*kind, 0][..], &without_padding(fs::read(&path)?)].concat())?;
         }
     }
+    Ok(())
+}
+
+/// One record of each state, alone and for a coordinator, and all of them for one.
+fn transaction_records(corpus: &Path) -> Result<()> {
+    let (mut all, wall) = (vec![255], 1_600_000_000_000_i64.to_be_bytes());
+    for state in 0..8_u8 {
+        let key = [&[0, 0, 0, 2, b'i'][..], &[b'0' + state]].concat();
+        let head = [&[0, 0][..], &7_i64.to_be_bytes(), &3_i16.to_be_bytes(), &60_000_i32.to_be_bytes(), &[state]];
+        // One topic of two partitions.
+        let topics = [1_i32.to_be_bytes().as_slice(), &[0, 1, b't'], &[0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 5]].concat();
+        let value = [&head.concat()[..], &topics, &wall, &wall].concat();
+        let lengths = [0, u8::try_from(key.len())?, 0, u8::try_from(value.len())?];
+        let record = [&lengths[..], &key, &value].concat();
+        fs::write(corpus.join(format!("value-{state}")), [&[1][..], &value].concat())?;
+        fs::write(corpus.join(format!("loaded-{state}")), [&[255][..], &record].concat())?;
+        all.extend(record);
+    }
+    fs::write(corpus.join("all"), all)?;
     Ok(())
 }
