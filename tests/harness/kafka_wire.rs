@@ -234,7 +234,12 @@ pub fn batch(values: &[&[u8]], timestamp: i64, writer: Writer) -> Vec<u8> {
     batch_around(&records(values), values.len() as i32, 0, timestamp, writer)
 }
 
-/// The same with gzip.
+/// The same as a part of the writer's transaction.
+pub fn transactional_batch(values: &[&[u8]], timestamp: i64, writer: Writer) -> Vec<u8> {
+    batch_around(&records(values), values.len() as i32, 0x10, timestamp, writer)
+}
+
+/// The same with gzip, outside of transactions and by nobody.
 pub fn compressed_batch(values: &[&[u8]], timestamp: i64) -> Vec<u8> {
     batch_around(&stored_gzip(&records(values)), values.len() as i32, 1, timestamp, (-1, -1, -1))
 }

@@ -30,6 +30,7 @@ pub use fetch_wire::{Asked, Fetch, TIME, compare};
 pub use install::ensure_program;
 pub use kafka_wire::{
     KafkaBody, KafkaReply, KafkaWire, Writer, batch, batch_around, compressed_batch, message, stored_gzip,
+    transactional_batch,
 };
 pub use lab::Lab;
 pub use process::{Running, wait_until};

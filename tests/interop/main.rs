@@ -19,6 +19,7 @@ mod refusals;
 mod security;
 mod settings_requests;
 mod suites;
+mod transaction_requests;
 mod transactions;
 mod tutorial;
 mod zk_data_dirs;

@@ -20,6 +20,13 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         };
         return wire::Response { markers: request.markers.into_iter().map(refuse).collect() };
     }
+    if request.markers.iter().any(|marker| is_of_nobody(context, marker)) {
+        let refuse = |marker: WritableTxnMarker| {
+            let errors = vec![ErrorCode::UnknownServerError; partitions(&marker).len()];
+            result(marker, errors)
+        };
+        return wire::Response { markers: request.markers.into_iter().map(refuse).collect() };
+    }
     let deadline = broker.clock.tick().after(broker.config.positive("request.timeout.ms"));
     let mut results = Vec::with_capacity(request.markers.len());
     for marker in request.markers {
@@ -38,6 +45,14 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         results.push(result(marker, errors));
     }
     wire::Response { markers: results }
+}
+
+/// A log must not have a marker of a producer that cannot be; Kafka answers such a request as its own failure, if there
+/// is a partition for which it would make one.
+fn is_of_nobody(context: &Context, marker: &WritableTxnMarker) -> bool {
+    let image = context.broker.metadata.image();
+    (marker.producer_id < 0 || marker.producer_epoch < 0)
+        && partitions(marker).iter().any(|one| image.partition(&one.topic, one.partition).is_some())
 }
 
 fn partitions(marker: &WritableTxnMarker) -> Vec<TopicPartition> {
