@@ -4,6 +4,7 @@
 mod broker_damage;
 mod broker_disk;
 mod compaction;
+mod coordinator_frames;
 mod dir_moves;
 mod failed_dir;
 mod groups;
