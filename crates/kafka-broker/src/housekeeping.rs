@@ -3,7 +3,6 @@
 //! Each shard looks after its own partitions, and often after those only that somebody reached for
 //! (`replicas/partitions.rs`); files that speak of all partitions of a directory are written by `checkpoints.rs`.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +41,7 @@ pub(crate) fn start_on_shard(broker: &Arc<Broker>) {
 }
 
 async fn syncs(broker: Arc<Broker>) {
-    let more = Rc::new(Notify::new());
+    let more = Arc::new(Notify::new());
     loop {
         tokio::select! {
             () = tokio::time::sleep(SYNC_CHECK) => {}
@@ -52,7 +51,7 @@ async fn syncs(broker: Arc<Broker>) {
         let jobs = here(|owned: &mut Owned| due_syncs(owned, now));
         for job in jobs {
             let done = broker.background.run(move || job.run());
-            let more = Rc::clone(&more);
+            let more = Arc::clone(&more);
             tokio::task::spawn_local(async move {
                 // The pool ends with the process only.
                 let Ok(done) = done.await else { return };

@@ -1,13 +1,15 @@
 //! One thread that owns connections *and* partitions: its runtime, its state, its loop.
 //!
 //! A partition lives on exactly one shard, chosen by its name. A request for a partition of the own shard is a plain
-//! call, one for another shard is one hop through a bounded channel. So partition state needs no lock, and two
-//! requests for one partition are in one order for everybody.
+//! call. One for another shard is a plain call, too, as long as nobody is in that shard's state: waking the other thread
+//! and being woken again costs more than most requests do. Otherwise it is one hop through a bounded channel, so that
+//! no thread waits for another's disk. Whoever is in a shard's state has it for itself, and two requests for one
+//! partition are in one order for everybody.
 
 use std::cell::RefCell;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use kafka_types::TopicPartition;
@@ -16,6 +18,9 @@ use tokio::task::LocalSet;
 
 /// Messages that may wait in front of a shard before senders wait themselves.
 const QUEUE: usize = 1024;
+
+/// How often a caller looks whether another shard's state is free before it hops: about as long as a hop costs.
+const LOOKS: usize = 40;
 
 /// The shard's thread has ended: the broker is going down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,63 +37,75 @@ enum Message<S> {
     Spawn(Spawn),
 }
 
+/// One shard, as everybody sees it.
+struct Shard<S> {
+    queue: mpsc::Sender<Message<S>>,
+    state: Arc<Mutex<S>>,
+}
+
 /// All shards, as everybody sees them. `S` is the state that a shard owns.
 pub(crate) struct Shards<S> {
-    queues: Vec<mpsc::Sender<Message<S>>>,
+    shards: Arc<[Shard<S>]>,
 }
 
 impl<S> Clone for Shards<S> {
     fn clone(&self) -> Self {
-        Shards { queues: self.queues.clone() }
+        Shards { shards: Arc::clone(&self.shards) }
     }
 }
 
-impl<S: 'static> Shards<S> {
-    /// Starts `count` threads; `make` builds the state of each on its own thread.
+impl<S: Send + 'static> Shards<S> {
+    /// Starts `count` threads; `make` builds the state of each.
     #[expect(clippy::disallowed_methods, reason = "the one place that starts the shards' threads")]
-    pub(crate) fn start(
-        count: usize,
-        make: impl Fn(usize) -> S + Send + Clone + 'static,
-    ) -> (Shards<S>, Vec<JoinHandle<()>>) {
-        let mut queues = Vec::new();
+    pub(crate) fn start(count: usize, make: impl Fn(usize) -> S) -> (Shards<S>, Vec<JoinHandle<()>>) {
+        let mut shards = Vec::new();
         let mut threads = Vec::new();
         for index in 0..count.max(1) {
             let (queue, messages) = mpsc::channel(QUEUE);
-            let make = make.clone();
-            threads.push(std::thread::spawn(move || run(index, make(index), messages)));
-            queues.push(queue);
+            let state = Arc::new(Mutex::new(make(index)));
+            let of_thread = Arc::clone(&state);
+            threads.push(std::thread::spawn(move || run(index, of_thread, messages)));
+            shards.push(Shard { queue, state });
         }
-        (Shards { queues }, threads)
+        (Shards { shards: shards.into() }, threads)
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.queues.len()
+        self.shards.len()
     }
 
     /// The shard that owns a partition.
     pub(crate) fn owner(&self, partition: &TopicPartition) -> usize {
         let mut hasher = DefaultHasher::new();
         partition.hash(&mut hasher);
-        (hasher.finish() % self.queues.len() as u64) as usize
+        (hasher.finish() % self.shards.len() as u64) as usize
     }
 
     /// Runs `call` on the state of shard `index` and returns its result. Calls of one caller to one shard keep their
-    /// order; a call to the own shard runs at once.
+    /// order; a call to the own shard runs at once, and on the thread of another shard it may do so, too: what it
+    /// spawns has to know its shard by itself.
     pub(crate) async fn on<R: Send + 'static>(
         &self,
         index: usize,
         call: impl FnOnce(&mut S) -> R + Send + 'static,
     ) -> Result<R, ShardGone> {
-        if is_here::<S>(index) {
-            return Ok(here(call));
+        match place::<S>() {
+            Some(here_index) if here_index == index => return Ok(here(call)),
+            Some(_) => {
+                if let Some(mut state) = self.shards[index].look_in() {
+                    return Ok(call(&mut state));
+                }
+            }
+            // A thread of another kind has no business in there: calls may spawn what only a shard can run.
+            None => {}
         }
         let (done, result) = oneshot::channel();
         let call: Call<S> = Box::new(move |state| {
             // The caller may have given up, its connection being closed.
             let _ = done.send(call(state));
         });
-        self.queues[index].send(Message::Call(call)).await.map_err(|_| ShardGone)?;
+        self.shards[index].queue.send(Message::Call(call)).await.map_err(|_| ShardGone)?;
         result.await.map_err(|_| ShardGone)
     }
 
@@ -113,35 +130,51 @@ impl<S: 'static> Shards<S> {
         let spawn: Spawn = Box::new(move || {
             tokio::task::spawn_local(make());
         });
-        self.queues[index].send(Message::Spawn(spawn)).await.map_err(|_| ShardGone)
+        self.shards[index].queue.send(Message::Spawn(spawn)).await.map_err(|_| ShardGone)
+    }
+}
+
+impl<S> Shard<S> {
+    /// The state, if it is free or becomes so at once.
+    fn look_in(&self) -> Option<MutexGuard<'_, S>> {
+        for _ in 0..LOOKS {
+            match self.state.try_lock() {
+                Ok(state) => return Some(state),
+                Err(TryLockError::Poisoned(state)) => return Some(state.into_inner()),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+        None
     }
 }
 
 thread_local! {
-    /// The index and the state of the shard whose thread this is.
-    static HERE: RefCell<Option<(usize, Rc<dyn std::any::Any>)>> = const { RefCell::new(None) };
+    /// The index and the state (an `Arc<Mutex<S>>`) of the shard whose thread this is.
+    static HERE: RefCell<Option<(usize, Box<dyn std::any::Any>)>> = const { RefCell::new(None) };
 }
 
-fn is_here<S: 'static>(index: usize) -> bool {
-    HERE.with_borrow(|here| here.as_ref().is_some_and(|(here, state)| *here == index && state.is::<RefCell<S>>()))
+/// The index of the shard whose thread this is.
+fn place<S: 'static>() -> Option<usize> {
+    HERE.with_borrow(|here| here.as_ref().filter(|(_, state)| state.is::<Arc<Mutex<S>>>()).map(|(index, _)| *index))
 }
 
 /// Runs `call` on the state of the shard whose thread this is.
 ///
-/// Nothing called here may await or call `here` again: the state is borrowed until `call` returns.
+/// Nothing called here may await or call `here` again: nobody else gets to the state until `call` returns.
 pub(crate) fn here<S: 'static, R>(call: impl FnOnce(&mut S) -> R) -> R {
-    let state = HERE.with_borrow(|here| here.as_ref().map(|(_, state)| Rc::clone(state)));
-    let state = state.expect("called on a shard's thread");
-    let state = state.downcast_ref::<RefCell<S>>().expect("a shard's thread holds a shard's state");
-    call(&mut state.borrow_mut())
+    HERE.with_borrow(|here| {
+        let (_, state) = here.as_ref().expect("called on a shard's thread");
+        let state = state.downcast_ref::<Arc<Mutex<S>>>().expect("a shard's thread holds a shard's state");
+        call(&mut state.lock().unwrap_or_else(PoisonError::into_inner))
+    })
 }
 
-fn run<S: 'static>(index: usize, state: S, mut messages: mpsc::Receiver<Message<S>>) {
+fn run<S: Send + 'static>(index: usize, state: Arc<Mutex<S>>, mut messages: mpsc::Receiver<Message<S>>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("the system has room for one more event loop");
-    HERE.set(Some((index, Rc::new(RefCell::new(state)))));
+    HERE.set(Some((index, Box::new(state))));
     LocalSet::new().block_on(&runtime, async {
         while let Some(message) = messages.recv().await {
             match message {
@@ -195,6 +228,54 @@ mod tests {
         for thread in threads {
             thread.join().expect("ends when nobody can reach it any more");
         }
+    }
+
+    #[test]
+    fn who_finds_a_state_in_use_leaves_its_call_there() {
+        let (shards, threads) = Shards::start(2, |_| Vec::<u8>::new());
+        let (runtime, inner) = (tokio::runtime::Builder::new_current_thread().build().unwrap(), shards.clone());
+        let (entered, has_entered) = std::sync::mpsc::channel();
+        let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+        let (done, results) = std::sync::mpsc::channel();
+        let occupied = async {
+            let on_zero = inner.on(0, move |seen| {
+                entered.send(()).unwrap();
+                may_leave.recv().unwrap();
+                seen.push(1);
+            });
+            let from_one = inner.clone();
+            let asks = inner.spawn_on(1, move || async move {
+                has_entered.recv().unwrap();
+                let asked = from_one.on(0, |seen| {
+                    seen.push(2);
+                    seen.clone()
+                });
+                let mut asked = std::pin::pin!(asked);
+                // Nobody waits for a state that is in use: this thread is free for others.
+                let first = poll_once(asked.as_mut()).await;
+                leave.send(()).unwrap();
+                done.send((first, asked.await)).unwrap();
+            });
+            tokio::join!(on_zero, asks)
+        };
+        let (first, second) = runtime.block_on(occupied);
+        assert_eq!((first, second), (Ok(()), Ok(())));
+        assert_eq!(results.recv().unwrap(), (None, Ok(vec![1, 2])));
+        drop((inner, shards));
+        for thread in threads {
+            thread.join().expect("ends when nobody can reach it any more");
+        }
+    }
+
+    /// Polls once.
+    async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match future.as_mut().poll(context) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
     }
 
     #[test]

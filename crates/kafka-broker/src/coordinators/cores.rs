@@ -1,12 +1,13 @@
 //! The cores of one shard: who waits for which reply, and which appends are not committed yet.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use kafka_types::{ErrorCode, LeaderEpoch, Offset};
 use time_types::{Now, Tick};
 use tokio::sync::{Notify, oneshot};
 
+use super::alarm::Alarm;
 use super::{Append, Core, Wanted};
 
 /// Something that takes longer than a call, for the core of `partition` in `epoch`.
@@ -23,14 +24,14 @@ pub(crate) struct Cores<C: Core> {
     running: BTreeMap<i32, Running<C>>,
     jobs: Vec<Job<C>>,
     /// Told when there are jobs.
-    pub(crate) has_jobs: Rc<Notify>,
-    /// Told when the next deadline may have become an earlier one.
-    pub(crate) deadlines: Rc<Notify>,
+    pub(crate) has_jobs: Arc<Notify>,
+    /// When somebody looks what is due.
+    pub(super) alarm: Alarm,
 }
 
 impl<C: Core> Default for Cores<C> {
     fn default() -> Cores<C> {
-        Cores { running: BTreeMap::new(), jobs: Vec::new(), has_jobs: Rc::default(), deadlines: Rc::default() }
+        Cores { running: BTreeMap::new(), jobs: Vec::new(), has_jobs: Arc::default(), alarm: Alarm::default() }
     }
 }
 
@@ -145,6 +146,11 @@ impl<C: Core> Cores<C> {
     /// When [`Cores::tick`] wants to be called, at the latest.
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
         self.running.values().filter_map(Running::next_deadline).min()
+    }
+
+    /// There may be a deadline of this partition's core that is earlier than all.
+    pub(super) fn rouse(&mut self, partition: i32) {
+        self.alarm.at_latest(self.running.get(&partition).and_then(|running| running.core.next_deadline()));
     }
 
     /// Does what is due; what each core wants appended, by partition.

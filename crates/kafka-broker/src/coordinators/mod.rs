@@ -4,6 +4,7 @@
 //! so that its appends are plain calls. A core that still loads answers so itself. [`Cores`] is the same for both kinds;
 //! what differs between them is said by a [`Core`].
 
+mod alarm;
 mod asking;
 mod cores;
 pub(crate) mod groups;
@@ -28,7 +29,7 @@ pub(crate) use transactions::TRANSACTION_TOPIC;
 use crate::replicas::Owned;
 
 /// A coordinator without I/O: it is told what happens and says what to do.
-pub(crate) trait Core: Debug + Sized + 'static {
+pub(crate) trait Core: Debug + Send + Sized + 'static {
     /// How it is set.
     type Config: Send + 'static;
     /// What it is asked.
@@ -38,9 +39,9 @@ pub(crate) trait Core: Debug + Sized + 'static {
     /// What happens to it.
     type Event;
     /// What it wants done.
-    type Effect: Debug;
+    type Effect: Debug + Send;
     /// What it wants done that takes longer than a call.
-    type Task: Debug;
+    type Task: Debug + Send;
 
     /// The topic that keeps its state.
     const TOPIC: &'static str;

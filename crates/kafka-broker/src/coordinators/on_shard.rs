@@ -1,13 +1,12 @@
 //! Coordinators as one shard sees them: what they want appended, and what comes of it.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use kafka_log::AppendOrigin;
 use kafka_record::{BatchBuilder, BatchOptions};
 use kafka_types::{Acks, ErrorCode, LeaderEpoch, TopicPartition};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::cores::Written;
 use super::{Append, Core, GroupCoordinator, OFFSETS_TOPIC, TRANSACTION_TOPIC, TransactionCoordinator};
@@ -96,7 +95,7 @@ impl Owned {
                 break;
             }
         }
-        C::on(self).deadlines.notify_one();
+        C::on(self).rouse(partition);
     }
 
     fn append_coordinators(&mut self, partition: &TopicPartition, append: &Append) -> Result<Written, ErrorCode> {
@@ -122,9 +121,12 @@ impl Owned {
 
 /// Sleeps until the next deadline of a coordinator of this shard, or until one may have become earlier.
 pub(crate) async fn deadlines<C: Core>(broker: Arc<Broker>) {
-    let earlier: Rc<Notify> = here(|owned: &mut Owned| Rc::clone(&C::on(owned).deadlines));
+    let earlier = here(|owned: &mut Owned| C::on(owned).alarm.rings());
     loop {
-        let deadline = here(|owned: &mut Owned| C::on(owned).next_deadline());
+        let deadline = here(|owned: &mut Owned| {
+            let cores = C::on(owned);
+            cores.alarm.set(cores.next_deadline())
+        });
         let sleep = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep(broker.clock.until(deadline)).await,

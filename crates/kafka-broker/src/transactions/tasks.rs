@@ -1,6 +1,5 @@
 //! What the transaction coordinators of a shard want done outside of a call.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use kafka_txn_coordinator::Event;
@@ -15,7 +14,7 @@ use crate::shard::here;
 
 /// Begins every job as it comes.
 pub(crate) async fn jobs(broker: Arc<Broker>) {
-    let has_jobs: Rc<Notify> = here(|owned: &mut Owned| Rc::clone(&owned.transactions.has_jobs));
+    let has_jobs: Arc<Notify> = here(|owned: &mut Owned| Arc::clone(&owned.transactions.has_jobs));
     loop {
         for job in here(|owned: &mut Owned| owned.transactions.take_jobs()) {
             tokio::task::spawn_local(carry_out(Arc::clone(&broker), job));
