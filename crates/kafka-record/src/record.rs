@@ -305,13 +305,20 @@ pub(crate) fn body_len(parts: Parts<'_>, headers: HeaderSource<'_>) -> usize {
 pub(crate) fn write(parts: Parts<'_>, headers: HeaderSource<'_>, out: &mut Vec<u8>) {
     let body = body_len(parts, headers);
     out.reserve(body + varint::MAX_LEN_32);
-    varint::write_i32(body as i32, out);
-    out.push(0);
-    varint::write_i64(parts.timestamp_delta, out);
-    varint::write_i32(parts.offset_delta, out);
-    write_nullable(parts.key, out);
-    write_nullable(parts.value, out);
-    varint::write_i32(headers.count() as i32, out);
+    let mut numbers = Numbers { bytes: [0; Numbers::MOST], len: 0 };
+    varint::write_i32(body as i32, &mut numbers);
+    numbers.push(0);
+    varint::write_i64(parts.timestamp_delta, &mut numbers);
+    varint::write_i32(parts.offset_delta, &mut numbers);
+    for bytes in [parts.key, parts.value] {
+        varint::write_i32(bytes.map_or(-1, |bytes| bytes.len() as i32), &mut numbers);
+        if let Some(bytes) = bytes {
+            numbers.flush(out);
+            out.extend_from_slice(bytes);
+        }
+    }
+    varint::write_i32(headers.count() as i32, &mut numbers);
+    numbers.flush(out);
     match headers {
         HeaderSource::Owned(headers) => {
             for header in headers {
@@ -320,6 +327,37 @@ pub(crate) fn write(parts: Parts<'_>, headers: HeaderSource<'_>, out: &mut Vec<u
             }
         }
         HeaderSource::Raw(headers) => out.extend_from_slice(headers.bytes),
+    }
+}
+
+/// Numbers that follow each other, on their way into a record: asking the buffer for room byte by byte would cost more
+/// than all the rest.
+struct Numbers {
+    bytes: [u8; Numbers::MOST],
+    len: usize,
+}
+
+impl Numbers {
+    /// Length, attributes, time, offset, the lengths of key and value, and how many headers: there are no more in a row.
+    const MOST: usize = 5 * varint::MAX_LEN_32 + 1 + varint::MAX_LEN_64;
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn flush(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.bytes[..self.len]);
+        self.len = 0;
+    }
+}
+
+impl Extend<u8> for Numbers {
+    #[inline]
+    fn extend<T: IntoIterator<Item = u8>>(&mut self, bytes: T) {
+        bytes.into_iter().for_each(|byte| self.push(byte));
     }
 }
 

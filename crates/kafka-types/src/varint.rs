@@ -65,6 +65,7 @@ fn read_long(bytes: &[u8], longest: usize) -> Result<(u64, usize), VarintError> 
 }
 
 /// Appends an unsigned number.
+#[inline]
 pub fn write_u64(mut value: u64, out: &mut impl Extend<u8>) {
     while value >= 0x80 {
         out.extend(Some((value as u8) | 0x80));
@@ -74,39 +75,47 @@ pub fn write_u64(mut value: u64, out: &mut impl Extend<u8>) {
 }
 
 /// Appends an unsigned 32-bit number.
+#[inline]
 pub fn write_u32(value: u32, out: &mut impl Extend<u8>) {
     write_u64(u64::from(value), out);
 }
 
 /// Appends a zig-zag 32-bit number (*varint*).
+#[inline]
 pub fn write_i32(value: i32, out: &mut impl Extend<u8>) {
     write_u32(zigzag_32(value), out);
 }
 
 /// Appends a zig-zag 64-bit number (*varlong*).
+#[inline]
 pub fn write_i64(value: i64, out: &mut impl Extend<u8>) {
     write_u64(zigzag_64(value), out);
 }
 
 /// How many bytes an unsigned number takes.
+#[inline]
 pub fn len_u64(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
 /// How many bytes a zig-zag 32-bit number takes.
+#[inline]
 pub fn len_i32(value: i32) -> usize {
     len_u64(u64::from(zigzag_32(value)))
 }
 
 /// How many bytes a zig-zag 64-bit number takes.
+#[inline]
 pub fn len_i64(value: i64) -> usize {
     len_u64(zigzag_64(value))
 }
 
+#[inline]
 fn zigzag_32(value: i32) -> u32 {
     ((value << 1) ^ (value >> 31)) as u32
 }
 
+#[inline]
 fn zigzag_64(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }

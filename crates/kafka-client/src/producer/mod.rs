@@ -28,7 +28,7 @@ pub use crate::config::ProducerConfig;
 use crate::error::Error;
 use crate::metadata::Metadata;
 use accumulator::{Accumulator, Limits, Refused};
-use batch::Parts;
+use batch::{Batch, Parts};
 use delivery::settled;
 use driver::Driver;
 
@@ -136,7 +136,7 @@ impl Producer {
     pub async fn send(&self, record: &ProducerRecord) -> Result<Delivery, Error> {
         let deadline = self.shared.clock().tick().after(self.shared.config.max_block_ms);
         loop {
-            let refused = match self.try_send(record, None) {
+            let refused = match self.try_send(record, delivery_of) {
                 Ok(delivery) => return Ok(delivery),
                 Err(refused) => refused,
             };
@@ -148,8 +148,8 @@ impl Producer {
     pub async fn post(&self, record: &ProducerRecord, tag: u64) -> Result<(), Error> {
         let deadline = self.shared.clock().tick().after(self.shared.config.max_block_ms);
         loop {
-            let refused = match self.try_send(record, Some(tag)) {
-                Ok(_delivery) => return Ok(()),
+            let refused = match self.try_send(record, |batch, index, _| batch.tags.push((index, tag))) {
+                Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
             self.wait_for(record, refused, deadline).await?;
@@ -187,24 +187,22 @@ impl Producer {
         }
     }
 
-    fn try_send(&self, record: &ProducerRecord, tag: Option<u64>) -> Result<Delivery, Refused> {
+    /// Puts the record into a batch and returns what `note` makes of that: of the batch, the record's place in it and its
+    /// timestamp.
+    fn try_send<T>(&self, record: &ProducerRecord, note: impl FnOnce(&mut Batch, u32, i64) -> T) -> Result<T, Refused> {
         let now = self.shared.clock().now();
         let timestamp = record.timestamp.unwrap_or(now.wall.0);
         let parts =
             Parts { timestamp, key: record.key.as_deref(), value: record.value.as_deref(), headers: &record.headers };
-        let (delivery, wakes) = {
+        let (noted, wakes) = {
             let mut accumulator = self.shared.accumulator();
             let appended = accumulator.append(now.tick, &record.topic, record.partition, &parts)?;
-            if let Some(tag) = tag {
-                appended.batch.tags.push((appended.index, tag));
-            }
-            let outcome = Arc::clone(&appended.batch.outcome);
-            (Delivery::new(outcome, appended.index, timestamp), appended.wakes || appended.fills)
+            (note(appended.batch, appended.index, timestamp), appended.wakes || appended.fills)
         };
         if wakes {
             self.shared.wake.notify_one();
         }
-        Ok(delivery)
+        Ok(noted)
     }
 
     async fn wait_for(
@@ -282,6 +280,10 @@ impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Producer").field("client_id", &self.shared.config.common.client_id).finish_non_exhaustive()
     }
+}
+
+fn delivery_of(batch: &mut Batch, index: u32, timestamp: i64) -> Delivery {
+    Delivery::new(Arc::clone(&batch.outcome), index, timestamp)
 }
 
 fn strategy(config: &ProducerConfig) -> Strategy {
