@@ -1,7 +1,6 @@
 //! Requests to the coordinators of groups and transactions, recorded of real clients and then spoiled: cut at any byte,
 //! counts that cannot be, bits turned over. Whoever has a group or a transaction meanwhile notices nothing.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -11,10 +10,10 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use tests::{Broker, Kind, TempDir, Tools, ZooKeeper, full, repository, wait_until};
+use tests::{Broker, Kind, TempDir, Tools, ZooKeeper, full, recorded_requests, wait_until};
 
 /// Requests of groups and transactions, by their keys.
-const KEYS: [u32; 19] = [8, 9, 10, 11, 12, 13, 14, 15, 16, 22, 24, 25, 26, 27, 28, 47, 61, 65, 66];
+const KEYS: [i16; 19] = [8, 9, 10, 11, 12, 13, 14, 15, 16, 22, 24, 25, 26, 27, 28, 47, 61, 65, 66];
 
 const ANSWER: Duration = Duration::from_mins(1);
 
@@ -23,21 +22,9 @@ const MEMORY_KIB: u64 = 400_000;
 
 /// The recorded requests of those keys.
 fn recorded() -> Vec<Vec<u8>> {
-    let mut requests = Vec::new();
-    for entry in fs::read_dir(repository().join("tests/golden/frames")).expect("the recordings are there").flatten() {
-        let name = entry.file_name().into_string().expect("a plain name");
-        if !name.split('-').next().and_then(|key| key.parse().ok()).is_some_and(|key: u32| KEYS.contains(&key)) {
-            continue;
-        }
-        for line in fs::read_to_string(entry.path()).expect("a recording").lines() {
-            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            let Some(digits) = line["request"].as_str() else { continue };
-            let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-            requests.push(digits.as_bytes().chunks(2).map(|pair| byte(pair).expect("hexadecimal")).collect());
-        }
-    }
-    // By size, so that the order is no matter of the file system.
-    requests.sort_by_key(|request: &Vec<u8>| (request.len(), request.clone()));
+    let wanted = recorded_requests().into_iter().filter(|recorded| KEYS.contains(&recorded.api));
+    let mut requests: Vec<Vec<u8>> = wanted.map(|recorded| recorded.request).collect();
+    requests.sort_by_key(|request| (request.len(), request.clone()));
     requests.dedup();
     requests
 }
@@ -73,12 +60,6 @@ fn send(port: u16, payload: &[u8]) {
     let _ = stream.write_all(&[&(payload.len() as u32).to_be_bytes()[..], payload].concat());
     let _ = stream.shutdown(Shutdown::Write);
     let _ = stream.read_to_end(&mut Vec::new());
-}
-
-fn resident_kib(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a running process has memory");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
 }
 
 #[test]
@@ -117,7 +98,7 @@ fn spoiled_requests_to_coordinators_hurt_nobody_else() {
     let requests = recorded();
     assert!(requests.len() > 100, "only {} requests", requests.len());
     let step = if full() { 5 } else { 97 };
-    let before = resident_kib(broker.process().id());
+    let before = broker.process().resident_kib();
     let mut sent = 0;
     for payload in requests.iter().flat_map(|request| spoiled(request)).step_by(step) {
         send(broker.port(), &payload);
@@ -126,7 +107,7 @@ fn spoiled_requests_to_coordinators_hurt_nobody_else() {
             let _ = member.poll(Duration::ZERO);
         }
     }
-    let after = resident_kib(broker.process().id());
+    let after = broker.process().resident_kib();
     eprintln!("{sent} requests; {before} KiB before, {after} KiB after");
     assert!(after < MEMORY_KIB, "{after} KiB after {sent} requests");
 
