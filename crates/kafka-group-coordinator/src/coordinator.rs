@@ -24,7 +24,8 @@ use crate::timers::{Timer, Timers};
 pub struct Coordinator {
     config: Config,
     phase: Phase,
-    groups: HashMap<Arc<str>, Group>,
+    /// Boxed: a map keeps places for more groups than there are.
+    groups: HashMap<Arc<str>, Box<Group>>,
     /// Which groups have offsets in a producer's open transaction.
     open_transactions: HashMap<ProducerId, HashSet<Arc<str>>>,
     pending: Pending,
@@ -135,7 +136,7 @@ impl Coordinator {
             members: group.members.len(),
             offsets: group.offsets.committed(),
         };
-        self.groups.values().map(facts).collect()
+        self.groups.values().map(|group| facts(group)).collect()
     }
 
     /// When [`Coordinator::on_tick`] wants to be called, at the latest.
@@ -170,7 +171,7 @@ impl Coordinator {
         &'a mut self,
         now: Now,
         effects: &'a mut Vec<Effect>,
-    ) -> (&'a mut HashMap<Arc<str>, Group>, Context<'a>) {
+    ) -> (&'a mut HashMap<Arc<str>, Box<Group>>, Context<'a>) {
         let Coordinator { config, groups, pending, timers, .. } = self;
         (groups, Context { now, config, timers, pending, effects })
     }
@@ -233,7 +234,7 @@ impl Coordinator {
             Request::Describe { group_id } => {
                 let group = groups.get(group_id.as_str());
                 let nothing = || no_group(group_id.clone(), ErrorCode::None, State::Dead.name());
-                cx.reply(token, Reply::Describe(group.map_or_else(nothing, Group::describe)));
+                cx.reply(token, Reply::Describe(group.map_or_else(nothing, |group| group.describe())));
             }
             Request::DeleteGroup { group_id } => match groups.get_mut(group_id.as_str()) {
                 None => cx.reply(token, Reply::DeleteGroup(ErrorCode::GroupIdNotFound)),
@@ -257,7 +258,7 @@ impl Coordinator {
     fn list(&self, states: &[String]) -> ListReply {
         let is_wanted = |state: &str| states.is_empty() || states.iter().any(|one| one.eq_ignore_ascii_case(state));
         let wanted = self.groups.values().filter(|group| is_wanted(group.state.name()));
-        let mut groups: Vec<_> = wanted.map(Group::listing).collect();
+        let mut groups: Vec<_> = wanted.map(|group| group.listing()).collect();
         groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
         ListReply { error: ErrorCode::None, groups }
     }
@@ -298,7 +299,7 @@ impl Coordinator {
             return crate::join::refuse(&mut cx, token, ErrorCode::UnknownMemberId, &join.member_id);
         }
         let id: Arc<str> = Arc::from(join.group_id.as_str());
-        groups.entry(id.clone()).or_insert_with(|| Group::new(id)).join(&mut cx, token, join);
+        groups.entry(id.clone()).or_insert_with(|| Group::boxed(id)).join(&mut cx, token, join);
         self.drop_if_blank(&join.group_id);
     }
 
@@ -310,7 +311,7 @@ impl Coordinator {
             return crate::offsets::refuse(&mut cx, token, &commit.offsets, ErrorCode::IllegalGeneration);
         }
         let id: Arc<str> = Arc::from(id);
-        groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone())).commit_offsets(&mut cx, token, commit);
+        groups.entry(id.clone()).or_insert_with(|| Group::boxed(id.clone())).commit_offsets(&mut cx, token, commit);
         self.drop_if_blank(&id);
     }
 
@@ -323,13 +324,16 @@ impl Coordinator {
     ) {
         let (groups, mut cx) = self.split(now, effects);
         let id: Arc<str> = Arc::from(commit.group_id.as_str());
-        groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone())).commit_transactional(&mut cx, token, commit);
+        groups
+            .entry(id.clone())
+            .or_insert_with(|| Group::boxed(id.clone()))
+            .commit_transactional(&mut cx, token, commit);
         self.drop_if_blank(&id);
     }
 
     /// A group that was made for a request which was then refused leaves no trace.
     fn drop_if_blank(&mut self, group_id: &str) {
-        if self.groups.get(group_id).is_some_and(Group::is_blank) {
+        if self.groups.get(group_id).is_some_and(|group| group.is_blank()) {
             self.groups.remove(group_id);
         }
     }
@@ -397,7 +401,7 @@ impl Coordinator {
     /// was just appended.
     fn apply(&mut self, record: Record, logged_at: Offset, producer_id: Option<ProducerId>) {
         let group_id = record.group_id().clone();
-        let group = self.groups.entry(group_id.clone()).or_insert_with(|| Group::new(group_id.clone()));
+        let group = self.groups.entry(group_id.clone()).or_insert_with(|| Group::boxed(group_id.clone()));
         match record {
             Record::Offset { topic_partition, value: None, .. } => group.offsets.delete(&topic_partition, logged_at),
             Record::Offset { topic_partition, value: Some(mut committed), .. } => {

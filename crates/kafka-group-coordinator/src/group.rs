@@ -73,7 +73,8 @@ pub(crate) struct Group {
     pub(crate) generation: i32,
     pub(crate) protocol: Option<String>,
     pub(crate) leader: Option<MemberId>,
-    pub(crate) members: HashMap<MemberId, Member>,
+    /// Boxed: most groups are small, and a map keeps places for more members than there are.
+    pub(crate) members: HashMap<MemberId, Box<Member>>,
     /// Instance id to member id.
     pub(crate) static_members: HashMap<String, MemberId>,
     /// Got an id and are to come back with it, until when.
@@ -119,6 +120,11 @@ impl Group {
         }
     }
 
+    /// The same where a coordinator keeps it.
+    pub(crate) fn boxed(id: Arc<str>) -> Box<Group> {
+        Box::new(Group::new(id))
+    }
+
     /// Is it in this state?
     pub(crate) fn is(&self, state: State) -> bool {
         self.state == state
@@ -137,7 +143,7 @@ impl Group {
 
     /// Members in the order in which they came.
     pub(crate) fn members_in_order(&self) -> Vec<&Member> {
-        let mut members: Vec<&Member> = self.members.values().collect();
+        let mut members: Vec<&Member> = self.members.values().map(|member| &**member).collect();
         members.sort_by_key(|member| member.joined);
         members
     }
@@ -218,18 +224,18 @@ impl Group {
             self.static_members.insert(instance.clone(), member.id.clone());
         }
         self.pending_members.remove(&member.id);
-        self.put(member);
+        self.put(Box::new(member));
     }
 
     /// Puts a member in, counted.
-    fn put(&mut self, member: Member) {
+    fn put(&mut self, member: Box<Member>) {
         count_protocols(&mut self.supporters, &member.protocols);
         self.awaiting_join += usize::from(member.awaiting_join.is_some());
         self.members.insert(member.id.clone(), member);
     }
 
     /// Takes a member out, uncounted; its parked replies go with it.
-    fn take(&mut self, member_id: &str) -> Option<Member> {
+    fn take(&mut self, member_id: &str) -> Option<Box<Member>> {
         let member = self.members.remove(member_id)?;
         discount_protocols(&mut self.supporters, &member.protocols);
         self.awaiting_join -= usize::from(member.awaiting_join.is_some());

@@ -128,7 +128,7 @@ impl Group {
             State::Stable if self.protocol == self.select_protocol() => {
                 let supports_skipping_assignment = join.supports_skipping_assignment;
                 let new_id = new_id.clone();
-                let then = Replacement { new_id, previous, previous_leader, supports_skipping_assignment };
+                let then = Replacement { new_id, previous: *previous, previous_leader, supports_skipping_assignment };
                 self.store_replacement(cx, then);
             }
             // While a rebalance completes, the leader may already assign to the old id: start over.
@@ -248,7 +248,7 @@ impl Group {
     fn elect_joined_leader(&mut self) -> bool {
         let joined = |member: &Member| member.awaiting_join.is_some();
         let Some(leader) = &self.leader else { return true };
-        if self.members.get(leader).is_some_and(joined) {
+        if self.members.get(leader).is_some_and(|member| joined(member)) {
             return true;
         }
         let next = self.members_in_order().into_iter().find(|member| joined(member)).map(|member| member.id.clone());

@@ -109,6 +109,11 @@ pub(crate) enum Progress {
     Loaded(u64),
 }
 
+/// Bytes of their own, for what a coordinator keeps: as a part of the request they would keep all of it.
+pub(crate) fn apart(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
 /// The partition of an internal topic that keeps a group or a transactional id: Java's `String.hashCode` over UTF-16
 /// units, made positive as Kafka does it.
 pub(crate) fn partition_for(name: &str, partitions: i32) -> i32 {

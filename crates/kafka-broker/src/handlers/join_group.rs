@@ -7,6 +7,7 @@ use kafka_wire::join_group::{self as wire, JoinGroupResponseMember};
 
 use super::Context;
 use crate::clock::random_bytes;
+use crate::coordinators::apart;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let version = wire::Version(context.version);
@@ -23,7 +24,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         session_timeout_ms: request.session_timeout_ms,
         rebalance_timeout_ms: request.rebalance_timeout_ms,
         protocol_type: request.protocol_type,
-        protocols: request.protocols.into_iter().map(|protocol| (protocol.name, protocol.metadata)).collect(),
+        protocols: request.protocols.into_iter().map(|protocol| (protocol.name, apart(&protocol.metadata))).collect(),
         requires_known_member_id: version.requires_member_id(),
         supports_skipping_assignment: version.carries_skip_assignment(),
         random: random_bytes(),

@@ -6,6 +6,7 @@ use kafka_types::ErrorCode;
 use kafka_wire::sync_group as wire;
 
 use super::Context;
+use crate::coordinators::apart;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     let named = request.protocol_type.is_some() && request.protocol_name.is_some();
@@ -22,7 +23,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
         group_instance_id: request.group_instance_id,
         protocol_type: request.protocol_type,
         protocol: request.protocol_name,
-        assignments: request.assignments.into_iter().map(|member| (member.member_id, member.assignment)).collect(),
+        assignments: request.assignments.into_iter().map(|one| (one.member_id, apart(&one.assignment))).collect(),
     };
     let group = sync.group_id.clone();
     match context.broker.ask_group(&group, Request::Sync(sync)).await {
