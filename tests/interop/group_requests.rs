@@ -26,7 +26,8 @@ fn groups_are_answered_as_apaches_broker_answers_them() {
 fn run(kind: Kind) -> Vec<String> {
     let dir = TempDir::new("group-requests");
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-    let settings = "group.max.size=3\noffset.metadata.max.bytes=10";
+    // One partition: whoever has seen the coordinator of one group has seen all.
+    let settings = "group.max.size=3\noffset.metadata.max.bytes=10\noffsets.topic.num.partitions=1";
     let broker = Broker::start_with(kind, &dir.join("kafka"), &zookeeper.address(), settings);
     for topic in ["one", "two", "gone"] {
         let args = format!("--create --topic {topic} --partitions 2 --bootstrap-server {}", broker.address());

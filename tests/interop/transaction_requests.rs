@@ -155,7 +155,9 @@ impl History {
             body.no_tags();
         }
         body.no_tags();
-        self.ask(what, (ADD_PARTITIONS, version), &body);
+        let reply = self.ask_quietly((ADD_PARTITIONS, version), &body);
+        let answer = reply.map_or_else(|| "closed".to_owned(), |reply| batched_results(&reply));
+        self.lines.push(format!("{what} (api {ADD_PARTITIONS} v{version}): {answer}"));
     }
 
     fn add_offsets(&mut self, what: &str, version: i16, who: Who<'_>, group: &str) {
@@ -499,6 +501,30 @@ impl History {
             self.describe(id);
         }
     }
+}
+
+/// What is said of each transaction. Apache's broker lists the partitions of a topic in any order.
+fn batched_results(reply: &[u8]) -> String {
+    let mut read = KafkaReply::new(reply, true);
+    let mut text = format!("{} error {}", read.i32(), read.i16());
+    for _ in 0..read.array().unwrap_or_default() {
+        let _ = write!(text, ", {:?}:", read.text());
+        for _ in 0..read.array().unwrap_or_default() {
+            let topic = read.text();
+            let mut partitions = Vec::new();
+            for _ in 0..read.array().unwrap_or_default() {
+                partitions.push((read.i32(), read.i16()));
+                read.tags();
+            }
+            read.tags();
+            partitions.sort_unstable();
+            let _ = write!(text, " {topic:?} {partitions:?}");
+        }
+        read.tags();
+    }
+    read.tags();
+    assert!(read.is_empty(), "more than an answer: {reply:?}");
+    text
 }
 
 fn in_topics(body: &mut KafkaBody, topics: Topics<'_>) {
