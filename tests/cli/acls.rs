@@ -48,7 +48,7 @@ fn replay(tool: Kind, servers: Kind) {
                 }
                 let found = stage.replay(&case, Order::Rules);
                 replayed += 1;
-                wrong.extend(found.into_iter().map(|what| format!("=== {}\n$ {}\n{what}", case.name, case.command)));
+                wrong.extend(case.told(found));
             }
         }
     }

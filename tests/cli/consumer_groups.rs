@@ -54,7 +54,7 @@ fn replay(tool: Kind, servers: Kind) {
                 let order = if case.name == "describe-live-members-verbose-two" { Order::Free } else { Order::Fixed };
                 let found = stage.replay(&case, order);
                 replayed += 1;
-                wrong.extend(found.into_iter().map(|what| format!("=== {}\n$ {}\n{what}", case.name, case.command)));
+                wrong.extend(case.told(found));
             }
         }
     }

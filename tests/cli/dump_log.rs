@@ -146,7 +146,7 @@ fn cases_are_told_as_apache_tells_them() {
                 } else {
                     file_case(&stage, &broker, &case).into_iter().collect()
                 };
-                wrong.extend(found.into_iter().map(|what| format!("=== {}\n$ {}\n{what}", case.name, case.command)));
+                wrong.extend(case.told(found));
                 replayed += 1;
             }
         }

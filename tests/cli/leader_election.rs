@@ -30,15 +30,7 @@ fn stage_for(tool: Kind, broker: &Broker) -> Stage {
 }
 
 fn replay(stage: &Stage, case: &Case) -> Vec<String> {
-    let found = stage.replay(case, Order::Fixed);
-    found.into_iter().map(|what| format!("=== {}\n$ {}\n{what}", case.name, case.command)).collect()
-}
-
-/// `config/NAME: TEXT` is a file.
-fn write_file(stage: &Stage, remark: &str) {
-    if let Some((name, text)) = remark.split_once(": ").filter(|(name, _)| name.starts_with("config/")) {
-        stage.write(name, text);
-    }
+    case.told(stage.replay(case, Order::Fixed))
 }
 
 #[test]
@@ -60,7 +52,7 @@ fn on_one_broker(tool: Kind, servers: Kind) {
     for entry in transcript::read(FILE) {
         match entry {
             Entry::Setup { command, input } => stage.setup(&command.replace("1:0,0:1", "0,0"), &input),
-            Entry::Remark(remark) => write_file(&stage, &remark),
+            Entry::Remark(remark) => stage.write_remarked(&remark),
             Entry::Case(case) if NEEDS_TWO.contains(&case.name.as_str()) => {}
             Entry::Case(case) if case.name == LONG && !full() => {}
             Entry::Case(case) => {
@@ -99,7 +91,7 @@ fn every_case_on_two_brokers_of_apache() {
                     second.run();
                     assert!(wait_until(Duration::from_mins(1), in_sync), "broker 1 does not follow");
                 }
-                Entry::Remark(remark) => write_file(&stage, &remark),
+                Entry::Remark(remark) => stage.write_remarked(&remark),
                 Entry::Case(case) => {
                     wrong.extend(replay(&stage, &case));
                     replayed += 1;

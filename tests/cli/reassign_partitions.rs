@@ -62,15 +62,7 @@ fn stage_for(tool: Kind, broker: &Broker) -> Stage {
 }
 
 fn replay(stage: &Stage, case: &Case) -> Vec<String> {
-    let found = stage.replay(case, Order::NoTraces);
-    found.into_iter().map(|what| format!("=== {}\n$ {}\n{what}", case.name, case.command)).collect()
-}
-
-/// `config/NAME: TEXT` is a file.
-fn write_file(stage: &Stage, remark: &str) {
-    if let Some((name, text)) = remark.split_once(": ").filter(|(name, _)| name.starts_with("config/")) {
-        stage.write(name, text);
-    }
+    case.told(stage.replay(case, Order::NoTraces))
 }
 
 #[test]
@@ -94,7 +86,7 @@ fn on_one_broker(tool: Kind, servers: Kind) {
         match entry {
             Entry::Remark(remark) => {
                 // There is no broker 1 to go to.
-                write_file(&stage, &remark.replace("\"replicas\":[1]", "\"replicas\":[0]"));
+                stage.write_remarked(&remark.replace("\"replicas\":[1]", "\"replicas\":[0]"));
             }
             Entry::Case(case) if FOR_ONE.contains(&case.name.as_str()) => {
                 wrong.extend(replay(&stage, &case));
@@ -124,7 +116,7 @@ fn every_case_between_two_brokers_of_apache() {
             match entry {
                 Entry::Setup { command, .. } if command.contains("perf-test") => fill(&first),
                 Entry::Setup { command, input } => stage.setup(&command, &input),
-                Entry::Remark(remark) => write_file(&stage, &remark),
+                Entry::Remark(remark) => stage.write_remarked(&remark),
                 Entry::Case(case) if left_out(&case.name).is_some() => {}
                 Entry::Case(case) => {
                     wrong.extend(replay(&stage, &case));

@@ -90,6 +90,13 @@ impl Stage {
         fs::write(self.path(name), self.here(text)).expect("the folder can be written");
     }
 
+    /// Makes a file of a remark that is one: `config/NAME: TEXT`.
+    pub(crate) fn write_remarked(&self, remark: &str) {
+        if let Some((name, text)) = remark.split_once(": ").filter(|(name, _)| name.starts_with("config/")) {
+            self.write(name, text);
+        }
+    }
+
     /// A text of the transcripts as it has to read here.
     pub(crate) fn here(&self, text: &str) -> String {
         let mut text = text.to_owned();

@@ -66,7 +66,7 @@ fn cases_are_told_as_apache_tells_them() {
                 } else {
                     stage.replay(&case, Order::Fixed)
                 };
-                wrong.extend(found.into_iter().map(|what| format!("=== {}\n$ {}\n{what}", case.name, case.command)));
+                wrong.extend(case.told(found));
                 replayed += 1;
             }
         }

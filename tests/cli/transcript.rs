@@ -47,6 +47,13 @@ pub(crate) struct Case {
     pub(crate) code: Option<i32>,
 }
 
+impl Case {
+    /// What was found wrong with it, each with what it is about.
+    pub(crate) fn told(&self, found: Vec<String>) -> Vec<String> {
+        found.into_iter().map(|what| format!("=== {}\n$ {}\n{what}", self.name, self.command)).collect()
+    }
+}
+
 /// One thing typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Key {
