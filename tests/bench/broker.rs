@@ -16,29 +16,9 @@ use crate::{Options, Part, Tables, floor, kafka_load, settle};
 const SIZES: [(usize, &str); 2] = [(100, "100 B"), (1024, "1 KiB")];
 /// A batch of the bare client: what many producers under load send.
 const BATCH_BYTES: usize = 64 << 10;
-/// How often the bare client reads a log: once is over before the kernel has counted anything.
-const READINGS: usize = 10;
-
-/// Read, CRC-32C, write; and sendfile.
-pub(crate) fn floor(options: &Options, tables: &mut Tables) {
-    if !options.wants(Part::Produce) && !options.wants(Part::Consume) {
-        return;
-    }
-    let dir = TempDir::new("bench-floor");
-    settle();
-    for (size, name) in SIZES {
-        let (batch, _) = bare_kafka::batch(size, BATCH_BYTES);
-        let times = bytes_of(options, size) / batch.len();
-        floor::produce(dir.path(), &batch, times / 5 + 1);
-        let bytes = times * batch.len();
-        settle();
-        let work = floor::produce(dir.path(), &batch, times);
-        add(tables, options, Who::Floor, &format!("produce {name}, bare client"), bytes, work);
-        floor::fetch(dir.path(), batch.len(), 1);
-        let (work, read) = floor::fetch(dir.path(), batch.len(), READINGS);
-        add(tables, options, Who::Floor, &format!("consume {name}, bare client"), read, work);
-    }
-}
+/// Into so many parts the bare client's load is divided; before each comes the floor's. What a write or a `send` costs
+/// the system changes from second to second, twofold and more: only neighbours can be compared.
+const PARTS: usize = 8;
 
 /// Time until ready, idle memory, a tool call, load by two clients, memory after it.
 pub(crate) fn measure(kind: Kind, options: &Options, tables: &mut Tables) {
@@ -99,28 +79,39 @@ fn with_librdkafka(who: Who, options: &Options, tables: &mut Tables, broker: &Se
 fn with_bare_client(who: Who, options: &Options, tables: &mut Tables, broker: &Server, (size, name): (usize, &str)) {
     let (topic, warm) = (format!("bare-{size}"), format!("bare-{size}-warm"));
     let (batch, _) = bare_kafka::batch(size, BATCH_BYTES);
-    let times = bytes_of(options, size) / batch.len();
+    let times = bytes_of(options, size) / PARTS / batch.len();
     let bytes = times * batch.len();
     let mut client = BareClient::with_topic(broker.port, &warm).expect("the broker serves");
-    warm_up(options, bytes, || client.produce(&warm, &batch, times).expect("acknowledged"));
+    warm_up(options, bytes * PARTS, || client.produce(&warm, &batch, times * PARTS).expect("acknowledged"));
     let mut client = BareClient::with_topic(broker.port, &topic).expect("the broker serves");
     settle();
-    let work = on(broker, || {
-        let begin = Instant::now();
-        client.produce(&topic, &batch, times).expect("acknowledged");
-        begin.elapsed().as_secs_f64()
-    });
-    add(tables, options, who, &format!("produce {name}, bare client"), bytes, work);
-    if options.wants(Part::Consume) {
-        client.fetch(&warm, bytes).expect("read");
+    let dir = TempDir::new("bench-floor");
+    let what = format!("produce {name}, bare client");
+    floor::produce(dir.path(), &batch, times);
+    for _ in 0..PARTS {
+        add(tables, options, Who::Floor, &what, bytes, floor::produce(dir.path(), &batch, times));
         let work = on(broker, || {
             let begin = Instant::now();
-            for _ in 0..READINGS {
-                client.fetch(&topic, bytes).expect("read");
-            }
+            client.produce(&topic, &batch, times).expect("acknowledged");
             begin.elapsed().as_secs_f64()
         });
-        add(tables, options, who, &format!("consume {name}, bare client"), READINGS * bytes, work);
+        add(tables, options, who, &what, bytes, work);
+    }
+    if options.wants(Part::Consume) {
+        let what = format!("consume {name}, bare client");
+        let bytes = bytes * PARTS;
+        floor::fetch(dir.path(), batch.len());
+        client.fetch(&warm, bytes).expect("read");
+        for _ in 0..PARTS {
+            let (work, read) = floor::fetch(dir.path(), batch.len());
+            add(tables, options, Who::Floor, &what, read, work);
+            let work = on(broker, || {
+                let begin = Instant::now();
+                client.fetch(&topic, bytes).expect("read");
+                begin.elapsed().as_secs_f64()
+            });
+            add(tables, options, who, &what, bytes, work);
+        }
     }
 }
 

@@ -25,7 +25,7 @@ const SENDERS: [usize; 2] = [1, 64];
 const TOPIC: &str = "crowd";
 /// Bytes of the record.
 const RECORD: usize = 100;
-/// How long waiting clients are watched: the kernel counts in hundredths of a second.
+/// How long waiting clients are watched.
 const WATCHED: Duration = Duration::from_secs(5);
 /// Producers of the long run, spread over so many topics, and the bytes of one batch.
 const LONG_CLIENTS: usize = 64;

@@ -167,7 +167,6 @@ fn main() -> ExitCode {
         }
         zk_scale::paced(&options, &mut tables);
         zookeeper::floor(&options, &mut tables);
-        broker::floor(&options, &mut tables);
         partitions::floor(&options, &mut tables);
         kafka_crowd::floor(&options, &mut tables);
     }

@@ -22,7 +22,7 @@ const LARGE_TOPIC: i32 = 1_000;
 const READY_MS: f64 = 1_000.0;
 /// Until a broker has written behind what it wants to write behind.
 const QUIET: Duration = Duration::from_secs(8);
-/// How long an idle broker is watched: the kernel counts in hundredths of a second.
+/// How long an idle broker is watched.
 const WATCHED: Duration = Duration::from_secs(10);
 /// Until ZooKeeper has given up the session of a killed broker: `zookeeper.session.timeout.ms`, and two ticks.
 const SESSION_OVER: Duration = Duration::from_secs(25);

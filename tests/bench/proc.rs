@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
 /// Whose processor time is taken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Worker {
@@ -16,23 +19,20 @@ impl Worker {
     pub(crate) fn cpu_seconds(self) -> f64 {
         match self {
             Worker::Process(pid) => cpu_seconds(pid),
-            Worker::Thread(id) => cpu_of(&format!("/proc/self/task/{id}/stat")),
+            Worker::Thread(id) => {
+                let stat = fs::read_to_string(format!("/proc/self/task/{id}/schedstat")).expect("the thread runs");
+                let spent = stat.split_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok());
+                spent.expect("nanoseconds on a processor") as f64 / 1e9
+            }
         }
     }
 }
 
-/// Processor time that a process has used so far, all its threads together, in seconds.
+/// Processor time that a process has used so far, all its threads together and those that have ended, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
-    cpu_of(&format!("/proc/{pid}/stat"))
-}
-
-/// The kernel counts in hundredths: measure what lasts a second or more.
-fn cpu_of(path: &str) -> f64 {
-    let stat = fs::read_to_string(path).expect("the process runs");
-    // The name stands in brackets and may hold anything; the fields behind it begin with the third, the state.
-    let fields: Vec<&str> = stat[stat.rfind(')').expect("a name in brackets") + 1..].split_whitespace().collect();
-    let ticks = |field: usize| fields[field - 3].parse::<u64>().expect("a number");
-    (ticks(14) + ticks(15)) as f64 / 100.0
+    let pid = Pid::from_raw(pid.try_into().expect("a process id"));
+    let time = clock_getcpuclockid(pid).and_then(clock_gettime).expect("the process runs");
+    time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9
 }
 
 /// Resident memory of a process in MB.

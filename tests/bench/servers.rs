@@ -30,6 +30,20 @@ impl Server {
 
     /// The same, with more lines for its configuration; on the data that is there.
     pub(crate) fn zookeeper_with(kind: Kind, dir: &Path, settings: &str) -> Server {
+        Server::start_zookeeper(command(kind, "zookeeper-server-start"), dir, settings)
+    }
+
+    /// One that has room for millions of znodes: in the heap that Kafka's script gives it, Apache's server dies of them.
+    pub(crate) fn large_zookeeper(kind: Kind, dir: &Path) -> Server {
+        let program = "zookeeper-server-start";
+        let command = match kind {
+            Kind::Ours => command(kind, program),
+            Kind::Apache => Apache::get().tuned(program, Some("-Xmx2g")),
+        };
+        Server::start_zookeeper(command, dir, "")
+    }
+
+    fn start_zookeeper(command: Command, dir: &Path, settings: &str) -> Server {
         let port = free_port();
         let config = format!(
             "dataDir={}\nclientPort={port}\nmaxClientCnxns=0\nadmin.enableServer=false\n{settings}",
@@ -37,7 +51,7 @@ impl Server {
         );
         // Apache's server may take a connection while it starts and forget it: who waits for it learns nothing.
         let patience = Duration::from_millis(200);
-        start(kind, "zookeeper-server-start", dir, &config, port, || RawZk::connect_within(port, patience).is_ok())
+        start(command, "zookeeper-server-start", dir, &config, port, || RawZk::connect_within(port, patience).is_ok())
     }
 
     /// A broker, ready when it names itself in an answer to a Metadata request.
@@ -50,7 +64,8 @@ impl Server {
             dir.join("kafka").display(),
             zookeeper.port
         );
-        start(kind, "kafka-server-start", dir, &config, port, || {
+        let program = "kafka-server-start";
+        start(command(kind, program), program, dir, &config, port, || {
             BareClient::connect(port).and_then(|mut client| client.brokers()).is_ok_and(|brokers| brokers == 1)
         })
     }
@@ -86,14 +101,20 @@ impl Server {
 pub(crate) fn command(kind: Kind, program: &str) -> Command {
     match kind {
         Kind::Ours => Command::new(programs().join(program)),
-        Kind::Apache => Apache::get().tuned(program),
+        Kind::Apache => Apache::get().tuned(program, None),
     }
 }
 
-fn start(kind: Kind, program: &str, dir: &Path, config: &str, port: u16, serves: impl Fn() -> bool) -> Server {
+fn start(
+    mut command: Command,
+    program: &str,
+    dir: &Path,
+    config: &str,
+    port: u16,
+    serves: impl Fn() -> bool,
+) -> Server {
     let file = dir.join(format!("{program}.properties"));
     fs::write(&file, config).expect("the bench's directory can be written");
-    let mut command = command(kind, program);
     command.arg(&file);
     let mut running = Running::start(command, &dir.join(format!("{program}.out")));
     let deadline = Instant::now() + PATIENCE;

@@ -172,7 +172,7 @@ fn growth(kind: Kind, options: &Options, tables: &mut Tables) {
     let times = (Duration::from_millis(times.0), Duration::from_millis(times.1));
     let dir = TempDir::new("bench-growth");
     settle();
-    let server = Server::zookeeper_with(kind, dir.path(), "");
+    let server = Server::large_zookeeper(kind, dir.path());
     let mut row = |operation, name: &str, what: &str, shape| {
         let outcome = zk_load::run(server.port, Worker::Process(server.pid()), operation, shape, times);
         tables.growth.add(who, &format!("{name}, {what}: per s"), Goal::None, outcome.rate);

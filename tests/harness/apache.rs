@@ -115,9 +115,11 @@ impl Apache {
         [heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", &log].map(str::to_owned)
     }
 
-    /// The same, with the JVM's own choice of compilers and collectors: for measuring.
-    pub fn tuned(&self, program: &str) -> Command {
-        let (class, heap, log) = class_of(program);
+    /// The same, with the JVM's own choice of compilers and collectors: for measuring. With another heap than the
+    /// script's, such as `-Xmx2g`, if one is named.
+    pub fn tuned(&self, program: &str, heap: Option<&str>) -> Command {
+        let (class, usual, log) = class_of(program);
+        let heap = heap.unwrap_or(usual);
         let mut command = Command::new("java");
         command
             .arg(heap)

@@ -5,6 +5,7 @@
 //! files are longer than their content (zeros that occupy no blocks, as Apache maps them into memory at full length).
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use vfs::{File, OpenMode, Vfs};
@@ -17,6 +18,9 @@ const TAIL_MAX: usize = 64;
 
 /// Entries read together when all are looked at.
 const CHUNK: usize = 1024;
+
+/// Entries read together when one is searched.
+const BLOCK: usize = 64;
 
 /// Entries of `N` bytes.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(crate) struct IndexFile<const N: usize> {
     padded: bool,
     /// Something was written since the last sync.
     dirty: bool,
+    /// Where the last search ended in the file: the next one is mostly of the same reader, a little further.
+    found: AtomicU64,
 }
 
 impl<const N: usize> IndexFile<N> {
@@ -49,6 +55,7 @@ impl<const N: usize> IndexFile<N> {
             capacity: capacity_bytes / N as u64,
             padded: file_len != written * N as u64,
             dirty: false,
+            found: AtomicU64::new(0),
         }
     }
 
@@ -100,21 +107,24 @@ impl<const N: usize> IndexFile<N> {
 
     /// How many entries from the front satisfy `predicate`, which must hold for a prefix.
     pub(crate) fn partition_point(&self, predicate: impl Fn(&[u8; N]) -> bool) -> Result<u64, LogError> {
-        let (mut low, mut high) = (0, self.len());
         // Most readers are near the end, whose entries are in memory: no system call for them.
         if self.tail.first().is_some_and(&predicate) {
-            low = self.written + 1;
-        } else if !self.tail.is_empty() {
-            high = self.written;
+            return Ok(self.written + self.tail.partition_point(predicate) as u64);
         }
+        let (mut low, mut high) = (0, self.written);
+        let mut block = [[0; N]; BLOCK];
+        let mut guess = self.found.load(Ordering::Relaxed);
         while low < high {
-            let middle = low + (high - low) / 2;
-            if predicate(&self.get(middle)?) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
+            let len = (high - low).min(BLOCK as u64);
+            let at = guess.saturating_sub(len / 2).clamp(low, high - len);
+            let entries = &mut block[..len as usize];
+            self.open()?.read_exact_at(entries.as_flattened_mut(), at * N as u64).context("reading", &self.path)?;
+            let before = entries.partition_point(&predicate) as u64;
+            low = if before > 0 { at + before } else { low };
+            high = if before < len { at + before } else { high };
+            guess = low + (high - low) / 2;
         }
+        self.found.store(low, Ordering::Relaxed);
         Ok(low)
     }
 
@@ -251,7 +261,8 @@ mod tests {
         for value in 0..200u32 {
             index.push((value * 2).to_be_bytes()).expect("pushes");
         }
-        for target in 0..400u32 {
+        // One after the other, and here and there.
+        for target in (0..400).chain((0..400).map(|number| number * 211 % 400)) {
             let found = index.partition_point(|entry| number(entry) <= target).expect("reads");
             assert_eq!(found, u64::from(target / 2) + 1);
         }

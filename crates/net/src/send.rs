@@ -15,8 +15,9 @@ use thiserror::Error;
 use tokio::io::{AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
-/// Bytes that one `sendfile` moves at most, and after which other tasks of the thread get their turn.
-const TURN: usize = 512 << 10;
+/// Bytes that one `sendfile` moves at most, and after which other tasks of the thread get their turn: what consumers
+/// ask of a partition if nobody tells them otherwise.
+const TURN: usize = 1 << 20;
 /// Slices that one vectored write takes.
 const SLICES: usize = 64;
 /// Copied at a time where `sendfile` is not possible.
