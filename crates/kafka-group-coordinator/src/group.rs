@@ -60,6 +60,8 @@ pub(crate) struct Round {
     /// Set for the first join of an empty group, which waits for more members whatever happens: by how many
     /// milliseconds it may still be prolonged.
     pub(crate) initial_remaining_ms: Option<u64>,
+    /// When the last member came that was not in the group before.
+    pub(crate) newcomer_at: Option<Tick>,
 }
 
 /// One group.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kafka_types::ErrorCode;
+use time_types::Tick;
 
 use crate::effect::{JoinReply, Reply, ReplyToken, SyncReply};
 use crate::group::{Group, Round, State};
@@ -11,6 +12,11 @@ use crate::pending::{Context, InFlight, Replacement, Then};
 use crate::records::Record;
 use crate::request::Join;
 use crate::timers::Timer;
+
+/// A group of so many members waits a millisecond longer for the next newcomer ..
+const MEMBERS_PER_MS: u64 = 200;
+/// .. and no group longer than so many.
+const CROWD_MAX_MS: u64 = 10;
 
 impl Group {
     /// Handles a JoinGroup whose timeouts are in range.
@@ -103,6 +109,9 @@ impl Group {
         self.add(member, &join.protocol_type);
         self.arm_session(cx, id, NEW_MEMBER_JOIN_TIMEOUT_MS);
         self.maybe_prepare_rebalance(cx);
+        if let Some(round) = &mut self.round {
+            round.newcomer_at = Some(cx.now.tick);
+        }
     }
 
     fn update_and_rebalance(&mut self, cx: &mut Context<'_>, token: ReplyToken, join: &Join) {
@@ -196,7 +205,7 @@ impl Group {
 
     fn begin_round(&mut self, cx: &mut Context<'_>, after_ms: u64, initial_remaining_ms: Option<u64>) {
         let deadline = cx.now.tick.after(after_ms);
-        self.round = Some(Round { deadline, initial_remaining_ms });
+        self.round = Some(Round { deadline, initial_remaining_ms, newcomer_at: None });
         cx.timers.arm(deadline, Timer::Join(self.id.clone()));
     }
 
@@ -211,10 +220,21 @@ impl Group {
                 let delay = cx.config.initial_rebalance_delay_ms.clamp(1, remaining);
                 self.begin_round(cx, delay, Some(remaining - delay));
             }
-            None if self.has_all_members_joined() => self.complete_join(cx),
+            None if self.has_all_members_joined() && !is_over => match self.awaits_crowd(round, cx.now.tick) {
+                Some(until) => cx.timers.arm(until, Timer::Join(self.id.clone())),
+                None => self.complete_join(cx),
+            },
             _ if is_over => self.complete_join(cx),
             _ => {}
         }
+    }
+
+    /// Where hundreds join at once, the next of them is on its way, and each generation without it is work for all of them:
+    /// until when its join is waited for, a few milliseconds at most after the one before.
+    fn awaits_crowd(&self, round: Round, now: Tick) -> Option<Tick> {
+        let last = round.newcomer_at?;
+        let until = last.after((self.members.len() as u64 / MEMBERS_PER_MS).min(CROWD_MAX_MS));
+        (now < until).then_some(until)
     }
 
     fn complete_join(&mut self, cx: &mut Context<'_>) {
