@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tests::{Broker, Kind, RawZk, Tools, wait_until};
 
@@ -111,26 +111,38 @@ fn load(broker: &Broker, partition: i32, from: u64, to: u64) {
     send(&client, &recorder, partition, from..to);
 }
 
-fn assert_moved(two: &TwoDirs, partition: i32, to: &Path, from: &Path) {
+fn assert_arrives(two: &TwoDirs, partition: i32, to: &Path) {
     let moved = || {
         let found = where_is(&two.broker, partition);
         found.len() == 1 && !found[0].is_future && Path::new(&found[0].dir) == to
     };
     assert!(wait_until(Duration::from_secs(30), moved), "{:?}\n{}", where_is(&two.broker, partition), two.output());
+}
+
+fn assert_moved(two: &TwoDirs, partition: i32, to: &Path, from: &Path) {
+    assert_arrives(two, partition, to);
     assert_eq!(names(to, partition), [format!("{TOPIC}-{partition}")]);
     let left = names(from, partition);
     assert!(left.iter().all(|name| name.ends_with("-delete")), "{left:?}");
 }
 
-/// With this limit a move of some records takes long.
+const LIMIT: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
+
+/// Limits all moves.
 fn limit(two: &TwoDirs, bytes_per_second: u64) {
-    let mut session = RawZk::connect(two.zookeeper.port()).expect("a session");
-    let data = format!(
-        "{{\"version\":1,\"config\":{{\"replica.alter.log.dirs.io.max.bytes.per.second\":\"{bytes_per_second}\"}}}}"
+    let args = format!(
+        "--alter --entity-type brokers --entity-name 0 --add-config {LIMIT}={bytes_per_second} --bootstrap-server {}",
+        two.broker.address()
     );
-    if !session.create("/config/brokers/0", data.as_bytes()).expect("the server answers") {
-        session.set("/config/brokers/0", data.as_bytes()).expect("the server answers");
-    }
+    let set = Tools(Kind::Ours).run("kafka-configs", &args);
+    assert_eq!(set.code, 0, "{}{}", set.stdout, set.stderr);
+}
+
+/// Limits all moves, while the broker is away.
+fn limit_from_the_start(two: &TwoDirs, bytes_per_second: u64) {
+    let mut session = RawZk::connect(two.zookeeper.port()).expect("a session");
+    let data = format!("{{\"version\":1,\"config\":{{\"{LIMIT}\":\"{bytes_per_second}\"}}}}");
+    session.set("/config/brokers/0", data.as_bytes()).expect("the server answers");
 }
 
 #[test]
@@ -194,10 +206,38 @@ fn a_move_goes_on_after_a_kill_and_can_be_given_up() {
     assert!(wait_until(Duration::from_secs(5), || on_its_way(&two)), "{:?}", where_is(&two.broker, partition));
     two.broker.kill();
     assert!(names(&d1, partition).iter().any(|name| name.ends_with("-future")));
-    limit(&two, 100_000_000);
+    limit_from_the_start(&two, 100_000_000);
     two.broker.run();
     assert_moved(&two, partition, &d1, &d0);
     let all: Vec<u64> = (0..2_100).collect();
+    assert_eq!(values_in(&two.broker, partition, all.len()), all);
+}
+
+#[test]
+fn a_move_is_as_slow_as_it_has_to_be_and_as_fast_as_it_may_be_at_once() {
+    let two = TwoDirs::start("move-throttled");
+    let (d0, d1) = (two.dir.join("d0"), two.dir.join("d1"));
+    let partition = two.partition_in("d0");
+    // A batch is copied whole, so it takes many.
+    for from in (0..3_000).step_by(100) {
+        load(&two.broker, partition, from, from + 100);
+    }
+    let size = where_is(&two.broker, partition)[0].size as u64;
+    let seconds = 3;
+    limit(&two, size / seconds);
+    let begun = Instant::now();
+    assert_eq!(alter(&two.broker, TOPIC, partition, &d1), 0);
+    assert_arrives(&two, partition, &d1);
+    // Of what is too much for a second, one step of it comes at once.
+    assert!(begun.elapsed() >= Duration::from_secs(seconds - 2), "{:?} for {size} bytes", begun.elapsed());
+    // At a byte a second it would take days.
+    limit(&two, 1);
+    assert_eq!(alter(&two.broker, TOPIC, partition, &d0), 0);
+    let copied = || where_is(&two.broker, partition).iter().find(|one| one.is_future).map(|one| one.size);
+    assert!(wait_until(Duration::from_secs(30), || copied() > Some(0)), "{:?}", where_is(&two.broker, partition));
+    limit(&two, 1 << 30);
+    assert_arrives(&two, partition, &d0);
+    let all: Vec<u64> = (0..3_000).collect();
     assert_eq!(values_in(&two.broker, partition, all.len()), all);
 }
 

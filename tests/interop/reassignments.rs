@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tests::{Asked, Broker, JvmPermit, KafkaBody, Kind, RawZk, TempDir, Tools, ZooKeeper, compare, wait_until};
+use tests::{Asked, Broker, Fetch, JvmPermit, KafkaBody, Kind, RawZk, TempDir, Tools, ZooKeeper, compare, wait_until};
 
 const ALTER: i16 = 45;
 const LIST: i16 = 46;
@@ -144,6 +144,76 @@ fn moves(history: &mut History) {
         body
     });
     history.look();
+}
+
+#[test]
+fn a_follower_that_catches_up_is_sent_no_more_than_it_may_have() {
+    let _permit = JvmPermit::take();
+    compare(&run(Kind::Ours, throttled), &run(Kind::Apache, throttled));
+}
+
+const CONFIG_ALTER: i16 = 44;
+
+/// One more setting of a topic (2) or a broker (4), or one less.
+fn set(history: &mut History, of: (i8, &str), name: &str, value: Option<&str>) {
+    let mut body = KafkaBody::new(true);
+    body.array(1).i8(of.0).text(of.1).array(1).text(name).i8(i8::from(value.is_none()));
+    match value {
+        Some(value) => body.text(value),
+        None => body.varint(0),
+    };
+    body.no_tags().no_tags().i8(0).no_tags();
+    history.asked.ask(&format!("{name}={value:?}"), CONFIG_ALTER, 1, &body);
+}
+
+/// What broker 5 is sent that is to take replicas over and has nothing yet.
+fn follow(history: &mut History, what: &str, replica: i32) {
+    let fetch = Fetch { replica, ..Fetch::new(11, &[("t", 0, 0), ("t", 1, 0)]) };
+    history.asked.fetch(what, &fetch);
+}
+
+/// Asks until partition 0 is sent with records or without.
+fn follow_until(history: &mut History, what: &str, with_records: bool) {
+    let records = |line: &str| {
+        let (_, after) = line.split_once(" 0: ").expect("partition 0 is answered");
+        !after.split_once(';').expect("it ends").0.contains("records Some(0)")
+    };
+    let before = history.asked.lines.len();
+    let seen = wait_until(Duration::from_secs(30), || {
+        follow(history, what, 5);
+        let line = history.asked.lines.last().is_some_and(|line| records(line) == with_records);
+        if !line {
+            history.asked.lines.truncate(before);
+        }
+        line
+    });
+    assert!(seen, "{what}");
+}
+
+fn throttled(history: &mut History) {
+    let both = r#"{"topic":"t","partition":0,"replicas":[0,5]},{"topic":"t","partition":1,"replicas":[0,5]}"#;
+    let data = format!("{{\"version\":1,\"partitions\":[{both}]}}");
+    assert!(history.zookeeper.create(WISHES, data.as_bytes()).expect("it can be written"));
+    let adding = |history: &mut History| history.data(TOPIC).matches("[5]").count();
+    assert!(wait_until(Duration::from_secs(30), || adding(history) == 2), "{}", history.data(TOPIC));
+    let large = "x".repeat(100_000);
+    for partition in 0..2 {
+        history.asked.produce("t", partition, &[&large]);
+    }
+    follow_until(history, "free", true);
+    set(history, (2, "t"), "leader.replication.throttled.replicas", Some("0:0,1:5"));
+    follow(history, "nothing is limited", 5);
+    // What falls out of the windows in eleven seconds: nothing here takes so long.
+    set(history, (4, "0"), "leader.replication.throttled.rate", Some("100"));
+    follow_until(history, "limited", false);
+    history.asked.fetch("a consumer", &Fetch::new(11, &[("t", 0, 0), ("t", 1, 0)]));
+    history.asked.fetch("a follower waits", &Fetch { replica: 5, ..Fetch::new(11, &[("t", 0, 0)]).wait(300, 1) });
+    set(history, (2, "t"), "leader.replication.throttled.replicas", Some("1:0"));
+    follow_until(history, "the other one", true);
+    set(history, (2, "t"), "leader.replication.throttled.replicas", Some("*"));
+    follow_until(history, "both", false);
+    set(history, (4, "0"), "leader.replication.throttled.rate", None);
+    follow_until(history, "free again", true);
 }
 
 #[test]

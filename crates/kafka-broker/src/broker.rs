@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
 use crate::replicas::{Owned, Shared};
+use crate::replication_quotas::ReplicationQuotas;
 use crate::settings::Changes;
 use crate::shard::Shards;
 use crate::topics::Topics;
@@ -70,6 +71,7 @@ pub(crate) struct Broker {
     pub(crate) features_epoch: AtomicI64,
     pub(crate) changes: Changes,
     pub(crate) quotas: ClientQuotas,
+    pub(crate) replication_quotas: ReplicationQuotas,
     /// How many connections there may be.
     pub(crate) limits: Limits,
     /// For requests of all connections; `None`: as much as they send.

@@ -12,6 +12,10 @@ use kafka_record::{Codec, Compression};
 use kafka_types::TopicName;
 use tokio::sync::watch;
 
+use crate::replication_quotas::Throttled;
+
+const THROTTLED_LEADERS: &str = "leader.replication.throttled.replicas";
+
 /// Settings of the broker: the file and the command line, and over them what is changed while it runs.
 pub(crate) struct Config {
     broker: RwLock<Arc<BrokerConfig>>,
@@ -223,6 +227,7 @@ impl Config {
             log,
             min_in_sync: typed.min_insync_replicas.max(1) as usize,
             down_conversion: typed.down_conversion,
+            throttled: own.get(THROTTLED_LEADERS).map(|text| Throttled::parse(text)),
             own,
         })
     }
@@ -274,6 +279,8 @@ pub(crate) struct TopicSettings {
     pub(crate) min_in_sync: usize,
     /// `message.downconversion.enable`
     pub(crate) down_conversion: bool,
+    /// `leader.replication.throttled.replicas`, if it is set
+    pub(crate) throttled: Option<Throttled>,
     /// What was set for the topic itself.
     pub(crate) own: BTreeMap<String, String>,
 }

@@ -16,12 +16,11 @@ const PURGATORY: &str = "who does not wait any more leaves at once; there is not
 const JMX: &str = "metrics are counted where they arise and read when http://127.0.0.1:9404/metrics is asked for; there is \
                    no JMX and no window of samples";
 
+/// Bytes a second that throttled replicas fetch.
+const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
+
 /// A setting, or all that begin so where an asterisk stands at the end; and why it changes nothing.
 const IDLE: &[(&str, &str)] = &[
-    (
-        "alter.log.dirs.replication.quota.window.*",
-        "moves between directories are held back chunk by chunk, not by samples",
-    ),
     ("auto.include.jmx.reporter", JMX),
     ("background.threads", "a fixed number of threads syncs, recovers and deletes"),
     ("broker.heartbeat.interval.ms", KRAFT),
@@ -66,7 +65,6 @@ const IDLE: &[(&str, &str)] = &[
     ("remote.*", TIERED),
     ("replica.fetch.*", REPLICATION),
     ("replica.socket.*", REPLICATION),
-    ("replication.quota.window.*", REPLICATION),
     ("sasl.*", SASL),
     ("server.max.startup.time.ms", KRAFT),
     ("socket.connection.setup.timeout.*", "connections to brokers and ZooKeeper have the limits of what they are for"),
@@ -95,6 +93,14 @@ fn reason(name: &str) -> Option<&'static str> {
 pub(crate) fn tell_changed(name: &str) {
     if let Some(reason) = reason(name) {
         warn!(target: "kafka.server.DynamicBrokerConfig", "{name} is set and has no effect: {reason}");
+    }
+}
+
+/// Tells of a limit that is known at run time only and that limits nothing here, if it is another one than before.
+pub(crate) fn tell_rates(before: Option<&BrokerConfig>, now: &BrokerConfig) {
+    let rate = now.rate(FOLLOWER_RATE);
+    if rate.is_some() && before.is_none_or(|before| before.rate(FOLLOWER_RATE) != rate) {
+        warn!(target: "kafka.server.DynamicBrokerConfig", "{FOLLOWER_RATE} is set and has no effect: {REPLICATION}");
     }
 }
 

@@ -33,6 +33,7 @@ mod pid_file;
 mod producer_ids;
 mod quotas;
 mod replicas;
+mod replication_quotas;
 mod session_file;
 mod settings;
 mod shard;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use http_server::HttpServer;
 use kafka_metadata::{BrokerConfig, Endpoint};
-use kafka_types::ErrorCode;
+use kafka_types::{BrokerId, ErrorCode};
 use net::{Limits, Listener, Memory, Shutdown};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -30,12 +30,13 @@ use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
 use crate::replicas::log_dirs::LogDirs;
 use crate::replicas::{Owned, Shared};
+use crate::replication_quotas::ReplicationQuotas;
 use crate::settings::{Changes, brokers};
 use crate::shard::Shards;
 use crate::zookeeper::{self, ZooKeeper};
 use crate::{
     advertised, authorizer, checkpoints, cleaner, controller, descriptors, dir_failures, dir_moves, housekeeping,
-    operators, peers, session_file, watches,
+    idle_settings, operators, peers, session_file, watches,
 };
 
 pub(crate) mod connections;
@@ -75,7 +76,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let dirs = log_dirs::open(&vfs, &config)?;
     let session_dir = end_last_session(&*vfs, &config, options, &dirs).await;
     let (cluster_id, id) = identity::agree(&config, &zookeeper, &dirs, clock).await?;
-    config.replace(brokers::stored(&zookeeper, &config, id).await?);
+    adopt_stored(&zookeeper, &config, id).await?;
     let idle_logs = descriptors::idle_logs(descriptors::raise_limit(), config.shards());
     let shared = Arc::new(Shared { clock, config: Arc::clone(&config), dirs, idle_logs });
     let (background, _threads) = Background::start(BACKGROUND_THREADS);
@@ -115,6 +116,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         metrics: Metrics::default(),
         changes: Changes::new(),
         quotas: ClientQuotas::new(&shared.config),
+        replication_quotas: ReplicationQuotas::new(&shared.config),
         limits,
         request_memory: shared.config.queued_max_request_bytes().map(Memory::new),
         ports: ports(&listeners)?,
@@ -185,6 +187,13 @@ async fn connect(config: &Config, options: &Options) -> Result<(Client, EventRec
         info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connected.");
     }
     connected
+}
+
+/// What was changed at run time is in force from the start.
+async fn adopt_stored(zookeeper: &ZooKeeper, config: &Config, id: BrokerId) -> Result<()> {
+    config.replace(brokers::stored(zookeeper, config, id).await?);
+    idle_settings::tell_rates(None, &config.broker());
+    Ok(())
 }
 
 fn zookeeper_options(config: &Config) -> Result<Options> {

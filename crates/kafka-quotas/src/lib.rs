@@ -10,6 +10,7 @@
 #![deny(missing_docs)]
 
 mod rate;
+mod replication;
 
 use std::collections::HashMap;
 
@@ -17,6 +18,7 @@ use kafka_metadata::client_quotas::{self, Name, QuotaEntity};
 use time_types::Tick;
 
 pub use rate::{Rate, TokenBucket, Windows};
+pub use replication::ReplicationQuota;
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

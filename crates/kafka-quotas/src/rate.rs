@@ -69,6 +69,21 @@ impl Rate {
         ((rate - limit) / limit * self.window(windows, now) as f64).round() as u64
     }
 
+    /// How long to use nothing until no more than `limit` a second was used since the oldest sample began, in ms; 0 if
+    /// that is so. Windows that have not been yet do not count, as in Apache's `SimpleRate`: a first burst is one.
+    pub fn simple_excess(&mut self, windows: Windows, now: Tick, limit: f64) -> u64 {
+        self.forget(windows, now);
+        let Some(oldest) = self.samples.front().map(|oldest| oldest.begun) else { return 0 };
+        let used: f64 = self.samples.iter().map(|sample| sample.amount).sum();
+        let elapsed = now.since(oldest);
+        if used * 1000.0 <= limit * elapsed.max(windows.millis) as f64 {
+            return 0;
+        }
+        // When the oldest sample is forgotten, there is less.
+        let allowed = if limit > 0.0 { (used * 1000.0 / limit).ceil() as u64 } else { u64::MAX };
+        allowed.min(windows.total()).saturating_sub(elapsed).max(1)
+    }
+
     /// Nothing of it matters any more.
     pub fn is_idle(&mut self, windows: Windows, now: Tick) -> bool {
         self.forget(windows, now);

@@ -160,6 +160,14 @@ pub(crate) struct ReadResult {
     pub(crate) seen: Seen,
 }
 
+impl ReadResult {
+    /// Whoever reads is to be told everything but the records, and waits for them: its limit is used up.
+    pub(crate) fn withhold(&mut self) {
+        self.slice = None;
+        (self.first_batch, self.available, self.ends_wait) = (0, 0, false);
+    }
+}
+
 impl Partition {
     /// A replica without a role.
     pub(crate) fn new(topic_id: Option<Uuid>, log: Log, health: Arc<Health>) -> Partition {
@@ -306,6 +314,11 @@ impl Partition {
     pub(crate) fn low_watermark(&self) -> Result<Offset, ErrorCode> {
         let leader = self.replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
         Ok(leader.low_watermark(self.log.log_start()))
+    }
+
+    /// Is a follower in the ISR that everybody knows?
+    pub(crate) fn is_in_sync(&self, follower: BrokerId) -> bool {
+        self.replica.leader().is_some_and(|leader| leader.isr().contains(&follower))
     }
 
     /// Answers OffsetForLeaderEpoch: the largest epoch that is not above `epoch`, and its end; `None` if not known.

@@ -45,6 +45,7 @@ pub(super) async fn put_in_force(broker: &Broker, config: BrokerConfig) -> Resul
         info!(target: "kafka.server.DynamicBrokerConfig", "{name} is {value} from now on");
         idle_settings::tell_changed(name);
     }
+    idle_settings::tell_rates(Some(&before), &now);
     let producers_expire = |config: &BrokerConfig| config.values().int("producer.id.expiration.ms");
     if before.topic_defaults() != now.topic_defaults() || producers_expire(&before) != producers_expire(&now) {
         topics::inherit(broker).await?;

@@ -81,6 +81,13 @@ impl BrokerConfig {
         }
     }
 
+    /// One of the limits in bytes a second that are known at run time only, such as
+    /// `leader.replication.throttled.rate`: what is set for this broker, else for all; `None` if nothing is.
+    pub fn rate(&self, name: &str) -> Option<u64> {
+        let text = self.texts.dynamic_own.get(name).or_else(|| self.texts.dynamic_default.get(name))?;
+        text.trim().parse().ok()
+    }
+
     /// Both layers of what was changed at run time.
     pub fn layers(&self) -> [&BTreeMap<String, String>; 2] {
         [&self.texts.dynamic_default, &self.texts.dynamic_own]
@@ -361,5 +368,15 @@ mod tests {
         assert_eq!(config.dynamic(Layer::Own), &map(&[("num.io.threads", "12")]));
         let config = config.propose(Layer::Own, &map(&[])).expect("legal");
         assert_eq!((config.log_retention_ms, config.values().int("num.io.threads")), (5, 9));
+    }
+
+    #[test]
+    fn a_rate_of_this_broker_goes_before_that_of_all() {
+        let name = "leader.replication.throttled.rate";
+        assert_eq!(file().rate(name), None);
+        let for_all = file().propose(Layer::ForAll, &map(&[(name, "5")])).expect("legal");
+        assert_eq!(for_all.rate(name), Some(5));
+        let own = for_all.propose(Layer::Own, &map(&[(name, " 7 ")])).expect("legal");
+        assert_eq!(own.rate(name), Some(7));
     }
 }

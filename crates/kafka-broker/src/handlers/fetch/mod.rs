@@ -47,8 +47,10 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::
     }
     let deadline = broker.clock.tick().after(u64::try_from(request.max_wait_ms).unwrap_or(0));
     fetch.run(broker, &scope, limits, deadline).await;
-    if matches!(reader, Reader::Consumer(_)) {
+    if is_consumer {
         fetch.count_sent();
+    } else {
+        fetch.count_throttled(broker);
     }
     let Fetch { mut parts, .. } = fetch;
     if is_consumer && !context.may_fetch(parts.iter().map(bytes_of).sum()) {

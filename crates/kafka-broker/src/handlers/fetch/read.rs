@@ -12,7 +12,7 @@ use super::request::{Planner, Scope};
 use crate::broker::Broker;
 use crate::fetch_sessions::Asked;
 use crate::long_poll::{LongPoll, Seen};
-use crate::replicas::partition::{ReadRequest, ReadResult};
+use crate::replicas::partition::{ReadRequest, ReadResult, Reader};
 use crate::replicas::{Owned, isr_updates};
 use crate::shard::here;
 
@@ -162,6 +162,17 @@ impl Fetch {
         });
     }
 
+    /// Counts what will be sent of throttled partitions to a follower.
+    pub(super) fn count_throttled(&self, broker: &Broker) {
+        let bytes = |part: &Part| {
+            let slice = part.outcome.found().and_then(|found| found.slice.as_ref())?;
+            let target = part.target.as_ref().ok()?;
+            is_throttled(broker, &target.topic_partition).then_some(slice.len)
+        };
+        let bytes = self.parts.iter().filter_map(bytes).sum();
+        broker.replication_quotas.sent(&broker.config, broker.clock.tick(), bytes);
+    }
+
     fn watch(&self, scope: &Scope, poll: &LongPoll) {
         for part in &self.parts {
             if let Some(found) = part.outcome.found() {
@@ -222,6 +233,13 @@ impl Fetch {
     }
 }
 
+/// Is what this broker sends of the partition to followers limited?
+fn is_throttled(broker: &Broker, topic_partition: &TopicPartition) -> bool {
+    let settings = broker.topic_settings.get(&topic_partition.topic);
+    let throttled = settings.as_ref().and_then(|settings| settings.throttled.as_ref());
+    throttled.is_some_and(|throttled| throttled.holds(topic_partition.partition, broker.id))
+}
+
 /// Runs on the shard that owns the partitions.
 fn read_here(
     broker: &Arc<Broker>,
@@ -234,6 +252,13 @@ fn read_here(
         let outcome = owned.partition(&topic_partition).and_then(|partition| {
             partition.traffic.fetches += 1;
             let mut result = partition.read(now, read).inspect_err(|_| partition.traffic.failed_fetches += 1)?;
+            if let Reader::Follower(follower, _) = read.reader
+                && !partition.is_in_sync(follower)
+                && is_throttled(broker, &topic_partition)
+                && broker.replication_quotas.leader_exceeded(&broker.config, now.tick)
+            {
+                result.withhold();
+            }
             if let (Some(isr), Some(id)) = (result.proposal.take(), partition.topic_id) {
                 // A follower that has caught up is proposed for the ISR.
                 isr_updates::propose(broker, topic_partition, id, isr);
