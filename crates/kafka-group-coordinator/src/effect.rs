@@ -72,6 +72,13 @@ pub struct KeyValue {
     pub value: Option<Bytes>,
 }
 
+impl KeyValue {
+    /// Is it an offset that somebody committed?
+    pub fn is_commit(&self) -> bool {
+        self.value.is_some() && matches!(*self.key, [0, 0 | 1, ..])
+    }
+}
+
 /// Answers, one variant per kind of request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {

@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 
 use kafka_group_coordinator::{
-    AppendToken, Config, Coordinator, Effect, Event, GroupFacts, Replayed, Reply, ReplyToken, Request,
+    AppendToken, Config, Coordinator, Effect, Event, GroupFacts, KeyValue, Replayed, Reply, ReplyToken, Request,
 };
 use kafka_record::control::ControlType;
-use kafka_record::{Batch, RecordRef};
+use kafka_record::{Batch, NO_SEQUENCE, RecordRef};
 use kafka_types::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use time_types::{Now, Tick};
 use tracing::{error, info, warn};
@@ -94,8 +94,9 @@ impl Core for Coordinator {
     fn wanted(effect: Effect) -> Wanted<Coordinator> {
         match effect {
             Effect::Append { token, records, producer } => {
+                let base_sequence = if records.first().is_some_and(KeyValue::is_commit) { 0 } else { NO_SEQUENCE };
                 let records = records.into_iter().map(|record| (record.key, record.value)).collect();
-                Wanted::Append(Append { token: token.0, records, producer })
+                Wanted::Append(Append { token: token.0, records, producer, base_sequence })
             }
             Effect::Reply { token, reply } => Wanted::Reply(token.0, reply),
         }

@@ -96,6 +96,8 @@ pub(crate) struct Append {
     pub(crate) records: Vec<(Bytes, Option<Bytes>)>,
     /// Set for offsets in a transaction.
     pub(crate) producer: Option<(ProducerId, ProducerEpoch)>,
+    /// Of the first record: Apache's broker numbers committed offsets, of producers and of nobody, and nothing else.
+    pub(crate) base_sequence: i32,
 }
 
 /// How far a coordinator is loaded.

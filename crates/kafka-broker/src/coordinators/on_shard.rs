@@ -100,7 +100,7 @@ impl Owned {
 
     fn append_coordinators(&mut self, partition: &TopicPartition, append: &Append) -> Result<Written, ErrorCode> {
         let now = self.shared.clock.now();
-        let mut options = BatchOptions::default();
+        let mut options = BatchOptions { base_sequence: append.base_sequence, ..BatchOptions::default() };
         if let Some((producer_id, producer_epoch)) = append.producer {
             options.producer_id = producer_id;
             options.producer_epoch = producer_epoch;

@@ -1,6 +1,6 @@
 //! Transaction coordinators: `kafka-txn-coordinator` over partitions of `__transaction_state`.
 
-use kafka_record::Batch;
+use kafka_record::{Batch, NO_SEQUENCE};
 use kafka_txn_coordinator::{
     AppendToken, Config, Coordinator, Effect, Event, MarkersToWrite, MarkersToken, Reply, ReplyToken, Request,
 };
@@ -87,7 +87,7 @@ impl Core for Coordinator {
         match effect {
             Effect::Append { token, records } => {
                 let records = records.into_iter().map(|record| (record.key, record.value)).collect();
-                Wanted::Append(Append { token: token.0, records, producer: None })
+                Wanted::Append(Append { token: token.0, records, producer: None, base_sequence: NO_SEQUENCE })
             }
             Effect::AllocateProducerId { token } => Wanted::Task(Task::AllocateProducerId(token)),
             Effect::WriteMarkers { token, markers } => Wanted::Task(Task::WriteMarkers(token, markers)),
