@@ -21,7 +21,7 @@ pub(crate) enum Entry {
 }
 
 /// A command, and what came of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Case {
     /// Unique within its file.
     pub(crate) name: String,
