@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use kafka_types::TopicPartition;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 
 /// Messages that may wait in front of a shard before senders wait themselves.
 const QUEUE: usize = 1024;
@@ -170,12 +170,14 @@ pub(crate) fn here<S: 'static, R>(call: impl FnOnce(&mut S) -> R) -> R {
 }
 
 fn run<S: Send + 'static>(index: usize, state: Arc<Mutex<S>>, mut messages: mpsc::Receiver<Message<S>>) {
+    // No `LocalSet`: its tasks are woken through the runtime's own waker, which is one more system call whenever sockets
+    // become ready.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(LocalOptions::default())
         .expect("the system has room for one more event loop");
     HERE.set(Some((index, Box::new(state))));
-    LocalSet::new().block_on(&runtime, async {
+    runtime.block_on(async {
         while let Some(message) = messages.recv().await {
             match message {
                 Message::Call(call) => here(call),
@@ -183,6 +185,8 @@ fn run<S: Send + 'static>(index: usize, state: Arc<Mutex<S>>, mut messages: mpsc
             }
         }
     });
+    // Its tasks end with it, and may still look at the shard.
+    drop(runtime);
     HERE.set(None);
 }
 

@@ -20,5 +20,5 @@ pub use listener::{Accepted, Admission, Incoming, Limits, Listener, Queues, Refu
 pub use memory::{Grant, Memory};
 pub use port_owner::port_owner;
 pub use send::{Piece, SendError, send_all};
-pub use shutdown::{Shutdown, Signals, exit_code};
+pub use shutdown::{Shutdown, ShutdownWatch, Signals, exit_code};
 pub use stream::{ReadHalf, Stream, WriteHalf};

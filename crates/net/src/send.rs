@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use thiserror::Error;
 use tokio::io::{AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -98,6 +98,9 @@ pub async fn send_all(socket: &TcpStream, pieces: &[Piece]) -> Result<(), SendEr
 }
 
 async fn send_bytes(socket: &TcpStream, pieces: &[Piece], flags: SendFlags) -> io::Result<()> {
+    if let [Piece::Bytes(bytes)] = pieces {
+        return send_slice(socket, bytes, flags).await;
+    }
     let mut left: VecDeque<Bytes> = pieces
         .iter()
         .filter_map(|piece| match piece {
@@ -116,6 +119,15 @@ async fn send_bytes(socket: &TcpStream, pieces: &[Piece], flags: SendFlags) -> i
             }
             left.pop_front();
         }
+    }
+    Ok(())
+}
+
+/// What most replies are. `sendmsg` costs more than `send`: the kernel has to fetch a header and slices first.
+async fn send_slice(socket: &TcpStream, mut bytes: &[u8], flags: SendFlags) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let sent = when_writable(socket, || Ok(send(socket, bytes, flags | SendFlags::NOSIGNAL)?)).await?;
+        bytes = &bytes[sent..];
     }
     Ok(())
 }

@@ -2,11 +2,15 @@
 
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use vfs::{OpenMode, OsVfs, Vfs as _};
 
@@ -17,6 +21,20 @@ const STATUS_MAX: usize = 16 * 1024;
 pub struct Shutdown {
     token: CancellationToken,
     tasks: TaskTracker,
+    flag: Arc<Flag>,
+}
+
+/// What the token says, without its lock: for those who ask often.
+#[derive(Debug, Default)]
+struct Flag {
+    begun: AtomicBool,
+    of_whole: Option<Arc<Flag>>,
+}
+
+impl Flag {
+    fn is_set(&self) -> bool {
+        self.begun.load(Ordering::Acquire) || self.of_whole.as_ref().is_some_and(|whole| whole.is_set())
+    }
 }
 
 impl Shutdown {
@@ -27,7 +45,8 @@ impl Shutdown {
 
     /// A part that can end alone and ends with the whole. Its tasks are waited for by itself only.
     pub fn child(&self) -> Shutdown {
-        Shutdown { token: self.token.child_token(), tasks: TaskTracker::new() }
+        let flag = Flag { begun: AtomicBool::new(false), of_whole: Some(Arc::clone(&self.flag)) };
+        Shutdown { token: self.token.child_token(), tasks: TaskTracker::new(), flag: Arc::new(flag) }
     }
 
     /// For tasks that `select!` on it.
@@ -55,6 +74,8 @@ impl Shutdown {
 
     /// Tells everybody to end. Returns at once.
     pub fn begin(&self) {
+        // First: who is woken by the token has to find it.
+        self.flag.begun.store(true, Ordering::Release);
         self.token.cancel();
         self.tasks.close();
     }
@@ -69,6 +90,12 @@ impl Shutdown {
         self.token.cancelled().await;
     }
 
+    /// For a task that looks at other things most of the time.
+    pub fn watch(&self) -> ShutdownWatch {
+        let begun = Box::pin(self.token.clone().cancelled_owned());
+        ShutdownWatch { flag: Arc::clone(&self.flag), begun, is_listening: false }
+    }
+
     /// Tasks that have not ended.
     pub fn running(&self) -> usize {
         self.tasks.len()
@@ -78,6 +105,35 @@ impl Shutdown {
     pub async fn drain(&self, limit: Duration) -> bool {
         self.begin();
         tokio::time::timeout(limit, self.tasks.wait()).await.is_ok()
+    }
+}
+
+/// One task's look at a [`Shutdown`], for as long as the task runs. It listens once; after that a look that finds nothing
+/// costs a read of a flag, where [`Shutdown::begun`] takes the locks that all tasks of the server share.
+#[derive(Debug)]
+pub struct ShutdownWatch {
+    flag: Arc<Flag>,
+    begun: Pin<Box<WaitForCancellationFutureOwned>>,
+    is_listening: bool,
+}
+
+impl ShutdownWatch {
+    /// Has it begun? If not, the task is woken when it does. All calls have to come from one task.
+    pub fn poll_begun(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        if self.flag.is_set() {
+            return Poll::Ready(());
+        }
+        if self.is_listening {
+            // The flag is set before anybody is woken, so no wake is without it.
+            return Poll::Pending;
+        }
+        self.is_listening = true;
+        self.begun.as_mut().poll(task)
+    }
+
+    /// Has it begun?
+    pub fn has_begun(&self) -> bool {
+        self.flag.is_set()
     }
 }
 
@@ -200,6 +256,32 @@ mod tests {
         assert!(one.has_begun() && !whole.has_begun() && !two.has_begun());
         whole.begin();
         assert!(two.has_begun());
+    }
+
+    #[test]
+    fn a_watch_is_woken_once_it_has_looked() {
+        run(async {
+            for part in [false, true] {
+                let whole = Shutdown::new();
+                let watched = if part { whole.child() } else { whole.clone() };
+                let mut watch = watched.watch();
+                let watching = tokio::spawn(async move {
+                    let mut looks = 0;
+                    let look = |task: &mut Context<'_>| {
+                        looks += 1;
+                        watch.poll_begun(task)
+                    };
+                    std::future::poll_fn(look).await;
+                    looks
+                });
+                tokio::task::yield_now().await;
+                assert!(!watching.is_finished() && !watched.watch().has_begun());
+                whole.begin();
+                let looks = tokio::time::timeout(Duration::from_secs(10), watching).await.expect("it is woken");
+                assert_eq!(looks.unwrap(), 2);
+                assert!(watched.watch().has_begun());
+            }
+        });
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! socket's buffer. So the memory that a connection holds is one request and one reply; `queued.max.request.bytes` limits what all
 //! requests have together.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use net::{Admission, FrameError, FrameReader, Grant, Piece, Stream};
 use tracing::{debug, info, warn};
 
 use super::dispatch::{self, Outcome};
+use super::ends::{End, Ends};
 use crate::broker::{Broker, ListenerInfo};
 
 /// Serves a connection until either side closes it.
@@ -19,28 +22,23 @@ pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc
     let peer = stream.peer();
     let mut reader = FrameReader::new(broker.config.request_max_bytes());
     let idle = broker.config.connections_max_idle();
-    let shutdown = broker.shutdown.clone();
+    let mut ends = Ends::new(broker.shutdown.watch(), broker.clock, idle);
     loop {
-        let next = tokio::select! {
-            next = tokio::time::timeout(idle, next_request(&broker, &mut reader, &mut stream)) => next,
-            () = shutdown.begun() => break,
-        };
+        let next = ends.before(pin!(next_request(&broker, &mut reader, &mut stream))).await;
         let (frame, memory) = match next {
             Ok(Ok(Some(request))) => request,
-            Ok(Ok(None)) => break,
+            Ok(Ok(None)) | Err(End::Shutdown) => break,
             Ok(Err(error)) => {
                 log_frame_error(&error, peer);
                 break;
             }
-            Err(_) => {
+            Err(End::Idle) => {
                 debug!(target: "org.apache.kafka.common.network.Selector", "About to close the idle connection from {peer} after {idle:?} without a request");
                 break;
             }
         };
-        let (outcome, pause) = tokio::select! {
-            outcome = dispatch::dispatch(&broker, &listener, peer, frame) => outcome,
-            () = drained(&shutdown) => break,
-        };
+        let answer = pin!(dispatch::dispatch(&broker, &listener, peer, frame));
+        let Some((outcome, pause)) = ends.unless_drained(answer).await else { break };
         match outcome {
             Outcome::Reply(pieces) => {
                 if !send(&mut stream, &pieces, idle, peer).await {
@@ -51,7 +49,7 @@ pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc
             Outcome::Close => break,
         }
         drop(memory);
-        if !pause.is_zero() && !rested(pause, idle, &shutdown).await {
+        if !pause.is_zero() && !rested(pause, idle, &broker.shutdown).await {
             break;
         }
     }
@@ -76,7 +74,14 @@ async fn next_request(
 
 /// A client that does not read its reply is closed like one that does not send: the reply's memory is ours.
 async fn send(stream: &mut Stream, pieces: &[Piece], idle: Duration, peer: std::net::SocketAddr) -> bool {
-    match tokio::time::timeout(idle, stream.send_all(pieces)).await {
+    let mut sending = pin!(stream.send_all(pieces));
+    // Most sockets take most replies at once: no timer for those.
+    let at_once = std::future::poll_fn(|task| Poll::Ready(sending.as_mut().poll(task))).await;
+    let sent = match at_once {
+        Poll::Ready(sent) => Ok(sent),
+        Poll::Pending => tokio::time::timeout(idle, sending.as_mut()).await,
+    };
+    match sent {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             debug!(target: "kafka.network.Processor", "Reply to {peer} not sent: {error}");
@@ -93,12 +98,6 @@ async fn rested(pause: Duration, idle: Duration, shutdown: &net::Shutdown) -> bo
         () = tokio::time::sleep(pause.min(idle)) => pause < idle,
         () = shutdown.begun() => false,
     }
-}
-
-/// Ends a while after shutdown has begun, so that requests in flight can be answered and parked ones do not hold it up.
-async fn drained(shutdown: &net::Shutdown) {
-    shutdown.begun().await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
 fn log_frame_error(error: &FrameError, peer: std::net::SocketAddr) {

@@ -3,5 +3,6 @@
 pub(crate) mod acceptor;
 mod connection;
 mod dispatch;
+mod ends;
 
 pub(crate) use dispatch::served_versions;
