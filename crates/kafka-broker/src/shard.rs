@@ -22,6 +22,11 @@ const QUEUE: usize = 1024;
 /// How often a caller looks whether another shard's state is free before it hops: about as long as a hop costs.
 const LOOKS: usize = 40;
 
+/// Of so many tasks that run, one may be one that another thread has woken, before all that sockets have. By default it is
+/// one in 31, and a loop that has always something to do kept those waiting for long who wait for another shard: members
+/// of a large group for its coordinator.
+const FOREIGN_EVERY: u32 = 2;
+
 /// The shard's thread has ended: the broker is going down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the broker is shutting down")]
@@ -174,6 +179,7 @@ fn run<S: Send + 'static>(index: usize, state: Arc<Mutex<S>>, mut messages: mpsc
     // become ready.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .global_queue_interval(FOREIGN_EVERY)
         .build_local(LocalOptions::default())
         .expect("the system has room for one more event loop");
     HERE.set(Some((index, Box::new(state))));
