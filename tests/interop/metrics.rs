@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use tests::{Broker, Kind, TempDir, Tools, ZooKeeper, wait_until};
+use tests::{Asked, Broker, Fetch, KafkaBody, Kind, RawZk, TempDir, Tools, ZooKeeper, wait_until};
 
 /// Name and the labels it has to carry: what the dashboards of the JMX exporter and of kafka_exporter query.
 const QUERIED: &[(&str, &[&str])] = &[
@@ -24,6 +24,11 @@ const QUERIED: &[(&str, &[&str])] = &[
     ("kafka_server_replicamanager_underreplicatedpartitions", &[]),
     ("kafka_server_replicamanager_underminisrpartitioncount", &[]),
     ("kafka_server_replicamanager_offlinereplicacount", &[]),
+    ("kafka_server_replicamanager_atminisrpartitioncount", &[]),
+    ("kafka_server_replicamanager_reassigningpartitions", &[]),
+    ("kafka_server_fetchsessioncache_numincrementalfetchsessions", &[]),
+    ("kafka_server_fetchsessioncache_numincrementalfetchpartitionscached", &[]),
+    ("kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total", &[]),
     ("kafka_server_replicamanager_isrshrinks_total", &[]),
     ("kafka_server_replicamanager_isrexpands_total", &[]),
     ("kafka_controller_kafkacontroller_activecontrollercount", &[]),
@@ -188,6 +193,49 @@ fn counters_do_not_go_back(port: u16, server: &str) {
     assert!(wait_until(Duration::from_secs(20), || sums().1), "the topic's series stay");
     let (after, _) = sums();
     assert!(after.iter().zip(before).all(|(after, before)| *after >= before), "{after:?} after {before:?}");
+}
+
+#[test]
+fn partitions_on_their_way_and_fetch_sessions_are_counted() {
+    let dir = TempDir::new("metrics-moves");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let settings = "metrics.http.port=0\nmax.incremental.fetch.session.cache.slots=8";
+    let broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), settings);
+    let port = metrics_port(&broker);
+    let value = |name: &str| Samples::read(&get(port, "/metrics").1).find(name, &[]).expect("it is told") as i64;
+    let args = format!("--create --topic t --partitions 3 --bootstrap-server {}", broker.address());
+    assert_eq!(Tools(Kind::Ours).run("kafka-topics", &args).code, 0);
+    let replicas = || {
+        ["reassigningpartitions", "underreplicatedpartitions", "atminisrpartitioncount"]
+            .map(|what| value(&format!("kafka_server_replicamanager_{what}")))
+    };
+    assert_eq!(replicas(), [0, 0, 3], "min.insync.replicas is 1, and that are there");
+    // Broker 5 does not live: what is to come to it is on its way until it is called off.
+    let wish = r#"{"version":1,"partitions":[{"topic":"t","partition":0,"replicas":[0,5]}]}"#;
+    let mut session = RawZk::connect(zookeeper.port()).expect("it serves");
+    assert!(session.create("/admin/reassign_partitions", wish.as_bytes()).expect("it can be written"));
+    assert!(wait_until(Duration::from_secs(20), || replicas() == [1, 0, 3]), "{:?}", replicas());
+    let mut nowhere = KafkaBody::new(true);
+    nowhere.i32(30_000).array(1).text("t").array(1).i32(0).varint(0).no_tags().no_tags().no_tags();
+    let mut asked = Asked::new(broker.port());
+    asked.ask("call it off", 45, 0, &nowhere);
+    assert!(wait_until(Duration::from_secs(20), || replicas() == [0, 0, 3]), "{:?}", replicas());
+
+    let sessions = || {
+        ["numincrementalfetchsessions", "numincrementalfetchpartitionscached", "incrementalfetchsessionevictions_total"]
+            .map(|what| value(&format!("kafka_server_fetchsessioncache_{what}")))
+    };
+    assert_eq!(sessions(), [0, 0, 0]);
+    // Eight slots are one in each of eight parts; who comes late has to do without while the others are young.
+    let begun: Vec<i32> =
+        (0..9).map(|_| asked.fetch("begin", &Fetch::new(12, &[("t", 0, 0), ("t", 1, 0)]).session(0, 0))).collect();
+    assert!(begun[..8].iter().all(|id| *id > 0) && begun[8] == 0, "{begun:?}");
+    assert_eq!(sessions(), [8, 16, 0]);
+    // A follower goes before clients.
+    assert_ne!(asked.fetch("follow", &Fetch { replica: 0, ..Fetch::new(12, &[("t", 0, 0)]).session(0, 0) }), 0);
+    assert_eq!(sessions(), [8, 15, 1]);
+    asked.fetch("end", &Fetch::new(12, &[]).session(begun[4], -1));
+    assert_eq!(sessions(), [7, 13, 1]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What everybody in the broker shares, and the questions that cross shards.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use kafka_controller::{Answer, Event};
 use kafka_metadata::BrokerConfig;
@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, TopicSettingsCache};
 use crate::controller::ControllerHandle;
 use crate::dir_moves::DirMoves;
-use crate::fetch_sessions::SessionCache;
+use crate::fetch_sessions::FetchSessions;
 use crate::handlers::fetch::SharedSession;
 use crate::metadata::MetadataCache;
 use crate::metrics::Metrics;
@@ -55,7 +55,7 @@ pub(crate) struct Broker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) moves: DirMoves,
     /// Shared by all shards: a client may go on with its session on another connection.
-    pub(crate) fetch_sessions: Mutex<SessionCache<SharedSession>>,
+    pub(crate) fetch_sessions: FetchSessions<SharedSession>,
     pub(crate) checkpoint_orders: CheckpointOrders,
     pub(crate) shutdown: Shutdown,
     /// Nobody may do what its rules do not allow; without it everybody may do everything.

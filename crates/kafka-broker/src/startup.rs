@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -22,7 +22,7 @@ use crate::checkpoints::CheckpointOrders;
 use crate::clock::{Clock, random_bytes};
 use crate::config::{Config, TopicSettingsCache};
 use crate::dir_moves::DirMoves;
-use crate::fetch_sessions::SessionCache;
+use crate::fetch_sessions::FetchSessions;
 use crate::metadata::MetadataCache;
 use crate::metrics::Metrics;
 use crate::network::acceptor;
@@ -95,7 +95,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         id,
         cluster_id,
         clock,
-        fetch_sessions: Mutex::new(SessionCache::new(config.fetch_session_slots())),
+        fetch_sessions: FetchSessions::new(config.fetch_session_slots()),
         config,
         shards,
         background,

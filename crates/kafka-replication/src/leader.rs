@@ -147,6 +147,11 @@ impl Leader {
         self.isr.committed.len() >= self.min_in_sync()
     }
 
+    /// Would one replica less in sync be too few for acks=all?
+    pub fn is_at_min_in_sync(&self) -> bool {
+        self.isr.committed.len() == self.min_in_sync()
+    }
+
     /// How far a produce with acks=all whose records end at `end` has come.
     pub fn progress(&self, end: Offset) -> Progress {
         progress(end, self.high_watermark, self.isr.maximal().count(), self.min_in_sync())

@@ -1,6 +1,7 @@
 //! Which sessions there are, and who has to go for a new one.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use time_types::Tick;
 
@@ -32,7 +33,7 @@ struct Entry<S> {
     size: usize,
 }
 
-/// All sessions of a broker by id, at most `max.incremental.fetch.session.cache.slots`.
+/// Sessions by id, so many at most: one part of those of a broker.
 #[derive(Debug)]
 pub(crate) struct SessionCache<S> {
     slots: usize,
@@ -45,11 +46,25 @@ pub(crate) struct SessionCache<S> {
     evictable_by_followers: BTreeSet<Worth>,
     partitions: usize,
     max_partitions: usize,
+    /// What ids may be.
+    ids: Range<i32>,
+    evictions: u64,
+}
+
+/// How many sessions there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SessionCounts {
+    pub(crate) sessions: usize,
+    /// That they remember, all together.
+    pub(crate) partitions: usize,
+    /// Sessions that had to go for others, since the start.
+    pub(crate) evictions: u64,
 }
 
 impl<S> SessionCache<S> {
-    /// No sessions, and room for `slots`; with none every client has to tell everything each time.
-    pub(crate) fn new(slots: usize) -> SessionCache<S> {
+    /// No sessions, and room for `slots` with these ids, beside `parts` - 1 others that are like it; with none every
+    /// client has to tell everything each time.
+    pub(crate) fn new(slots: usize, parts: usize, ids: Range<i32>) -> SessionCache<S> {
         SessionCache {
             slots,
             sessions: HashMap::new(),
@@ -57,8 +72,15 @@ impl<S> SessionCache<S> {
             evictable_by_clients: BTreeSet::new(),
             evictable_by_followers: BTreeSet::new(),
             partitions: 0,
-            max_partitions: MAX_PARTITIONS,
+            max_partitions: MAX_PARTITIONS / parts.max(1),
+            ids,
+            evictions: 0,
         }
+    }
+
+    /// How many there are, and were.
+    pub(crate) fn counts(&self) -> SessionCounts {
+        SessionCounts { sessions: self.sessions.len(), partitions: self.partitions, evictions: self.evictions }
     }
 
     /// A session, if it is there.
@@ -67,7 +89,7 @@ impl<S> SessionCache<S> {
     }
 
     /// Begins a session of `size` partitions, for which another one may have to go; `None` if there is no room.
-    /// `random` gives candidates for its id, which no other session has and which is positive.
+    /// `random` gives candidates for its id, which no other session has.
     pub(crate) fn create(
         &mut self,
         now: Tick,
@@ -83,7 +105,7 @@ impl<S> SessionCache<S> {
             self.evict(now, (origin, size, 0))?;
         }
         let id = loop {
-            let id = 1 + (random() % (i32::MAX as u32 - 1)) as i32;
+            let id = self.ids.start + (random() % self.ids.len().max(1) as u32) as i32;
             if !self.sessions.contains_key(&id) {
                 break id;
             }
@@ -132,6 +154,7 @@ impl<S> SessionCache<S> {
     fn evict(&mut self, now: Tick, newcomer: Worth) -> Option<S> {
         let (last_used, oldest) = *self.last_used.first()?;
         if now.since(last_used) > EVICTION_MS {
+            self.evictions += 1;
             return self.remove(oldest);
         }
         let evictable = match newcomer.0 {
@@ -140,7 +163,11 @@ impl<S> SessionCache<S> {
         };
         let least = *evictable.first()?;
         // A newcomer has no id yet, so of two with the same worth the old one stays.
-        if newcomer < least { None } else { self.remove(least.2) }
+        if newcomer < least {
+            return None;
+        }
+        self.evictions += 1;
+        self.remove(least.2)
     }
 }
 
@@ -157,7 +184,7 @@ mod tests {
 
     impl World {
         fn new(slots: usize) -> World {
-            World { cache: SessionCache::new(slots), next: 0 }
+            World { cache: SessionCache::new(slots, 1, 1..i32::MAX), next: 0 }
         }
 
         fn create(&mut self, now: u64, origin: Origin, size: usize, name: &'static str) -> Option<i32> {
@@ -172,7 +199,7 @@ mod tests {
 
     #[test]
     fn ids_are_positive_and_nobody_elses() {
-        let mut cache = SessionCache::new(10);
+        let mut cache = SessionCache::new(10, 1, 1..i32::MAX);
         let mut candidates = [u32::MAX, 0, 0, i32::MAX as u32 - 1, 5].into_iter();
         let mut ids = Vec::new();
         for _ in 0..3 {

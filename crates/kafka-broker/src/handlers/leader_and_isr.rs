@@ -18,6 +18,7 @@ use super::Context;
 use crate::broker::Broker;
 use crate::config::TopicSettings;
 use crate::coordinators::{GroupCoordinator, OFFSETS_TOPIC, TRANSACTION_TOPIC, TransactionCoordinator};
+use crate::replicas::partition::Reassignment;
 use crate::replicas::{Role, RoleTaken};
 
 /// Roles that a shard takes in one visit: making a log costs some system calls, and others wait meanwhile.
@@ -123,6 +124,7 @@ fn role(
             log_end: Offset(0),
             high_watermark: Offset(0),
         },
+        reassignment: Reassignment::of(state.adding_replicas.len(), state.removing_replicas.len()),
         is_new: state.is_new,
         settings,
     }

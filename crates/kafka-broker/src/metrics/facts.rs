@@ -11,6 +11,7 @@ use time_types::Tick;
 
 use super::Traffic;
 use crate::broker::Broker;
+use crate::fetch_sessions::SessionCounts;
 use crate::replicas::Owned;
 use crate::replicas::partition::Partition;
 use crate::shard::ShardGone;
@@ -28,6 +29,7 @@ pub(crate) struct Facts {
     pub(super) bytes_out: BTreeMap<TopicName, u64>,
     /// Part of the time in which shards have had nothing to do: each since the last look.
     pub(super) idle: Vec<f64>,
+    pub(super) fetch_sessions: SessionCounts,
     /// Groups that this broker coordinates.
     pub(super) groups: Vec<GroupFacts>,
 }
@@ -39,8 +41,12 @@ pub(super) struct ReplicaFacts {
     pub(super) is_offline: bool,
     /// Enough replicas in sync for acks=all; of who leads.
     pub(super) has_enough_in_sync: bool,
+    /// One less in sync, and there are too few; of who leads.
+    pub(super) is_at_min_in_sync: bool,
     pub(super) in_sync: usize,
+    /// Without those that are only to come.
     pub(super) replicas: usize,
+    pub(super) is_reassigning: bool,
     pub(super) size: u64,
     pub(super) segments: usize,
     pub(super) log_start: Offset,
@@ -52,12 +58,15 @@ pub(super) struct ReplicaFacts {
 impl ReplicaFacts {
     fn of(partition: &Partition) -> ReplicaFacts {
         let leader = partition.replica.leader();
+        let adding = partition.reassignment.map_or(0, |reassignment| reassignment.adding);
         ReplicaFacts {
             leads: leader.is_some(),
             is_offline: partition.has_failed(),
             has_enough_in_sync: leader.is_none_or(kafka_replication::Leader::has_enough_in_sync),
+            is_at_min_in_sync: leader.is_some_and(kafka_replication::Leader::is_at_min_in_sync),
             in_sync: leader.map_or(0, |leader| leader.isr().len()),
-            replicas: leader.map_or(0, |leader| leader.replicas().len()),
+            replicas: leader.map_or(0, |leader| leader.replicas().len().saturating_sub(adding)),
+            is_reassigning: partition.reassignment.is_some(),
             size: partition.log.size(),
             segments: partition.log.segments(),
             log_start: partition.log.log_start(),
@@ -100,6 +109,7 @@ impl Facts {
             gone: Traffic::default(),
             bytes_out: BTreeMap::new(),
             idle: Vec::new(),
+            fetch_sessions: broker.fetch_sessions.counts(),
             groups: Vec::new(),
             image,
         };

@@ -122,6 +122,7 @@ pub(crate) fn exposition(metrics: &Metrics, facts: &Facts) -> String {
     render::controller(&mut text, facts);
     render::requests(&mut text, &metrics.requests, facts);
     render::session(&mut text, &metrics.session);
+    render::fetch_sessions(&mut text, facts);
     render::logs(&mut text, facts);
     exporter::cluster(&mut text, facts);
     exporter::topics(&mut text, facts);

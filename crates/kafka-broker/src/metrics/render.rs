@@ -7,6 +7,7 @@ use std::fmt::Display;
 use super::requests::{Kind as RequestKind, QUANTILES, Requests};
 use super::text::{Kind, Text};
 use super::{Facts, SessionEvents, Traffic};
+use crate::fetch_sessions::SessionCounts;
 use crate::metrics::facts::ReplicaFacts;
 
 /// Name of a metric of topics, what it tells, and its number.
@@ -49,7 +50,7 @@ pub(super) fn broker_topics(text: &mut Text, facts: &Facts) {
 pub(super) fn replicas(text: &mut Text, facts: &Facts) {
     let led = |is: &dyn Fn(&ReplicaFacts) -> bool| facts.led().filter(|(_, replica)| is(replica)).count();
     let offline = facts.replicas.values().filter(|replica| replica.is_offline).count();
-    let gauges: [(&str, &str, usize); 5] = [
+    let gauges: [(&str, &str, usize); 7] = [
         ("leadercount", "Partitions that this broker leads.", led(&|_| true)),
         ("partitioncount", "Replicas of this broker.", facts.replicas.len()),
         (
@@ -61,6 +62,16 @@ pub(super) fn replicas(text: &mut Text, facts: &Facts) {
             "underminisrpartitioncount",
             "Led partitions with too few replicas in sync for acks=all.",
             led(&|replica| !replica.has_enough_in_sync),
+        ),
+        (
+            "atminisrpartitioncount",
+            "Led partitions that have just enough replicas in sync for acks=all.",
+            led(&|replica| replica.is_at_min_in_sync),
+        ),
+        (
+            "reassigningpartitions",
+            "Led partitions that are on their way to other replicas.",
+            led(&|replica| replica.is_reassigning),
         ),
         ("offlinereplicacount", "Replicas in directories that have failed.", offline),
     ];
@@ -149,6 +160,17 @@ pub(super) fn session(text: &mut Text, session: &SessionEvents) {
         let name = format!("kafka_server_sessionexpirelistener_{what}_total");
         text.single(&name, Kind::Counter, help, counter.get());
     }
+}
+
+/// `kafka.server:type=FetchSessionCache`.
+pub(super) fn fetch_sessions(text: &mut Text, facts: &Facts) {
+    let SessionCounts { sessions, partitions, evictions } = facts.fetch_sessions;
+    let name = |what: &str| format!("kafka_server_fetchsessioncache_{what}");
+    text.single(&name("numincrementalfetchsessions"), Kind::Gauge, "Fetch sessions.", sessions);
+    let help = "Partitions that fetch sessions remember.";
+    text.single(&name("numincrementalfetchpartitionscached"), Kind::Gauge, help, partitions);
+    let help = "Fetch sessions that had to go for others.";
+    text.single(&name("incrementalfetchsessionevictions_total"), Kind::Counter, help, evictions);
 }
 
 /// Name, what it tells, and its number.

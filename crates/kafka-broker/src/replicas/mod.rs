@@ -26,7 +26,7 @@ use crate::metrics::facts::Busy;
 use cleaning::Cleaning;
 use log_dirs::LogDirs;
 use moves::Moves;
-use partition::{Partition, Produced, Refused};
+use partition::{Partition, Produced, Reassignment, Refused};
 use partitions::Partitions;
 
 /// What every shard may use and nobody owns.
@@ -59,6 +59,8 @@ pub(crate) struct Role {
     pub(crate) leader: BrokerId,
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) leadership: Leadership,
+    /// Replicas come and go.
+    pub(crate) reassignment: Option<Reassignment>,
     /// The controller has just made this replica: there is no log anywhere.
     pub(crate) is_new: bool,
     pub(crate) settings: Arc<TopicSettings>,
@@ -141,6 +143,7 @@ impl Owned {
             }
             _ => {}
         }
+        partition.reassignment = role.reassignment;
         let leads = role.leader == role.leadership.me;
         let transition = if leads {
             let settings = self.shared.config.replica_settings(&role.settings);

@@ -29,6 +29,8 @@ pub(crate) struct Partition {
     pub(crate) topic_id: Option<Uuid>,
     pub(crate) log: Log,
     pub(crate) replica: Replica,
+    /// As the controller said last.
+    pub(crate) reassignment: Option<Reassignment>,
     pub(crate) traffic: Traffic,
     /// The cleaner's part, if the topic is compacted.
     pub(crate) cleaning: Cleaning,
@@ -160,6 +162,20 @@ pub(crate) struct ReadResult {
     pub(crate) seen: Seen,
 }
 
+/// The controller is about to give a partition other replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reassignment {
+    /// Replicas that are to come, and stand among the others already.
+    pub(crate) adding: usize,
+}
+
+impl Reassignment {
+    /// So many replicas come, and so many go; `None` if it is none.
+    pub(crate) fn of(adding: usize, removing: usize) -> Option<Reassignment> {
+        (adding + removing > 0).then_some(Reassignment { adding })
+    }
+}
+
 impl ReadResult {
     /// Whoever reads is to be told everything but the records, and waits for them: its limit is used up.
     pub(crate) fn withhold(&mut self) {
@@ -176,6 +192,7 @@ impl Partition {
             topic_id,
             log,
             replica: Replica::new(),
+            reassignment: None,
             traffic: Traffic::default(),
             cleaning: Cleaning::default(),
             verifications: Verifications::default(),

@@ -50,6 +50,7 @@ fn lead(owned: &mut Owned, partition: i32, epoch: i32, is_new: bool) -> Result<R
             log_end: Offset(0),
             high_watermark: Offset(0),
         },
+        reassignment: None,
         is_new,
         settings,
     })
@@ -187,6 +188,7 @@ fn who_waits_for_followers_hears_of_a_directory_that_fails() {
         leader: ME,
         leader_epoch: LeaderEpoch(0),
         leadership,
+        reassignment: None,
         is_new: true,
         settings,
     };

@@ -109,7 +109,7 @@ fn close(broker: &Broker, scope: Scope, reader: Reader, parts: &mut Vec<Part>) -
                 let told = parts.iter().map(|part| (part.asked.clone(), news(part)));
                 Arc::new(Mutex::new(Session::begin(by_id, told)))
             };
-            let mut sessions = lock(&broker.fetch_sessions);
+            let mut sessions = broker.fetch_sessions.next();
             Ok(sessions.create(broker.clock.tick(), origin, parts.len(), random, begin).unwrap_or(0))
         }
         Scope::Continues { id, epoch, session } => {

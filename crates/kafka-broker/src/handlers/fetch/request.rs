@@ -79,7 +79,7 @@ pub(super) fn open(context: &Context, request: &wire::Request, version: wire::Ve
             return Ok(Opened { scope, fetch: Fetch { planner, parts, has_idle }, image, reader });
         }
     } else if request.session_id != 0 {
-        lock(&broker.fetch_sessions).remove(request.session_id);
+        drop(broker.fetch_sessions.of(request.session_id).and_then(|mut part| part.remove(request.session_id)));
     }
     let begins = version.has_sessions() && request.session_epoch == 0;
     let scope = if begins { Scope::Begins { by_id } } else { Scope::Alone };
@@ -96,7 +96,7 @@ fn go_on(
     asked: &[Asked],
     forgotten: &[(FetchTopic, i32)],
 ) -> Result<Option<SharedSession>, ErrorCode> {
-    let mut sessions = lock(&broker.fetch_sessions);
+    let mut sessions = broker.fetch_sessions.of(id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
     let session = sessions.get(id).cloned().ok_or(ErrorCode::FetchSessionIdNotFound)?;
     let size = lock(&session).update(epoch, by_id, asked, forgotten)?;
     if size == 0 {
