@@ -204,3 +204,27 @@ fn connections_of_an_address_are_limited() {
     assert!((8..=13).contains(&first), "{first} connections at once");
     assert!((0..30).all(|_| served(Ipv4Addr::new(127, 0, 0, 8))), "another address");
 }
+
+/// Connects so often, each time until it is served; how long that took.
+fn connections(lab: &Lab, count: usize) -> Duration {
+    let begun = Instant::now();
+    for _ in 0..count {
+        lab.wire().ask(18, 0, &KafkaBody::new(false)).expect("it is served");
+    }
+    begun.elapsed()
+}
+
+#[test]
+fn connections_come_to_the_broker_and_to_a_listener_as_fast_as_they_may() {
+    let lab = lab("connection-rate", "quota.window.num=2");
+    // Two windows' worth may come at once, and one more while the second one is filled.
+    let (rate, count) = (5, 30);
+    let least = Duration::from_secs((count / rate - 3) as u64);
+    for name in ["max.connection.creation.rate", "listener.name.plaintext.max.connection.creation.rate"] {
+        lab.tool("kafka-configs", &format!("--alter --entity-type brokers --entity-name 0 --add-config {name}={rate}"));
+        let took = connections(&lab, count);
+        assert!(took >= least, "{name}: {took:?} for {count}, {rate} a second are allowed");
+        lab.tool("kafka-configs", &format!("--alter --entity-type brokers --entity-name 0 --delete-config {name}"));
+    }
+    assert!(connections(&lab, 200) < Duration::from_secs(30), "nobody is limited any more");
+}

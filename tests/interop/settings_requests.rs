@@ -163,6 +163,16 @@ fn brokers(asked: &mut Asked) {
         ("producer.id.expiration.ms", "0"),
         ("unclean.leader.election.enable", "maybe"),
         ("max.connections", "-1"),
+        ("max.connections", "0"),
+        ("max.connections", "200"),
+        ("max.connection.creation.rate", "0"),
+        ("max.connection.creation.rate", "1000"),
+        ("listener.name.plaintext.max.connections", "0"),
+        ("listener.name.plaintext.max.connections", "x"),
+        ("listener.name.plaintext.max.connections", "150"),
+        ("listener.name.nope.max.connections", "0"),
+        ("listener.name.plaintext.max.connection.creation.rate", "0"),
+        ("listener.name.plaintext.max.connection.creation.rate", "500"),
         ("max.connections.per.ip.overrides", "h"),
         ("made.up", "7"),
     ] {
@@ -181,6 +191,15 @@ fn brokers(asked: &mut Asked) {
         incremental(asked, BROKER, name, &[("log.cleaner.threads", 0, Some("1"))]);
         replace(asked, BROKER, name, &[("log.cleaner.threads", Some("1"))]);
         describe(asked, BROKER, name, "log.cleaner.threads");
+    }
+    for (name, value) in [
+        ("listener.name.plaintext.max.connections", "0"),
+        ("listener.name.plaintext.max.connections", "150"),
+        ("max.connection.creation.rate", "700"),
+    ] {
+        incremental(asked, BROKER, "", &[(name, 0, Some(value))]);
+        describe(asked, BROKER, "0", name);
+        incremental(asked, BROKER, "", &[(name, 1, None)]);
     }
     incremental(asked, BROKER, "", &[("advertised.listeners", 0, Some("PLAINTEXT://h:1"))]);
     replace(asked, BROKER, "", &[("log.retention.ms", Some("7000000"))]);

@@ -8,7 +8,7 @@ use kafka_controller::{Answer, Event};
 use kafka_metadata::BrokerConfig;
 use kafka_metadata::znodes::brokers::BrokerRegistration;
 use kafka_types::{BrokerEpoch, BrokerId, ControllerEpoch, ErrorCode};
-use net::{Limits, Memory, Shutdown};
+use net::{Memory, Shutdown};
 use tokio::sync::Notify;
 
 use crate::authorizer::AclAuthorizer;
@@ -29,6 +29,7 @@ use crate::replication_quotas::ReplicationQuotas;
 use crate::settings::Changes;
 use crate::shard::Shards;
 use crate::topics::Topics;
+use crate::startup::connections::ConnectionLimits;
 use crate::zookeeper::ZooKeeper;
 
 /// A listener, as connections on it know it.
@@ -73,7 +74,7 @@ pub(crate) struct Broker {
     pub(crate) quotas: ClientQuotas,
     pub(crate) replication_quotas: ReplicationQuotas,
     /// How many connections there may be.
-    pub(crate) limits: Limits,
+    pub(crate) limits: ConnectionLimits,
     /// For requests of all connections; `None`: as much as they send.
     pub(crate) request_memory: Option<Arc<Memory>>,
     /// The ports that listeners have, by name.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use kafka_metadata::client_quotas::{self, QuotaEntity};
 use kafka_metadata::znodes::config as znode;
-use kafka_quotas::{Kind, Quotas, Settings, Windows};
+use kafka_quotas::{ConnectionLimits, ConnectionRates, Kind, Quotas, Settings, Windows};
 use kafka_types::ErrorCode;
 use kafka_wire::ApiKey;
 
@@ -20,6 +20,9 @@ use crate::handlers::describe_client_quotas;
 
 /// Who everybody is before anybody has said who he is.
 const USER: &str = "ANONYMOUS";
+
+/// Connections a second.
+const CREATION_RATE: &str = "max.connection.creation.rate";
 
 /// Requests that brokers make of each other: they wait for nobody.
 const EXEMPT: [ApiKey; 7] = [
@@ -36,6 +39,7 @@ const EXEMPT: [ApiKey; 7] = [
 pub(crate) struct ClientQuotas {
     limited: [AtomicBool; 5],
     core: Mutex<Quotas>,
+    connections: Mutex<ConnectionRates>,
 }
 
 impl ClientQuotas {
@@ -46,7 +50,11 @@ impl ClientQuotas {
             millis: config.positive(&format!("{prefix}quota.window.size.seconds")).max(1) * 1000,
         };
         let settings = Settings { client: windows(""), mutation: windows("controller.") };
-        ClientQuotas { limited: Default::default(), core: Mutex::new(Quotas::new(settings)) }
+        ClientQuotas {
+            limited: Default::default(),
+            core: Mutex::new(Quotas::new(settings)),
+            connections: Mutex::new(ConnectionRates::new(windows(""))),
+        }
     }
 
     /// Is anybody limited in this? One look at a flag.
@@ -69,6 +77,23 @@ impl ClientQuotas {
     /// The quotas of one entity from now on.
     pub(crate) fn set(&self, entity: QuotaEntity, quotas: &[(&str, f64)]) {
         self.change(|core| core.set(entity, quotas));
+    }
+
+    /// A connection came to a listener, whether it stays or not. How long accepting has to rest before it is served.
+    pub(crate) fn accept(&self, broker: &Broker, listener: &str) -> Option<Duration> {
+        let config = broker.config.broker();
+        let limit = |rate: i32| (rate != i32::MAX).then_some(f64::from(rate));
+        let is_protected = config.is_protected(listener);
+        let limits = ConnectionLimits {
+            broker: limit(config.values().int(CREATION_RATE)).filter(|_| !is_protected),
+            listener: limit(config.listener_int(listener, CREATION_RATE)),
+        };
+        if limits == ConnectionLimits::default() {
+            return None;
+        }
+        let mut rates = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = rates.connect(broker.clock.tick(), listener, limits);
+        (pause > 0).then(|| Duration::from_millis(pause))
     }
 
     /// An address opened a connection. How long that is to be kept waiting before it is closed, if it may not.

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use http_server::HttpServer;
 use kafka_metadata::{BrokerConfig, Endpoint};
 use kafka_types::{BrokerId, ErrorCode};
-use net::{Limits, Listener, Memory, Shutdown};
+use net::{Listener, Memory, Shutdown};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 use vfs::{OsVfs, Vfs};
@@ -43,6 +43,8 @@ pub(crate) mod connections;
 mod identity;
 mod loading;
 mod log_dirs;
+
+use connections::ConnectionLimits;
 
 /// Before the user is told that the coordination server does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -86,7 +88,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let for_shards = Arc::clone(&shared);
     let (shards, _threads) = Shards::start(config.shards(), move |_| Owned::new(Arc::clone(&for_shards)));
     let moves = loading::hand_over(&shared, &shards, logs).await?;
-    let limits = connections::limits(&config, &background).await?;
+    let limits = ConnectionLimits::new(&config, &background).await?;
     let listeners = bind(&config, &limits)?;
     let shutdown = Shutdown::new();
     let authorizer = authorizer::start(&config, clock, &shutdown, random_seed()).await?;
@@ -234,7 +236,7 @@ fn controller_settings(config: &Config) -> kafka_controller::ControllerSettings 
 }
 
 /// Opens every port, so that a taken one is an error now and clients that come early wait in the queue.
-fn bind(config: &Config, limits: &Limits) -> Result<Vec<(Endpoint, Listener)>> {
+fn bind(config: &Config, limits: &ConnectionLimits) -> Result<Vec<(Endpoint, Listener)>> {
     let queues = config.socket_queues();
     let mut listeners = Vec::new();
     for endpoint in &config.broker().listeners {
@@ -251,7 +253,7 @@ fn bind(config: &Config, limits: &Limits) -> Result<Vec<(Endpoint, Listener)>> {
             config.broker().broker_id.map_or(-1, |id| id.0), endpoint.listener
         );
         let (address, port) = advertised::bind_address(endpoint)?;
-        let listener = Listener::bind(address, port, queues, limits.clone())
+        let listener = Listener::bind(address, port, queues, limits.of(&endpoint.listener))
             .map_err(|error| advertised::bind_error(endpoint, &error))?;
         listeners.push((endpoint.clone(), listener));
     }

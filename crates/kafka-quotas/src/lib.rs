@@ -9,6 +9,7 @@
 //! client.
 #![deny(missing_docs)]
 
+mod connections;
 mod rate;
 mod replication;
 
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 use kafka_metadata::client_quotas::{self, Name, QuotaEntity};
 use time_types::Tick;
 
+pub use connections::{ConnectionLimits, ConnectionRates};
 pub use rate::{Rate, TokenBucket, Windows};
 pub use replication::ReplicationQuota;
 
@@ -160,7 +162,7 @@ impl Quotas {
         self.sweep(now);
         let rate = self.rates.entry((Kind::Connection, Sharing::Address(address.to_owned()))).or_default();
         rate.record(windows, now, 1.0);
-        let pause = rate.excess(windows, now, limit).min(windows.full());
+        let pause = rate.excess(windows, now, limit).min(windows.millis);
         if pause > 0 {
             rate.record(windows, now, -1.0);
         }

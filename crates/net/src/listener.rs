@@ -29,6 +29,17 @@ pub enum WhenFull {
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
     shared: Arc<Shared>,
+    /// Whose connections these are, if parts are counted for themselves.
+    part: Option<usize>,
+}
+
+/// What is counted for itself beside the whole: connections of one listener.
+#[derive(Debug, Default)]
+struct Part {
+    open: usize,
+    max: Option<usize>,
+    /// The total is no limit for it.
+    is_exempt: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +57,17 @@ struct Counts {
     max_per_address: Option<usize>,
     overrides: HashMap<IpAddr, usize>,
     when_full: WhenFull,
+    parts: Vec<Part>,
+}
+
+impl Counts {
+    /// The limit on all connections, or on those of a part, if there are as many already.
+    fn reached(&self, part: Option<usize>) -> Option<usize> {
+        let part = part.and_then(|part| self.parts.get(part));
+        let own = part.and_then(|part| part.max.filter(|max| part.open >= *max));
+        let total = self.max_total.filter(|max| self.total >= *max && !part.is_some_and(|part| part.is_exempt));
+        own.or(total)
+    }
 }
 
 impl Limits {
@@ -68,6 +90,25 @@ impl Limits {
         let mut counts = self.counts();
         counts.max_per_address = max;
         counts.overrides = overrides;
+    }
+
+    /// These limits, for connections that are also counted for themselves.
+    #[must_use]
+    pub fn part(&self) -> Limits {
+        let mut counts = self.counts();
+        counts.parts.push(Part::default());
+        Limits { shared: Arc::clone(&self.shared), part: Some(counts.parts.len() - 1) }
+    }
+
+    /// Sets the limit of this part; `None` is none. The limit on all connections does not hold for a part that is
+    /// exempt, though its connections count. Without effect on limits that are no part.
+    pub fn set_part(&self, max: Option<usize>, is_exempt: bool) {
+        let mut counts = self.counts();
+        if let Some(part) = self.part.and_then(|part| counts.parts.get_mut(part)) {
+            (part.max, part.is_exempt) = (max, is_exempt);
+        }
+        drop(counts);
+        self.shared.room.notify_waiters();
     }
 
     /// Connections that are open now.
@@ -93,7 +134,7 @@ impl Limits {
             told.as_mut().enable();
             {
                 let counts = self.counts();
-                if counts.when_full == WhenFull::Refuse || counts.max_total.is_none_or(|max| counts.total < max) {
+                if counts.when_full == WhenFull::Refuse || counts.reached(self.part).is_none() {
                     return;
                 }
             }
@@ -103,9 +144,7 @@ impl Limits {
 
     fn admit(&self, address: IpAddr) -> Result<Admission, Refusal> {
         let mut counts = self.counts();
-        if let Some(max) = counts.max_total
-            && counts.total >= max
-        {
+        if let Some(max) = counts.reached(self.part) {
             return Err(Refusal::Total { max });
         }
         let here = counts.by_address.get(&address).copied().unwrap_or(0);
@@ -115,6 +154,9 @@ impl Limits {
             return Err(Refusal::Address { max });
         }
         counts.total += 1;
+        if let Some(part) = self.part.and_then(|part| counts.parts.get_mut(part)) {
+            part.open += 1;
+        }
         counts.by_address.insert(address, here + 1);
         Ok(Admission { limits: self.clone(), address })
     }
@@ -131,6 +173,9 @@ impl Drop for Admission {
     fn drop(&mut self) {
         let mut counts = self.limits.counts();
         counts.total -= 1;
+        if let Some(part) = self.limits.part.and_then(|part| counts.parts.get_mut(part)) {
+            part.open -= 1;
+        }
         if let Some(here) = counts.by_address.get_mut(&self.address) {
             *here -= 1;
             if *here == 0 {
@@ -264,10 +309,15 @@ impl Listener {
     }
 
     /// `None` if the peer has gone already.
-    fn take(&self, socket: TcpStream) -> Option<Incoming> {
+    fn take(&mut self, socket: TcpStream) -> Option<Incoming> {
         let stream = Stream::plain(socket).ok()?;
         Some(match self.limits.admit(stream.peer().ip()) {
             Ok(admission) => Incoming::Accepted(Accepted { stream, admission }),
+            Err(Refusal::Total { .. }) if self.limits.counts().when_full == WhenFull::Wait => {
+                // Another listener was faster: it waits here.
+                self.adopted.push_front(stream.into_plain().ok()?);
+                return None;
+            }
             Err(refusal) => Incoming::Refused { peer: stream.peer(), refusal },
         })
     }
@@ -404,6 +454,35 @@ mod tests {
             assert!(waiting.is_err());
             let (two, ()) = tokio::join!(listener.accept(), async { drop(one) });
             accepted(two);
+        });
+    }
+
+    #[test]
+    fn a_part_has_its_own_limit_and_may_be_exempt_from_the_total() {
+        run(async {
+            let limits = Limits::none();
+            limits.set_total(Some(2), WhenFull::Wait);
+            let (own, exempt) = (limits.part(), limits.part());
+            own.set_part(Some(1), false);
+            exempt.set_part(Some(2), true);
+            let (mut own, mut exempt) = (local(&own), local(&exempt));
+            let waits = async |listener: &mut Listener| {
+                tokio::time::timeout(Duration::from_millis(20), listener.accept()).await.is_err()
+            };
+            let _clients = (connect(&own).await, connect(&own).await);
+            let one = accepted(own.accept().await);
+            assert!(waits(&mut own).await, "its own limit is reached, the total is not");
+            let _others = (connect(&exempt).await, connect(&exempt).await, connect(&exempt).await);
+            let _two = (accepted(exempt.accept().await), accepted(exempt.accept().await));
+            assert_eq!(limits.open(), 3);
+            assert!(waits(&mut exempt).await, "what is exempt from the total has a limit too");
+            drop(one);
+            assert!(waits(&mut own).await, "the total is reached by the others");
+            limits.set_total(Some(3), WhenFull::Wait);
+            let _three = accepted(own.accept().await);
+            exempt.limits.set_part(None, true);
+            let _four = accepted(exempt.accept().await);
+            assert_eq!(limits.open(), 4);
         });
     }
 

@@ -16,6 +16,13 @@ pub(crate) async fn run(broker: Arc<Broker>, mut listener: Listener, info: Arc<L
             incoming = listener.accept() => incoming,
             () = broker.shutdown.begun() => return,
         };
+        if let Some(pause) = broker.quotas.accept(&broker, &info.name) {
+            // All that come after it wait with it, in the system's queue.
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = broker.shutdown.begun() => return,
+            }
+        }
         match incoming {
             Incoming::Accepted(accepted) => {
                 if let Some(pause) = broker.quotas.connect(&broker, accepted.stream.peer().ip()) {

@@ -11,7 +11,6 @@ use super::topics;
 use crate::broker::Broker;
 use crate::config::Config;
 use crate::idle_settings;
-use crate::startup::connections;
 use crate::zookeeper::ZooKeeper;
 
 /// The settings with what is stored for all brokers and for this one; as they were if that is not legal.
@@ -54,7 +53,7 @@ pub(super) async fn put_in_force(broker: &Broker, config: BrokerConfig) -> Resul
     if unclean(&before) != unclean(&now) {
         broker.controller.tell(Event::UncleanElections { allowed: unclean(&now) }).await;
     }
-    if let Err(error) = connections::limit(&broker.config, &broker.limits, &broker.background).await {
+    if let Err(error) = broker.limits.apply(&broker.config, &broker.background).await {
         error!(target: "kafka.network.ConnectionQuotas", "The limits of connections stay as they were: {error:#}");
     }
     if before.advertised_listeners != now.advertised_listeners {

@@ -4,28 +4,52 @@ use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs as _};
 
 use anyhow::{Result, anyhow};
+use kafka_metadata::Endpoint;
 use net::Limits;
 use net::listener::WhenFull;
 
 use crate::background::Background;
 use crate::config::Config;
 
-/// The limits at the start.
-pub(super) async fn limits(config: &Config, background: &Background) -> Result<Limits> {
-    let limits = Limits::none();
-    limit(config, &limits, background).await?;
-    Ok(limits)
+/// How many there may be, and of each listener (`listener.name.<listener>.max.connections`).
+pub(crate) struct ConnectionLimits {
+    all: Limits,
+    listeners: HashMap<String, Limits>,
 }
 
-/// Sets the limits as the settings have them, now and after a change. Hosts are looked up, which takes its time.
-pub(crate) async fn limit(config: &Config, limits: &Limits, background: &Background) -> Result<()> {
-    let broker = config.broker();
-    let overrides = broker.max_connections_per_ip_overrides.clone();
-    let overrides = background.run(move || addresses(&overrides)).await??;
-    limits.set_per_address(Some(config.positive("max.connections.per.ip") as usize), overrides);
-    limits.set_total(Some(config.positive("max.connections") as usize), WhenFull::Wait);
-    Ok(())
+impl ConnectionLimits {
+    /// The limits at the start.
+    pub(super) async fn new(config: &Config, background: &Background) -> Result<ConnectionLimits> {
+        let all = Limits::none();
+        let part = |endpoint: &Endpoint| (endpoint.listener.clone(), all.part());
+        let listeners = config.broker().listeners.iter().map(part).collect();
+        let limits = ConnectionLimits { all, listeners };
+        limits.apply(config, background).await?;
+        Ok(limits)
+    }
+
+    /// Those of one listener.
+    pub(super) fn of(&self, listener: &str) -> Limits {
+        self.listeners.get(listener).unwrap_or(&self.all).clone()
+    }
+
+    /// Sets the limits as the settings have them, now and after a change. Hosts are looked up, which takes its time.
+    pub(crate) async fn apply(&self, config: &Config, background: &Background) -> Result<()> {
+        let broker = config.broker();
+        let overrides = broker.max_connections_per_ip_overrides.clone();
+        let overrides = background.run(move || addresses(&overrides)).await??;
+        self.all.set_per_address(Some(config.positive("max.connections.per.ip") as usize), overrides);
+        self.all.set_total(Some(config.positive(CONNECTIONS) as usize), WhenFull::Wait);
+        for (listener, limits) in &self.listeners {
+            let max = usize::try_from(broker.listener_int(listener, CONNECTIONS)).unwrap_or(0);
+            limits.set_part(Some(max), broker.is_protected(listener));
+        }
+        Ok(())
+    }
 }
+
+/// Of a listener, or of all together.
+const CONNECTIONS: &str = "max.connections";
 
 /// Limits of single addresses: a host that has several has the limit for each.
 fn addresses(overrides: &[(String, i32)]) -> Result<HashMap<IpAddr, usize>> {

@@ -84,6 +84,9 @@ fn setting_of(name: &str) -> Option<&'static Setting> {
     DEFINITIONS.get(base_of(name).unwrap_or(name)).or_else(|| rate_of(name))
 }
 
+/// Settings of listeners that may be changed for all brokers at once.
+const CLUSTER_WIDE_OF_LISTENERS: [&str; 3] = ["max.connections", "max.connection.creation.rate", "num.network.threads"];
+
 /// A setting of TLS that is changed for one listener at a time.
 pub(super) fn is_security(name: &str) -> bool {
     name.starts_with("ssl.") && is_dynamic(name)
@@ -97,7 +100,10 @@ pub(super) fn is_dynamic(name: &str) -> bool {
 
 /// May the setting be changed at run time for all brokers at once?
 pub(super) fn is_cluster_wide(name: &str) -> bool {
-    DEFINITIONS.get(name).is_some_and(|setting| setting.scope == Scope::ClusterWide)
+    match base_of(name) {
+        Some(base) => CLUSTER_WIDE_OF_LISTENERS.contains(&base),
+        None => DEFINITIONS.get(name).is_some_and(|setting| setting.scope == Scope::ClusterWide),
+    }
 }
 
 impl BrokerConfig {
@@ -164,7 +170,8 @@ impl BrokerConfig {
             name: name.to_owned(),
             value: value.filter(|_| !sensitive),
             source: found.first().map_or(ConfigSource::Default, |synonym| synonym.source),
-            read_only: !is_dynamic(name),
+            // Of a listener it may be changed too, and Apache tells otherwise.
+            read_only: base_of(name).is_some() || !is_dynamic(name),
             sensitive,
             kind: setting.map(|setting| setting.kind),
             doc: setting.map_or("", |setting| setting.doc),

@@ -6,7 +6,7 @@ use properties::{Check, Kind, Scope, Setting};
 
 use super::describe::{base_of, is_dynamic, is_security};
 use super::error::ConfigError;
-use super::{BrokerConfig, DEFINITIONS, Texts};
+use super::{BrokerConfig, DEFINITIONS, LISTENER_LIMITS, Texts};
 
 /// Limits that are known at run time only; no file has them.
 static RATES: [Setting; 3] = [
@@ -29,8 +29,7 @@ const POOLS: [&str; 5] = [
 ];
 
 /// Changeable beside Apache's broker, and fixed here while the broker runs.
-const FIXED_HERE: [&str; 4] =
-    ["listeners", "listener.security.protocol.map", "principal.builder.class", "max.connection.creation.rate"];
+const FIXED_HERE: [&str; 3] = ["listeners", "listener.security.protocol.map", "principal.builder.class"];
 
 /// The definition of a setting that is known at run time only.
 pub(super) fn rate_of(name: &str) -> Option<&'static Setting> {
@@ -129,7 +128,26 @@ impl BrokerConfig {
             let rule = format!("Log cleaner threads cannot be increased to more than double the current value {now}");
             return Err(invalid(&rule));
         }
+        self.check_listeners(proposed)?;
         self.check_fixed(proposed)
+    }
+
+    /// A listener that nobody may come to is none.
+    fn check_listeners(&self, proposed: &BrokerConfig) -> Result<(), ConfigError> {
+        for endpoint in &proposed.listeners {
+            let limits =
+                |config: &BrokerConfig| LISTENER_LIMITS.map(|name| config.listener_int(&endpoint.listener, name));
+            let now = limits(proposed);
+            if now == limits(self) {
+                continue;
+            }
+            for (name, value) in LISTENER_LIMITS.iter().zip(now) {
+                if value <= 0 {
+                    return Err(invalid(&format!("Invalid {name} {value}")));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_fixed(&self, proposed: &BrokerConfig) -> Result<(), ConfigError> {
@@ -140,7 +158,8 @@ impl BrokerConfig {
         }
         let added = proposed.texts.dynamic_own.iter().filter(|(name, value)| {
             let before = self.texts.dynamic_own.get(*name);
-            before != Some(value) && (name.starts_with("listener.name.") || name.starts_with("sasl."))
+            let is_limit = base_of(name).is_some_and(|base| LISTENER_LIMITS.contains(&base));
+            before != Some(value) && (name.starts_with("listener.name.") && !is_limit || name.starts_with("sasl."))
         });
         match added.map(|(name, _)| name).next() {
             Some(name) => Err(cannot(name)),
@@ -348,7 +367,7 @@ mod tests {
     fn what_this_broker_cannot_change_is_refused_by_name() {
         for (name, value) in [
             ("listeners", "PLAINTEXT://:1"),
-            ("listener.name.plaintext.max.connections", "10"),
+            ("listener.name.plaintext.num.network.threads", "4"),
             ("listener.name.plaintext.ssl.keystore.location", "x"),
             ("sasl.enabled.mechanisms", "PLAIN,GSSAPI"),
         ] {
@@ -368,6 +387,22 @@ mod tests {
         assert_eq!(config.dynamic(Layer::Own), &map(&[("num.io.threads", "12")]));
         let config = config.propose(Layer::Own, &map(&[])).expect("legal");
         assert_eq!((config.log_retention_ms, config.values().int("num.io.threads")), (5, 9));
+    }
+
+    #[test]
+    fn a_listener_has_limits_of_its_own() {
+        let (connections, rate) = ("max.connections", "max.connection.creation.rate");
+        let own = "listener.name.plaintext.max.connections";
+        assert_eq!(answer(Layer::Own, &[(rate, "0")]), wrapped("Invalid max.connection.creation.rate 0"));
+        assert_eq!(answer(Layer::ForAll, &[(own, "0")]), wrapped("Invalid max.connections 0"));
+        let invalid = "Invalid value x for configuration max.connections: Not a number of type INT";
+        assert_eq!(answer(Layer::Own, &[(own, "x")]), invalid);
+        let config = file().propose(Layer::ForAll, &map(&[(own, "9"), (connections, "20"), (rate, "3")]));
+        let config = config.expect("legal");
+        assert_eq!((config.listener_int("PLAINTEXT", connections), config.values().int(connections)), (9, 20));
+        assert_eq!(config.listener_int("PLAINTEXT", rate), 3, "as all have it");
+        let config = config.propose(Layer::Own, &map(&[(own, "7")])).expect("legal");
+        assert_eq!(config.listener_int("PLAINTEXT", connections), 7);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use properties::Values;
 use properties::grammar;
 
 use super::error::{ConfigError, require};
+use super::{DEFINITIONS, LISTENER_LIMITS};
 use crate::endpoint::{Endpoint, SecurityProtocol};
 
 /// What the settings of listeners come to.
@@ -36,6 +37,24 @@ pub(super) fn find(values: &Values, is_set: &impl Fn(&str) -> bool) -> Result<Li
     };
     check_advertised(&listeners, &advertised, &inter_broker)?;
     Ok(Listeners { own: listeners, advertised, inter_broker, inter_broker_protocol })
+}
+
+/// What listeners have for themselves, of the settings that may be had so.
+pub(super) fn limits<'t>(
+    listeners: &[Endpoint],
+    get: &impl Fn(&str) -> Option<&'t str>,
+) -> Result<BTreeMap<(String, &'static str), i32>, ConfigError> {
+    let mut limits = BTreeMap::new();
+    for endpoint in listeners {
+        for name in LISTENER_LIMITS {
+            let own = format!("listener.name.{}.{name}", endpoint.listener.to_lowercase());
+            let (Some(text), Some(setting)) = (get(&own), DEFINITIONS.get(name)) else { continue };
+            let value = setting.parse(text).map_err(|error| ConfigError::from(Some(error)))?;
+            let value = value.as_i64().and_then(|value| i32::try_from(value).ok());
+            limits.extend(value.map(|value| ((endpoint.listener.clone(), name), value)));
+        }
+    }
+    Ok(limits)
 }
 
 /// `max.connections.per.ip.overrides`

@@ -25,6 +25,8 @@ pub use settings::DEFINITIONS;
 const AUTHORIZER_CLASS: &str = "authorizer.class.name";
 /// The one authorizer there is; its rules lie in the coordination server.
 const ACL_AUTHORIZER: &str = "kafka.security.authorizer.AclAuthorizer";
+/// Settings that a listener may have for itself (`listener.name.<listener>.<setting>`).
+const LISTENER_LIMITS: [&str; 2] = ["max.connections", "max.connection.creation.rate"];
 /// Its settings that are not in the table of the broker's; others begin with `authorizer.`.
 const AUTHORIZER_SETTINGS: [&str; 2] = ["super.users", "allow.everyone.if.no.acl.found"];
 
@@ -63,6 +65,8 @@ pub struct BrokerConfig {
     pub log_retention_ms: i64,
     /// From `log.flush.interval.ms` or `log.flush.scheduler.interval.ms`
     pub log_flush_ms: i64,
+    /// What a listener has instead of what all have: its name and the setting's.
+    of_listeners: BTreeMap<(String, &'static str), i32>,
     values: Values,
     texts: Texts,
 }
@@ -109,6 +113,7 @@ impl BrokerConfig {
         let is_set = |name: &str| effective.contains_key(name);
         let broker_id = check::broker_id(&values)?;
         let found = listeners::find(&values, &is_set)?;
+        let of_listeners = listeners::limits(&found.own, &get)?;
         let config = BrokerConfig {
             broker_id,
             rack: values.optional_string("broker.rack"),
@@ -129,6 +134,7 @@ impl BrokerConfig {
             log_flush_ms: values
                 .optional_long("log.flush.interval.ms")
                 .unwrap_or_else(|| values.long("log.flush.scheduler.interval.ms")),
+            of_listeners,
             values,
             texts,
         };
@@ -140,6 +146,18 @@ impl BrokerConfig {
     /// Every setting by its name.
     pub fn values(&self) -> &Values {
         &self.values
+    }
+
+    /// A setting of type INT as a listener has it: `listener.name.<listener>.<name>` goes before `<name>`. The name is
+    /// `max.connections` or `max.connection.creation.rate`.
+    pub fn listener_int(&self, listener: &str, name: &str) -> i32 {
+        let own = self.of_listeners.iter().find(|((whose, what), _)| whose == listener && *what == name);
+        own.map_or_else(|| self.values.int(name), |(_, value)| *value)
+    }
+
+    /// Is it the brokers' own listener beside others? The limits of all connections do not keep brokers out then.
+    pub fn is_protected(&self, listener: &str) -> bool {
+        self.listeners.len() > 1 && listener == self.inter_broker_listener
     }
 
     /// What is not in the table, such as misspelt names: Apache ignores it, a warning helps.

@@ -57,10 +57,6 @@ pub(super) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
     if let Some(providers) = config.texts.fixed.get("config.providers").filter(|providers| !providers.is_empty()) {
         wishes.push(("config.providers", providers.clone(), "fetching settings from elsewhere"));
     }
-    let rate = values.int("max.connection.creation.rate");
-    if rate != i32::MAX {
-        wishes.push(("max.connection.creation.rate", rate.to_string(), "a limit for new connections a second"));
-    }
     let version = values.string("inter.broker.protocol.version");
     if features::InterBrokerVersion::parse(&version) != features::InterBrokerVersion::parse(features::CURRENT) {
         wishes.push(("inter.broker.protocol.version", version, "an inter-broker protocol other than that of 3.9"));

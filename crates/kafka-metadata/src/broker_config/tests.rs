@@ -156,10 +156,6 @@ fn what_is_not_there_is_named() {
         "ConfigException: metric.reporters=a.B: reporting of metrics by classes is not available in this broker."
     );
     assert_eq!(
-        answer(&[("max.connection.creation.rate", "5")]),
-        "ConfigException: max.connection.creation.rate=5: a limit for new connections a second is not available in this broker."
-    );
-    assert_eq!(
         answer(&[("security.providers", "a.Provider")]),
         "ConfigException: security.providers=a.Provider: a security provider class is not available in this broker."
     );
