@@ -3,6 +3,7 @@
 
 mod broker_damage;
 mod broker_disk;
+mod checkpoints;
 mod compaction;
 mod coordinator_frames;
 mod dir_moves;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kafka_log::{Checkpoint, LogDir, LogError};
 use kafka_types::{Offset, TopicPartition};
+use time_types::Tick;
 use tokio::sync::{Notify, watch};
 
 use crate::broker::Broker;
@@ -15,20 +16,53 @@ use crate::replicas::partition::Partition;
 use crate::replicas::{Owned, Shared};
 use crate::shard::ShardGone;
 
-/// How often checkpoints are written if something moved, at the least: what the settings allow to be older by default
-/// (a minute for two of them) is what a broker that was killed has to read again.
+/// How often a file is written if something moved and nobody has said how often. Apache's defaults are longer (a minute
+/// for two of them), and what a file does not tell yet is what a broker that was killed has to read again.
 const EVERY_MS: u64 = 1_000;
-/// Settings that ask for it more often.
-const INTERVALS: [&str; 3] = [
-    "log.flush.offset.checkpoint.interval.ms",
-    "log.flush.start.offset.checkpoint.interval.ms",
-    "replica.high.watermark.checkpoint.interval.ms",
+/// Settings that say it for the files in the order of [`FILES`]; what the cleaner has done has none.
+const INTERVALS: [Option<&str>; FILES.len()] = [
+    Some("log.flush.offset.checkpoint.interval.ms"),
+    Some("log.flush.start.offset.checkpoint.interval.ms"),
+    Some("replica.high.watermark.checkpoint.interval.ms"),
+    None,
 ];
 
-/// How long until they are written again.
-fn pause(config: &Config) -> Duration {
-    let wanted = INTERVALS.map(|name| config.positive(name).max(1));
-    Duration::from_millis(wanted.into_iter().fold(EVERY_MS, u64::min))
+/// How often each file is written, in ms.
+fn intervals(config: &Config) -> [u64; FILES.len()] {
+    let broker = config.broker();
+    INTERVALS.map(|name| match name {
+        Some(name) if broker.text(name).is_some() => config.positive(name).max(1),
+        _ => EVERY_MS,
+    })
+}
+
+/// When each file may be written again.
+#[derive(Debug)]
+struct Timetable {
+    every: [u64; FILES.len()],
+    due: [Tick; FILES.len()],
+}
+
+impl Timetable {
+    fn new(every: [u64; FILES.len()], now: Tick) -> Timetable {
+        Timetable { every, due: every.map(|every| now.after(every)) }
+    }
+
+    /// The next time that one may be.
+    fn next(&self) -> Tick {
+        self.due.into_iter().fold(Tick(u64::MAX), Tick::min)
+    }
+
+    /// Those that may be written now, or all of them.
+    fn take(&mut self, now: Tick, all: bool) -> [bool; FILES.len()] {
+        let mut taken = [false; FILES.len()];
+        for (taken, (due, every)) in taken.iter_mut().zip(self.due.iter_mut().zip(self.every)) {
+            if all || now >= *due {
+                (*taken, *due) = (true, now.after(every));
+            }
+        }
+        taken
+    }
 }
 
 /// What the checkpoints say of one log.
@@ -89,9 +123,9 @@ impl DirFiles {
         }
     }
 
-    fn write(&mut self, dir: &LogDir) -> Result<(), LogError> {
+    fn write(&mut self, dir: &LogDir, due: [bool; FILES.len()]) -> Result<(), LogError> {
         for (index, which) in FILES.into_iter().enumerate() {
-            if self.stale[index] {
+            if self.stale[index] && due[index] {
                 let entries = self.points.iter().filter_map(|(name, points)| Some((name, points.values()[index]?)));
                 dir.write_checkpoint(which, entries)?;
                 self.stale[index] = false;
@@ -114,8 +148,8 @@ impl Checkpoints {
         Checkpoints { dirs: std::iter::repeat_with(unknown).take(dirs).collect() }
     }
 
-    /// Takes news in; says whether a file has to be written.
-    pub(crate) fn take(&mut self, news: impl IntoIterator<Item = News>) -> bool {
+    /// Takes news in.
+    pub(crate) fn take(&mut self, news: impl IntoIterator<Item = News>) {
         for (partition, points) in news {
             let at = points.map(|(dir, _)| dir);
             let others = self.dirs.iter_mut().enumerate().filter(|(index, _)| Some(*index) != at);
@@ -124,15 +158,25 @@ impl Checkpoints {
                 self.dirs[dir].set(partition, points);
             }
         }
-        self.dirs.iter().any(|dir| dir.stale.contains(&true))
+    }
+
+    /// Has one of these files to be written?
+    fn is_stale(&self, due: [bool; FILES.len()]) -> bool {
+        self.dirs.iter().any(|dir| dir.stale.iter().zip(due).any(|(stale, due)| *stale && due))
+    }
+
+    /// Writes what has changed, whenever it would be due.
+    pub(crate) fn write_all(&mut self, shared: &Shared) {
+        // Who has failed has said so.
+        let _ = self.write(shared, [true; FILES.len()]);
     }
 
     /// Writes what has changed. A directory that cannot be written to has failed; `false` if one did just now.
-    pub(crate) fn write(&mut self, shared: &Shared) -> bool {
+    fn write(&mut self, shared: &Shared, due: [bool; FILES.len()]) -> bool {
         let mut all_written = true;
         for (files, one) in self.dirs.iter_mut().zip(shared.dirs.all()) {
             let Some(dir) = one.online() else { continue };
-            if let Err(error) = files.write(dir) {
+            if let Err(error) = files.write(dir, due) {
                 one.health().fail("Disk error while writing a checkpoint", &error);
                 all_written = false;
             }
@@ -166,18 +210,22 @@ impl CheckpointOrders {
 /// Writes the checkpoints whenever something has moved.
 pub(crate) async fn run(broker: Arc<Broker>, shared: Arc<Shared>) {
     let mut checkpoints = Checkpoints::new(shared.dirs.all().len());
+    let mut timetable = Timetable::new(intervals(&broker.config), broker.clock.tick());
     loop {
-        // Whether it is time or somebody cannot wait, is all the same.
-        let _ = tokio::time::timeout(pause(&broker.config), broker.checkpoint_orders.come.notified()).await;
+        let wait = broker.clock.until(timetable.next());
+        let _ = tokio::time::timeout(wait, broker.checkpoint_orders.come.notified()).await;
         let orders = broker.checkpoint_orders.given.load(Ordering::Acquire);
+        let cannot_wait = orders > *broker.checkpoint_orders.done.borrow();
+        let due = timetable.take(broker.clock.tick(), cannot_wait);
         let Ok(news) = broker.shards.on_all(moved).await else { return };
-        if !checkpoints.take(news.into_iter().flatten()) {
+        checkpoints.take(news.into_iter().flatten());
+        if !checkpoints.is_stale(due) {
             broker.checkpoint_orders.done.send_replace(orders);
             continue;
         }
         let for_job = Arc::clone(&shared);
         let written = broker.background.run(move || {
-            let all_written = checkpoints.write(&for_job);
+            let all_written = checkpoints.write(&for_job, due);
             (checkpoints, all_written)
         });
         // The pool ends with the process only.
@@ -231,15 +279,32 @@ mod tests {
             stale
         };
         let tp = |partition| TopicPartition::new("t", partition);
-        assert!(checkpoints.take([(tp(0), Some((0, points(3, 0)))), (tp(1), Some((1, points(1, 1))))]));
+        checkpoints.take([(tp(0), Some((0, points(3, 0)))), (tp(1), Some((1, points(1, 1))))]);
         assert_eq!(stale(&mut checkpoints), [[true; 4]; 2], "the first time all are");
-        assert!(!checkpoints.take([(tp(0), Some((0, points(3, 0))))]), "nothing is new");
-        assert!(checkpoints.take([(tp(0), Some((0, points(4, 0))))]));
+        checkpoints.take([(tp(0), Some((0, points(3, 0))))]);
+        assert!(!checkpoints.is_stale([true; 4]), "nothing is new");
+        checkpoints.take([(tp(0), Some((0, points(4, 0))))]);
+        assert!(checkpoints.is_stale([true, false, false, false]));
+        assert!(!checkpoints.is_stale([false, true, true, true]), "those that are due are as they were");
         assert_eq!(stale(&mut checkpoints), [[true, false, false, false], [false; 4]]);
-        assert!(checkpoints.take([(tp(0), Some((1, points(4, 0))))]), "it moved to the other directory");
+        // It moved to the other directory.
+        checkpoints.take([(tp(0), Some((1, points(4, 0))))]);
         assert_eq!(stale(&mut checkpoints), [[true, false, true, false], [true, false, true, false]]);
-        assert!(checkpoints.take([(tp(1), None)]));
+        checkpoints.take([(tp(1), None)]);
         assert_eq!(stale(&mut checkpoints), [[false; 4], [true, true, true, false]]);
-        assert!(!checkpoints.take([(tp(1), None)]));
+        checkpoints.take([(tp(1), None)]);
+        assert!(!checkpoints.is_stale([true; 4]));
+    }
+
+    #[test]
+    fn each_file_has_its_time() {
+        let mut timetable = Timetable::new([1_000, 60_000, 50, 1_000], Tick(10));
+        assert_eq!(timetable.next(), Tick(60));
+        assert_eq!(timetable.take(Tick(60), false), [false, false, true, false]);
+        assert_eq!(timetable.next(), Tick(110));
+        assert_eq!(timetable.take(Tick(1_500), false), [true, false, true, true]);
+        assert_eq!(timetable.take(Tick(1_501), true), [true; 4], "somebody cannot wait");
+        assert_eq!(timetable.take(Tick(2_501), false), [true, false, true, true]);
+        assert_eq!(timetable.take(Tick(61_501), false), [true; 4]);
     }
 }

@@ -188,7 +188,7 @@ pub(crate) async fn close_all(broker: &Arc<Broker>, shared: &Arc<Shared>) -> boo
     });
     let mut last = Checkpoints::new(shared.dirs.all().len());
     last.take(ends);
-    last.write(shared);
+    last.write_all(shared);
     for (one, clean) in shared.dirs.all().iter().zip(&mut clean) {
         let Some(dir) = one.online().filter(|_| *clean) else { continue };
         if let Err(error) = dir.write_clean_marker() {
