@@ -84,3 +84,37 @@ fn compaction_and_kills_leave_the_last_value_of_each_key() {
     let log = fs::read_to_string(broker.log()).expect("the log");
     assert!(!log.contains("uncleanable") && !log.contains("panicked"), "{log}");
 }
+
+#[test]
+fn a_cleaner_rests_while_it_cleans_and_goes_on_when_it_may() {
+    let dir = TempDir::new("compaction-throttled");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let settings = format!("{BROKER}log.cleaner.io.max.bytes.per.second=1\n");
+    let mut broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), &settings);
+    let tools = Tools(Kind::Ours);
+    let create = format!("--create --topic compacted --partitions 1 {TOPIC} --bootstrap-server {}", broker.address());
+    assert_eq!(tools.run("kafka-topics", &create).code, 0);
+    let partition = broker.data().join("compacted-0");
+    let mut expected = BTreeMap::new();
+    write(tools, &broker.address(), 0, &mut expected);
+    let written = bytes_of_segments(&partition);
+    let begun = |broker: &Broker| {
+        fs::read_to_string(broker.log()).expect("it logs").matches("Beginning cleaning of log compacted-0").count()
+    };
+    assert!(wait_until(Duration::from_secs(30), || begun(&broker) == 1), "it does not begin");
+    // At a byte a second it is at it for hours, and keeps nobody from stopping.
+    broker.stop();
+    assert_eq!(bytes_of_segments(&partition), written);
+    broker.run();
+    assert!(wait_until(Duration::from_secs(30), || begun(&broker) == 2), "it does not begin anew");
+    let limit = format!(
+        "--alter --entity-type brokers --entity-name 0 --add-config log.cleaner.io.max.bytes.per.second=1000000000 \
+         --bootstrap-server {}",
+        broker.address()
+    );
+    assert_eq!(bytes_of_segments(&partition), written, "it is not through");
+    assert_eq!(tools.run("kafka-configs", &limit).code, 0);
+    assert!(wait_until(Duration::from_secs(30), || bytes_of_segments(&partition) < written), "it does not go on");
+    let last: BTreeMap<String, String> = read(tools, &broker.address()).into_iter().collect();
+    assert_eq!(last, expected);
+}

@@ -15,6 +15,7 @@ use tracing::{error, info};
 
 use crate::background::Background;
 use crate::broker::Broker;
+use crate::cleaner_throttle::Throttle;
 use crate::config::CleanerSettings;
 use crate::replicas::Owned;
 
@@ -96,7 +97,10 @@ async fn clean_one(broker: &Arc<Broker>, pool: &Background, number: usize, setti
     };
     info!(target: "kafka.log.LogCleaner", "Cleaner {number}: Beginning cleaning of log {partition}");
     let started = broker.clock.tick();
-    let Ok(result) = pool.run(move || job.run()).await else { return Cleaned::GoingDown };
+    let mut throttle = Throttle::new(broker);
+    let Ok(result) = pool.run(move || job.run(&mut |bytes| throttle.spent(bytes))).await else {
+        return Cleaned::GoingDown;
+    };
     let ended = partition.clone();
     let Ok(stats) = broker.shards.on(owner, move |owned| end(owned, &ended, result)).await else {
         return Cleaned::GoingDown;
@@ -104,7 +108,7 @@ async fn clean_one(broker: &Arc<Broker>, pool: &Background, number: usize, setti
     let took = Duration::from_millis(broker.clock.tick().since(started));
     let Some(stats) = stats else { return Cleaned::Some(Duration::ZERO) };
     say(number, &partition, &what, &stats, took);
-    Cleaned::Some(settings.pause_after(stats.bytes_read + stats.bytes_written, took))
+    Cleaned::Some(Duration::ZERO)
 }
 
 /// What one shard has that is worth while.
@@ -168,6 +172,8 @@ fn end(
     partition.cleaning.end();
     let done = match result {
         Ok(done) => done,
+        // What is here by its name now is another one.
+        Err(CompactionError::Deleted) => return None,
         Err(error) => {
             give_up(partition, &error);
             return None;

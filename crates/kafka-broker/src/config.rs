@@ -263,15 +263,6 @@ pub(crate) struct CleanerSettings {
     pub(crate) bytes_per_second: f64,
 }
 
-impl CleanerSettings {
-    /// How long to rest after a log, so that bytes and time together stay within what is allowed.
-    pub(crate) fn pause_after(self, bytes: u64, took: Duration) -> Duration {
-        let seconds = bytes as f64 / self.bytes_per_second.max(1.0);
-        let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        allowed.saturating_sub(took)
-    }
-}
-
 /// The settings of one topic, as its partitions take them.
 #[derive(Debug, Clone)]
 pub(crate) struct TopicSettings {
@@ -318,19 +309,5 @@ impl TopicSettingsCache {
     /// The topics that are known.
     pub(crate) fn names(&self) -> Vec<TopicName> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cleaner_rests_for_what_it_moved() {
-        let settings = CleanerSettings { threads: 1, map_bytes: 1, backoff: Duration::ZERO, bytes_per_second: 1000.0 };
-        assert_eq!(settings.pause_after(5000, Duration::from_secs(2)), Duration::from_secs(3));
-        assert_eq!(settings.pause_after(500, Duration::from_secs(2)), Duration::ZERO);
-        let unbound = CleanerSettings { bytes_per_second: f64::MAX, ..settings };
-        assert_eq!(unbound.pause_after(1 << 40, Duration::ZERO), Duration::ZERO);
     }
 }

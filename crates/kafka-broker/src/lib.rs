@@ -12,6 +12,7 @@ mod background;
 mod broker;
 mod checkpoints;
 mod cleaner;
+mod cleaner_throttle;
 mod clock;
 mod config;
 mod controller;

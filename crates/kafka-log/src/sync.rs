@@ -30,6 +30,11 @@ impl Life {
         Some(self.log.lock().unwrap_or_else(PoisonError::into_inner)).filter(|is_there| **is_there)
     }
 
+    /// Has the directory gone? While somebody writes there it has not.
+    pub(crate) fn is_over(&self) -> bool {
+        self.log.try_lock().is_ok_and(|is_there| !*is_there)
+    }
+
     /// The directory is about to go: whoever writes in it is waited for, and nobody begins to.
     pub(crate) fn end(&self) {
         *self.log.lock().unwrap_or_else(PoisonError::into_inner) = false;

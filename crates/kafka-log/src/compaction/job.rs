@@ -34,6 +34,9 @@ pub enum CompactionError {
     /// The disk failed, or is full.
     #[error(transparent)]
     Storage(#[from] LogError),
+    /// The log was deleted meanwhile.
+    #[error("the log was deleted")]
+    Deleted,
 }
 
 /// A segment to be compacted.
@@ -101,6 +104,13 @@ pub struct CompactionDone {
     pub(crate) life: Life,
 }
 
+/// What goes along from segment to segment.
+struct Work<'a> {
+    transactions: &'a mut Transactions,
+    stats: &'a mut CompactionStats,
+    pace: &'a mut dyn FnMut(u64),
+}
+
 /// Keys and how far they reach.
 struct Mapped {
     map: OffsetMap,
@@ -114,8 +124,10 @@ impl CompactionJob {
     }
 
     /// Reads, writes, syncs. Only one job of a log may run at a time. After an error the log is as it was.
-    pub fn run(self) -> Result<CompactionDone, CompactionError> {
-        let done = self.make();
+    ///
+    /// `pace` is told of bytes that were read or written, batch by batch, and takes as long as the job is to rest then.
+    pub fn run(self, pace: &mut dyn FnMut(u64)) -> Result<CompactionDone, CompactionError> {
+        let done = self.make(pace);
         if done.is_err() {
             // A full disk is the likely reason: give back what was taken. What cannot be removed goes with the next
             // start; the reason of the failure is the first error.
@@ -124,8 +136,8 @@ impl CompactionJob {
         done
     }
 
-    fn make(&self) -> Result<CompactionDone, CompactionError> {
-        let mapped = self.map_keys()?;
+    fn make(&self, pace: &mut dyn FnMut(u64)) -> Result<CompactionDone, CompactionError> {
+        let mapped = self.map_keys(pace)?;
         let mut stats = CompactionStats { keys: mapped.map.len(), ..CompactionStats::default() };
         let begin = self.sources.first().map_or(Offset(0), |source| source.base);
         let mut transactions = Transactions::new(&self.aborted, begin);
@@ -134,7 +146,11 @@ impl CompactionJob {
         let mut groups = Vec::new();
         while !rest.is_empty() {
             let (group, later) = rest.split_at(self.group_len(rest));
-            groups.push(self.clean_group(group, &mapped, &mut transactions, &mut stats)?);
+            groups.push(self.clean_group(
+                group,
+                &mapped,
+                &mut Work { transactions: &mut transactions, stats: &mut stats, pace },
+            )?);
             rest = later;
         }
         // From here on the new segments outlive a crash, so they are whole and durable, names included.
@@ -157,7 +173,7 @@ impl CompactionJob {
     }
 
     /// The last offset of each key in the dirty part, as far as the memory reaches.
-    fn map_keys(&self) -> Result<Mapped, ReadError> {
+    fn map_keys(&self, pace: &mut dyn FnMut(u64)) -> Result<Mapped, CompactionError> {
         let mut mapped = Mapped { map: OffsetMap::new(self.map_bytes), to: self.dirty_from };
         let first = self.sources.partition_point(|source| source.base <= self.dirty_from).saturating_sub(1);
         let dirty = &self.sources[first.min(self.sources.len())..];
@@ -167,6 +183,7 @@ impl CompactionJob {
             let at = |error: WalkError| error.at(&source.path);
             let mut walker = Walker::new(&*source.file, 0, source.len, WINDOW_SCAN);
             while let Some(head) = walker.next().map_err(at)? {
+                self.go_on(pace, head.size)?;
                 let is_control = head.v2.is_some_and(|header| header.is_control());
                 if is_control {
                     transactions.on_control(&head, walker.marker(&head).map_err(at)?);
@@ -224,13 +241,7 @@ impl CompactionJob {
         count
     }
 
-    fn clean_group(
-        &self,
-        sources: &[Source],
-        mapped: &Mapped,
-        transactions: &mut Transactions,
-        stats: &mut CompactionStats,
-    ) -> Result<Group, CompactionError> {
+    fn clean_group(&self, sources: &[Source], mapped: &Mapped, work: &mut Work<'_>) -> Result<Group, CompactionError> {
         let base = sources[0].base;
         let place =
             Place { vfs: &self.vfs, dir: &self.dir, index_bytes: self.config.segment_index_bytes, suffix: CLEANED };
@@ -244,14 +255,14 @@ impl CompactionJob {
         };
         let mut segment = Segment::create(place, base, &config, self.now)?;
         for source in sources {
-            self.clean_source(source, &rules, transactions, &mut segment, stats)?;
+            self.clean_source(source, &rules, work, &mut segment)?;
         }
         segment.close(&config)?;
         let (files, _) = segment.take_dirty()?;
         for (path, file) in &files {
             file.sync_data().context("syncing", path)?;
         }
-        stats.bytes_written += segment.len();
+        work.stats.bytes_written += segment.len();
         let index_lens = segment.index_lens();
         let final_place = Place { suffix: "", ..place };
         let [log, offsets, times, aborted] = segment.files();
@@ -268,15 +279,15 @@ impl CompactionJob {
         &self,
         source: &Source,
         rules: &Rules<'_>,
-        transactions: &mut Transactions,
+        Work { transactions, stats, pace }: &mut Work<'_>,
         segment: &mut Segment,
-        stats: &mut CompactionStats,
     ) -> Result<(), CompactionError> {
         let at = |error: WalkError| error.at(&source.path);
         let mut walker = Walker::new(&*source.file, 0, source.len, WINDOW_SCAN);
         stats.bytes_read += source.len;
         while let Some(head) = walker.next().map_err(at)? {
             stats.batches_read += 1;
+            self.go_on(*pace, head.size)?;
             let standing = if head.v2.is_some_and(|header| header.is_control()) {
                 match transactions.on_control(&head, walker.marker(&head).map_err(at)?) {
                     MarkerFate::Needed(entry) => {
@@ -295,14 +306,22 @@ impl CompactionJob {
             let batch = Batch::read(bytes).map_err(|what| damaged(source, &head, &what))?;
             let outcome = rules.clean(&batch, standing).map_err(|what| damaged(source, &head, &what))?;
             let interval = self.config.index_interval_bytes;
+            let written = segment.len();
             match outcome {
                 Outcome::Gone => continue,
                 Outcome::Same => segment.append(&head, (bytes, &[]), interval)?,
                 Outcome::Changed(changed) => segment.append(&head_of(&changed), (&changed, &[]), interval)?,
             }
             stats.batches_written += 1;
+            self.go_on(*pace, segment.len() - written)?;
         }
         Ok(())
+    }
+
+    /// Rests as long as it has to; there is no use in going on with a log that was deleted meanwhile.
+    fn go_on(&self, pace: &mut dyn FnMut(u64), bytes: u64) -> Result<(), CompactionError> {
+        pace(bytes);
+        if self.life.is_over() { Err(CompactionError::Deleted) } else { Ok(()) }
     }
 
     /// Says that the group is finished; the `.log` last, because it is what recovery looks for.

@@ -92,7 +92,8 @@ impl World {
     fn compact(&mut self, now: Now, map_bytes: usize) -> CompactionStats {
         self.log.roll(now).expect("rolls");
         let what = self.log.cleanable(now.wall, self.clean_to).expect("looks");
-        let done = self.log.compaction_job(now.wall, &what, map_bytes).expect("prepares").run().expect("compacts");
+        let done =
+            self.log.compaction_job(now.wall, &what, map_bytes).expect("prepares").run(&mut |_| ()).expect("compacts");
         let compacted = self.log.swap_compacted(now, done).expect("swaps").expect("fits");
         self.clean_to = Some(compacted.clean_to);
         compacted.removal.run().expect("removes");
@@ -336,9 +337,41 @@ fn a_log_that_changed_meanwhile_is_not_touched() {
     world.log.append_as_leader(at(1), &plain(&[(b"a", None)]), LeaderEpoch(0), Origin::Client).expect("appends");
     world.log.truncate_to(at(2), Offset(20)).expect("cuts").expect("something was there");
     let left = offsets(&world.log);
-    assert!(world.log.swap_compacted(at(2), job.run().expect("runs")).expect("drops it").is_none());
+    assert!(world.log.swap_compacted(at(2), job.run(&mut |_| ()).expect("runs")).expect("drops it").is_none());
     assert_eq!(offsets(&world.log), left);
     assert_eq!(leftovers(&world), Vec::<String>::new());
+}
+
+#[test]
+fn a_job_tells_of_what_it_reads_and_writes_and_ends_with_its_log() {
+    let mut world = World::memory();
+    for round in 0..20u8 {
+        world.put(&plain(&[(&[round / 2], Some(&[round; 50]))]));
+    }
+    world.log.roll(at(1)).expect("rolls");
+    let what = world.log.cleanable(at(2).wall, None).expect("looks");
+    let job = world.log.compaction_job(at(2).wall, &what, 1 << 20).expect("prepares");
+    let (mut told, mut times) = (0, 0);
+    let done = job
+        .run(&mut |bytes| {
+            told += bytes;
+            times += 1;
+        })
+        .expect("compacts");
+    // Each batch is read for its keys and once more to be copied, if it is.
+    assert_eq!(told, 2 * done.stats.bytes_read + done.stats.bytes_written);
+    assert_eq!(times, 20 + 20 + 10);
+    let job = world.log.compaction_job(at(2).wall, &what, 1 << 20).expect("prepares");
+    let life = job.life.clone();
+    let mut times = 0;
+    let error = job.run(&mut |_| {
+        times += 1;
+        if times == 3 {
+            life.end();
+        }
+    });
+    assert!(matches!(error, Err(super::CompactionError::Deleted)), "{error:?}");
+    assert_eq!(times, 3);
 }
 
 #[test]
@@ -355,7 +388,7 @@ fn damage_and_a_full_disk_leave_the_log_as_it_was() {
     for skip in 0..8 {
         let job = world.log.compaction_job(at(2).wall, &what, 1 << 20).expect("prepares");
         faults.fail(vfs::On::Change, skip, vfs::Fault::NoSpace);
-        job.run().expect_err("the disk is full");
+        job.run(&mut |_| ()).expect_err("the disk is full");
         faults.clear();
         assert_eq!(leftovers(&world), Vec::<String>::new(), "{skip}");
     }
@@ -364,7 +397,7 @@ fn damage_and_a_full_disk_leave_the_log_as_it_was() {
     let file = world.dir.vfs().open(&path, vfs::OpenMode::ReadWrite).expect("opens");
     file.write_at(&[0xff], 100).expect("writes");
     let job = world.log.compaction_job(at(2).wall, &what, 1 << 20).expect("prepares");
-    let error = job.run().expect_err("damaged");
+    let error = job.run(&mut |_| ()).expect_err("damaged");
     assert!(error.to_string().contains("00000000000000000000.log is damaged at position 0"), "{error}");
 }
 
@@ -395,7 +428,8 @@ fn golden_logs_keep_their_tables() {
                     expected.insert(key, (offset, value));
                 }
             }
-            let done = log.compaction_job(at(1).wall, &what, 1 << 20).expect("prepares").run().expect("compacts");
+            let done =
+                log.compaction_job(at(1).wall, &what, 1 << 20).expect("prepares").run(&mut |_| ()).expect("compacts");
             log.swap_compacted(at(1), done).expect("swaps").expect("fits");
             let mut found = BTreeMap::new();
             for (offset, key, value) in keyed(&log).into_iter().filter(|(offset, ..)| Offset(*offset) < what.dirty_to) {
@@ -421,7 +455,7 @@ fn rehearse(vfs: Arc<dyn Vfs>, synced: &mut bool) -> Option<()> {
     log.on_synced(job.run()).ok()?;
     *synced = true;
     let what = log.cleanable(at(2).wall, None).ok()?;
-    let done = log.compaction_job(at(2).wall, &what, 1 << 20).ok()?.run().ok()?;
+    let done = log.compaction_job(at(2).wall, &what, 1 << 20).ok()?.run(&mut |_| ()).ok()?;
     let compacted = log.swap_compacted(at(2), done).ok()??;
     compacted.removal.run().ok()?;
     let job = log.sync_job().ok()??;
@@ -462,7 +496,7 @@ fn a_crash_at_any_call_loses_nothing() {
             log.roll(at(3)).expect(&what);
             log.set_high_watermark(log.log_end());
             let todo = log.cleanable(at(3).wall, None).expect(&what);
-            let again = log.compaction_job(at(3).wall, &todo, 1 << 20).expect(&what).run().expect(&what);
+            let again = log.compaction_job(at(3).wall, &todo, 1 << 20).expect(&what).run(&mut |_| ()).expect(&what);
             log.swap_compacted(at(3), again).expect(&what).expect(&what);
             assert_eq!(table(&log).get(&b"n"[..]), Some(&b"new".to_vec()), "{what}");
         }
