@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use tests::{Broker, Kind, RawZk, ZooKeeper, full, wait_until};
+use tests::{Broker, Kind, RawZk, TempDir, Tools, ZooKeeper, full, wait_until};
 
 use crate::compare::Order;
 use crate::scope;
@@ -13,6 +13,22 @@ use crate::transcript::{self, Entry};
 #[test]
 fn tutorial() {
     replay("tutorial");
+}
+
+#[test]
+fn settings_come_through_pipes() {
+    let dir = TempDir::new("piped-settings");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let mut broker = Broker::configured(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), "");
+    broker.run_under(&["bash", "-c", r#"exec "$0" <(cat "$1")"#]);
+    broker.run();
+    let list = |settings: &str| {
+        let args = format!("--list --command-config /dev/stdin --bootstrap-server {}", broker.address());
+        Tools(Kind::Ours).run_with_input("kafka-topics", &args, settings)
+    };
+    assert_eq!(list("client.id=piped\n").code, 0);
+    let refused = list("security.protocol=NOPE\n");
+    assert!(refused.code != 0 && refused.stderr.contains("NOPE"), "{}{}", refused.stdout, refused.stderr);
 }
 
 #[test]

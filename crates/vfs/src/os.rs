@@ -54,6 +54,28 @@ impl OsVfs {
     }
 }
 
+/// Is it read from where it stands only: a pipe, a terminal, what a shell gives for `<(command)`?
+fn is_stream(path: &Path) -> bool {
+    let kind = sys::stat(path).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    matches!(kind, Ok(FileType::Fifo | FileType::CharacterDevice | FileType::Socket))
+}
+
+fn read_stream(path: &Path) -> io::Result<Vec<u8>> {
+    const MORE: usize = 4096;
+    let fd = retry_on_intr(|| sys::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()));
+    let fd = fd.map_err(|error| at(path, error))?;
+    let (mut bytes, mut end) = (Vec::new(), 0);
+    loop {
+        bytes.resize(end + MORE, 0);
+        match retry_on_intr(|| rustix::io::read(&fd, &mut bytes[end..])).map_err(|error| at(path, error))? {
+            0 => break,
+            more => end += more,
+        }
+    }
+    bytes.truncate(end);
+    Ok(bytes)
+}
+
 impl Vfs for OsVfs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let flags = match mode {
@@ -69,9 +91,12 @@ impl Vfs for OsVfs {
         OsVfs::open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600)
     }
 
-    /// To the end that is found by reading: the kernel's own files say that their length is 0.
+    /// To the end that is found by reading: the kernel's own files say that their length is 0, and pipes have none.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         const MORE: usize = 4096;
+        if is_stream(path) {
+            return read_stream(path);
+        }
         let file = self.open(path, OpenMode::Read)?;
         let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
         let mut end = 0;

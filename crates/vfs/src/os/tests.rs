@@ -86,3 +86,18 @@ fn files_of_the_kernel_are_read_although_they_have_no_length() {
     let status = OsVfs.read(Path::new("/proc/self/status")).unwrap();
     assert!(status.starts_with(b"Name:") && status.ends_with(b"\n"));
 }
+
+#[test]
+fn what_comes_through_a_pipe_is_read_to_its_end() {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    for text in ["", "broker.id=0\n", &"name=value\n".repeat(20_000)] {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        std::thread::scope(|scope| {
+            scope.spawn(move || writer.write_all(text.as_bytes()).unwrap());
+            assert_eq!(OsVfs.read(&path).unwrap(), text.as_bytes());
+        });
+    }
+    assert_eq!(OsVfs.read(Path::new("/dev/null")).unwrap(), b"");
+}
