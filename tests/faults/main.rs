@@ -7,6 +7,7 @@ mod checkpoints;
 mod compaction;
 mod coordinator_frames;
 mod dir_moves;
+mod early_clients;
 mod failed_dir;
 mod groups;
 mod hostile;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::time::Duration;
 
 use kafka_controller::{Answer, Event};
 use kafka_metadata::BrokerConfig;
@@ -28,8 +29,8 @@ use crate::replicas::{Owned, Shared};
 use crate::replication_quotas::ReplicationQuotas;
 use crate::settings::Changes;
 use crate::shard::Shards;
-use crate::topics::Topics;
 use crate::startup::connections::ConnectionLimits;
+use crate::topics::Topics;
 use crate::zookeeper::ZooKeeper;
 
 /// A listener, as connections on it know it.
@@ -90,6 +91,12 @@ impl Broker {
     /// Does this broker control the cluster?
     pub(crate) fn is_controller(&self) -> bool {
         self.controller.is_here()
+    }
+
+    /// Is this broker the controller, and does it know itself to be there? A controller that has just begun has not heard
+    /// of its own broker yet, and would have nobody to place a replica on; so that is waited for.
+    pub(crate) async fn controls(&self, at_most: Duration) -> bool {
+        self.is_controller() && self.metadata.wait_for(at_most, |image| image.is_alive(self.id)).await
     }
 
     /// How this broker registers itself under these settings.

@@ -10,8 +10,12 @@ use kafka_wire::create_topics::{self as wire, CreatableTopic, CreatableTopicConf
 use super::Context;
 use crate::topics::{NewTopic, PlannedTopic, TopicError};
 
+/// How long a controller that has just begun may take to see its own broker.
+const BEGINNING: Duration = Duration::from_secs(5);
+
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
-    if !context.broker.is_controller() {
+    let patience = Duration::from_millis(request.timeout_ms.max(0) as u64);
+    if !context.broker.controls(patience.min(BEGINNING)).await {
         let topics = request.topics.iter().map(|topic| {
             refused(&topic.name, &TopicError::new(ErrorCode::NotController, ErrorCode::NotController.message()))
         });
