@@ -14,7 +14,7 @@ impl Group {
             error: ErrorCode::None,
             group_id: self.id.to_string(),
             state: self.state.name(),
-            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            protocol_type: self.protocol_type.as_deref().unwrap_or_default().to_owned(),
             protocol: protocol.unwrap_or_default().to_owned(),
             members: self.members_in_order().into_iter().map(|member| member.describe(protocol)).collect(),
         }
@@ -24,7 +24,7 @@ impl Group {
     pub(crate) fn listing(&self) -> GroupListing {
         GroupListing {
             group_id: self.id.to_string(),
-            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            protocol_type: self.protocol_type.as_deref().unwrap_or_default().to_owned(),
             state: self.state.name(),
         }
     }

@@ -13,6 +13,7 @@ use crate::effect::{
     ListReply, OffsetFetchReply, Reply, ReplyToken, SyncReply,
 };
 use crate::group::{Group, State};
+use crate::names::Names;
 use crate::offsets::{commit_error, nothing_committed, store_error};
 use crate::pending::{Context, InFlight, Pending, Then};
 use crate::records::Record;
@@ -30,6 +31,7 @@ pub struct Coordinator {
     open_transactions: HashMap<ProducerId, HashSet<Arc<str>>>,
     pending: Pending,
     timers: Timers,
+    names: Names,
 }
 
 /// One life of a coordinator, from taking the partition to losing it.
@@ -63,6 +65,7 @@ impl Coordinator {
             open_transactions: HashMap::new(),
             pending: Pending::default(),
             timers: Timers::default(),
+            names: Names::default(),
         }
     }
 
@@ -172,8 +175,8 @@ impl Coordinator {
         now: Now,
         effects: &'a mut Vec<Effect>,
     ) -> (&'a mut HashMap<Arc<str>, Box<Group>>, Context<'a>) {
-        let Coordinator { config, groups, pending, timers, .. } = self;
-        (groups, Context { now, config, timers, pending, effects })
+        let Coordinator { config, groups, pending, timers, names, .. } = self;
+        (groups, Context { now, config, timers, names, pending, effects })
     }
 
     fn request(&mut self, now: Now, token: ReplyToken, request: Request, effects: &mut Vec<Effect>) {
@@ -414,7 +417,9 @@ impl Coordinator {
                     }
                 }
             }
-            Record::Group { value: Some(value), .. } if self.phase == Phase::Loading => group.restore(value),
+            Record::Group { value: Some(value), .. } if self.phase == Phase::Loading => {
+                group.restore(value, &mut self.names);
+            }
             Record::Group { value: Some(value), .. } => group.apply_stored(&value),
             Record::Group { value: None, .. } if self.phase == Phase::Loading => group.clear(),
             // In a living coordinator a group is deleted by decision, and buried when its records are stored.

@@ -19,11 +19,13 @@ use kafka_types::{ErrorCode, TopicPartition};
 use time_types::{Tick, WallMillis};
 
 use crate::effect::{JoinReply, JoinedMember, Reply, ReplyToken, SyncReply};
-use crate::member::{Member, MemberId};
+use crate::member::{Member, MemberId, Protocols, protocols};
+use crate::names::Names;
 use crate::offsets::Offsets;
 use crate::pending::Context;
 use crate::records::{GroupRecord, MemberRecord, subscribed_topics};
 use crate::request::Join;
+use crate::small_map::SmallMap;
 use crate::timers::Timer;
 
 /// The protocol type of Kafka's own consumers; only for them the coordinator can read subscriptions.
@@ -71,27 +73,27 @@ pub(crate) struct Group {
     pub(crate) state: State,
     /// When it got into this state; unknown in records of old versions.
     pub(crate) state_since: Option<WallMillis>,
-    pub(crate) protocol_type: Option<String>,
+    pub(crate) protocol_type: Option<Arc<str>>,
     pub(crate) generation: i32,
-    pub(crate) protocol: Option<String>,
+    pub(crate) protocol: Option<Arc<str>>,
     pub(crate) leader: Option<MemberId>,
-    /// Boxed: most groups are small, and a map keeps places for more members than there are.
-    pub(crate) members: HashMap<MemberId, Box<Member>>,
+    /// Boxed: a map of many keeps places for more members than there are.
+    pub(crate) members: SmallMap<MemberId, Box<Member>>,
     /// Instance id to member id.
-    pub(crate) static_members: HashMap<String, MemberId>,
+    pub(crate) static_members: SmallMap<String, MemberId>,
     /// Got an id and are to come back with it, until when.
-    pub(crate) pending_members: HashMap<MemberId, Tick>,
+    pub(crate) pending_members: SmallMap<MemberId, Tick>,
     /// Got a generation and are to sync.
-    pub(crate) pending_sync: HashSet<MemberId>,
+    pub(crate) pending_sync: SmallMap<MemberId, ()>,
     pub(crate) sync_deadline: Option<Tick>,
-    pub(crate) round: Option<Round>,
+    pub(crate) round: Option<Box<Round>>,
     /// Somebody new came in the first join: it may be prolonged.
     pub(crate) new_member_added: bool,
     /// Topics of all members' subscriptions; `None` if they cannot be known.
-    pub(crate) subscribed_topics: Option<HashSet<String>>,
+    pub(crate) subscribed_topics: Option<SmallMap<String, ()>>,
     pub(crate) offsets: Offsets,
     /// How many members can do a protocol.
-    supporters: HashMap<String, usize>,
+    supporters: SmallMap<Arc<str>, usize>,
     awaiting_join: usize,
     joins: u64,
 }
@@ -107,16 +109,16 @@ impl Group {
             generation: 0,
             protocol: None,
             leader: None,
-            members: HashMap::new(),
-            static_members: HashMap::new(),
-            pending_members: HashMap::new(),
-            pending_sync: HashSet::new(),
+            members: SmallMap::default(),
+            static_members: SmallMap::default(),
+            pending_members: SmallMap::default(),
+            pending_sync: SmallMap::default(),
             sync_deadline: None,
             round: None,
             new_member_added: false,
             subscribed_topics: None,
             offsets: Offsets::default(),
-            supporters: HashMap::new(),
+            supporters: SmallMap::default(),
             awaiting_join: 0,
             joins: 0,
         }
@@ -198,24 +200,24 @@ impl Group {
 
     /// The vote: among the protocols that all can do, the one that most members like best; a tie goes to the one that
     /// the earlier member named.
-    pub(crate) fn select_protocol(&self) -> Option<String> {
-        let mut votes: Vec<(&str, usize)> = Vec::new();
+    pub(crate) fn select_protocol(&self) -> Option<Arc<str>> {
+        let mut votes: Vec<(&Arc<str>, usize)> = Vec::new();
         for member in self.members_in_order() {
             let choice = member.protocols.iter().find(|(name, _)| self.supporter_count(name) == self.members.len());
             let Some((name, _)) = choice else { continue };
-            match votes.iter_mut().find(|(voted, _)| voted == name) {
+            match votes.iter_mut().find(|(voted, _)| *voted == name) {
                 Some((_, count)) => *count += 1,
                 None => votes.push((name, 1)),
             }
         }
         let most = votes.iter().map(|(_, count)| *count).max()?;
-        votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.to_owned())
+        votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.clone())
     }
 
     /// Adds a member.
-    pub(crate) fn add(&mut self, mut member: Member, protocol_type: &str) {
+    pub(crate) fn add(&mut self, mut member: Member, protocol_type: &Arc<str>) {
         if self.members.is_empty() {
-            self.protocol_type = Some(protocol_type.to_owned());
+            self.protocol_type = Some(protocol_type.clone());
         }
         self.joins += 1;
         member.joined = self.joins;
@@ -270,8 +272,8 @@ impl Group {
         if let Some(instance) = &member.group_instance_id {
             self.static_members.insert(instance.clone(), new_id.clone());
         }
-        if self.pending_sync.remove(old_id) {
-            self.pending_sync.insert(new_id.clone());
+        if self.pending_sync.remove(old_id).is_some() {
+            self.pending_sync.insert(new_id.clone(), ());
         }
         member.id = new_id.clone();
         member.armed = None;
@@ -283,7 +285,7 @@ impl Group {
         self.answer_join(cx, member_id, JoinReply::error(ErrorCode::RebalanceInProgress, member_id));
         let Some(member) = self.members.get_mut(member_id) else { return };
         discount_protocols(&mut self.supporters, &member.protocols);
-        member.protocols.clone_from(&join.protocols);
+        member.protocols = protocols(join, cx.names);
         count_protocols(&mut self.supporters, &member.protocols);
         member.rebalance_timeout_ms = crate::member::rebalance_timeout_ms(join);
         member.session_timeout_ms = join.session_timeout_ms;
@@ -341,10 +343,16 @@ impl Group {
     /// Takes the topics that members subscribed to out of what they said for the chosen protocol.
     pub(crate) fn refresh_subscribed_topics(&mut self) {
         self.subscribed_topics = match (self.protocol_type.as_deref(), self.protocol.as_deref()) {
-            (Some(CONSUMER), _) if self.members.is_empty() => Some(HashSet::new()),
+            (Some(CONSUMER), _) if self.members.is_empty() => Some(SmallMap::default()),
             (Some(CONSUMER), Some(protocol)) => {
                 let each = self.members.values().map(|member| subscribed_topics(&member.metadata(protocol)));
-                each.collect::<Option<Vec<_>>>().map(|topics| topics.into_iter().flatten().collect())
+                each.collect::<Option<Vec<_>>>().map(|topics| {
+                    let mut all = SmallMap::default();
+                    for topic in topics.into_iter().flatten() {
+                        all.insert(topic, ());
+                    }
+                    all
+                })
             }
             _ => None,
         };
@@ -352,7 +360,7 @@ impl Group {
 
     /// Does a member read this topic? If that cannot be known, it is taken for read.
     pub(crate) fn is_subscribed_to(&self, topic_partition: &TopicPartition) -> bool {
-        self.subscribed_topics.as_ref().is_none_or(|topics| topics.contains(&*topic_partition.topic))
+        self.subscribed_topics.as_ref().is_none_or(|topics| topics.contains_key(&*topic_partition.topic))
     }
 
     /// Is there nothing that anybody could ever ask this group for?
@@ -373,17 +381,17 @@ impl Group {
         let to_record = |member: &Member| MemberRecord {
             member_id: member.id.to_string(),
             group_instance_id: member.group_instance_id.clone(),
-            client_id: member.client_id.clone(),
-            client_host: member.client_host.clone(),
+            client_id: member.client_id.to_string(),
+            client_host: member.client_host.to_string(),
             rebalance_timeout_ms: member.rebalance_timeout_ms,
             session_timeout_ms: member.session_timeout_ms,
             subscription: member.metadata(protocol),
             assignment: assignments.get(&*member.id).cloned().unwrap_or_default(),
         };
         GroupRecord {
-            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            protocol_type: self.protocol_type.as_deref().unwrap_or_default().to_owned(),
             generation: self.generation,
-            protocol: self.protocol.clone(),
+            protocol: self.protocol.as_deref().map(str::to_owned),
             leader: self.leader.as_deref().map(str::to_owned),
             state_since: self.state_since,
             members: self.members_in_order().into_iter().map(to_record).collect(),
@@ -403,18 +411,19 @@ impl Group {
     }
 
     /// Becomes what the record says (loading).
-    pub(crate) fn restore(&mut self, record: GroupRecord) {
+    pub(crate) fn restore(&mut self, record: GroupRecord, names: &mut Names) {
         self.clear();
         self.state = if record.members.is_empty() { State::Empty } else { State::Stable };
         self.state_since = record.state_since;
         self.generation = record.generation;
-        self.protocol.clone_from(&record.protocol);
+        self.protocol = record.protocol.as_deref().map(|name| names.share(name));
+        let (kind, protocol) = (names.share(&record.protocol_type), self.protocol.clone());
+        let protocol = protocol.unwrap_or_else(|| names.share(""));
         for stored in record.members {
-            let protocol = record.protocol.clone().unwrap_or_default();
-            let member = stored.into_member(protocol);
-            self.add(member, &record.protocol_type);
+            let member = stored.into_member(protocol.clone(), names);
+            self.add(member, &kind);
         }
-        self.protocol_type = (!record.protocol_type.is_empty()).then_some(record.protocol_type);
+        self.protocol_type = (!kind.is_empty()).then_some(kind);
         self.leader = record.leader.map(Into::into);
         self.refresh_subscribed_topics();
     }
@@ -424,8 +433,8 @@ impl Group {
         JoinReply {
             error: ErrorCode::None,
             generation: self.generation,
-            protocol_type: self.protocol_type.clone(),
-            protocol: self.protocol.clone(),
+            protocol_type: self.protocol_type.as_deref().map(str::to_owned),
+            protocol: self.protocol.as_deref().map(str::to_owned),
             leader: self.leader.as_deref().unwrap_or_default().to_owned(),
             member_id: member_id.to_owned(),
             skip_assignment: false,
@@ -447,8 +456,8 @@ impl Group {
     pub(crate) fn sync_reply(&self, member_id: &str) -> SyncReply {
         SyncReply {
             error: ErrorCode::None,
-            protocol_type: self.protocol_type.clone(),
-            protocol: self.protocol.clone(),
+            protocol_type: self.protocol_type.as_deref().map(str::to_owned),
+            protocol: self.protocol.as_deref().map(str::to_owned),
             assignment: self.members.get(member_id).map(|member| member.assignment.clone()).unwrap_or_default(),
         }
     }
@@ -477,13 +486,13 @@ impl SyncReply {
     }
 }
 
-fn count_protocols(supporters: &mut HashMap<String, usize>, protocols: &[(String, Bytes)]) {
+fn count_protocols(supporters: &mut SmallMap<Arc<str>, usize>, protocols: &Protocols) {
     for name in distinct_names(protocols) {
-        *supporters.entry(name.to_owned()).or_default() += 1;
+        *supporters.or_default(name) += 1;
     }
 }
 
-fn discount_protocols(supporters: &mut HashMap<String, usize>, protocols: &[(String, Bytes)]) {
+fn discount_protocols(supporters: &mut SmallMap<Arc<str>, usize>, protocols: &Protocols) {
     for name in distinct_names(protocols) {
         let Some(count) = supporters.get_mut(name) else { continue };
         *count -= 1;
@@ -494,6 +503,6 @@ fn discount_protocols(supporters: &mut HashMap<String, usize>, protocols: &[(Str
 }
 
 /// A member that names a protocol twice supports it once.
-fn distinct_names(protocols: &[(String, Bytes)]) -> HashSet<&str> {
-    protocols.iter().map(|(name, _)| name.as_str()).collect()
+fn distinct_names(protocols: &Protocols) -> HashSet<&Arc<str>> {
+    protocols.iter().map(|(name, _)| name).collect()
 }

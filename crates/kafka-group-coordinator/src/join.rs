@@ -11,10 +11,11 @@ use crate::member::{Member, MemberId, NEW_MEMBER_JOIN_TIMEOUT_MS, new_member_id}
 use crate::pending::{Context, InFlight, Replacement, Then};
 use crate::records::Record;
 use crate::request::Join;
+use crate::small_map::SmallMap;
 use crate::timers::Timer;
 
 /// A group of so many members waits a millisecond longer for the next newcomer ..
-const MEMBERS_PER_MS: u64 = 200;
+const MEMBERS_PER_MS: u64 = 50;
 /// .. and no group longer than so many.
 const CROWD_MAX_MS: u64 = 10;
 
@@ -104,11 +105,13 @@ impl Group {
         if self.is(State::PreparingRebalance) && self.generation == 0 {
             self.new_member_added = true;
         }
-        let mut member = Member::new(id.clone(), join);
+        let mut member = Member::new(id.clone(), join, cx.names);
         member.awaiting_join = Some(token);
-        self.add(member, &join.protocol_type);
-        self.arm_session(cx, id, NEW_MEMBER_JOIN_TIMEOUT_MS);
+        self.add(member, &cx.names.share(&join.protocol_type));
         self.maybe_prepare_rebalance(cx);
+        if self.members.get(id).is_some_and(|member| member.awaiting_join.is_some()) {
+            self.arm_session(cx, id, NEW_MEMBER_JOIN_TIMEOUT_MS);
+        }
         if let Some(round) = &mut self.round {
             round.newcomer_at = Some(cx.now.tick);
         }
@@ -205,14 +208,17 @@ impl Group {
 
     fn begin_round(&mut self, cx: &mut Context<'_>, after_ms: u64, initial_remaining_ms: Option<u64>) {
         let deadline = cx.now.tick.after(after_ms);
-        self.round = Some(Round { deadline, initial_remaining_ms, newcomer_at: None });
-        cx.timers.arm(deadline, Timer::Join(self.id.clone()));
+        self.round = Some(Box::new(Round { deadline, initial_remaining_ms, newcomer_at: None }));
+        // Without a delay it is over before anybody can wait for it.
+        if deadline > cx.now.tick {
+            cx.timers.arm(deadline, Timer::Join(self.id.clone()));
+        }
     }
 
     /// Ends the join phase if it can end: everybody is there (but for a first join, which waits for its time), or the
     /// time is over.
     pub(crate) fn advance_join(&mut self, cx: &mut Context<'_>) {
-        let Some(round) = self.round.filter(|_| self.is(State::PreparingRebalance)) else { return };
+        let Some(round) = self.round.as_deref().copied().filter(|_| self.is(State::PreparingRebalance)) else { return };
         let is_over = round.deadline <= cx.now.tick;
         match round.initial_remaining_ms {
             Some(remaining) if is_over && self.new_member_added && remaining > 0 => {
@@ -249,7 +255,7 @@ impl Group {
             return self.begin_round(cx, timeout, None);
         }
         self.round = None;
-        self.pending_sync.clear();
+        self.pending_sync = SmallMap::default();
         self.generation = self.generation.wrapping_add(1).max(1);
         if self.members.is_empty() {
             self.protocol = None;
@@ -294,7 +300,7 @@ impl Group {
             if let Some(member) = self.members.get_mut(&id) {
                 member.is_new = false;
             }
-            self.pending_sync.insert(id);
+            self.pending_sync.insert(id, ());
         }
         let deadline = cx.now.tick.after(self.rebalance_timeout_ms());
         self.sync_deadline = Some(deadline);

@@ -14,10 +14,12 @@ mod group;
 mod heartbeat;
 mod join;
 mod member;
+mod names;
 mod offsets;
 mod pending;
 mod records;
 mod request;
+mod small_map;
 mod sync;
 mod timers;
 

@@ -6,10 +6,14 @@ use bytes::Bytes;
 use time_types::Tick;
 
 use crate::effect::{MemberDescription, ReplyToken};
+use crate::names::Names;
 use crate::request::Join;
 
 /// A member's id; cloning shares the text.
 pub(crate) type MemberId = Arc<str>;
+
+/// What a member can do, best first, each with what it tells the leader.
+pub(crate) type Protocols = Box<[(Arc<str>, Bytes)]>;
 
 /// A new member that waits in a join does not know its id and cannot send heartbeats; so long it may wait before it
 /// counts as gone, because its disconnection cannot be seen (milliseconds).
@@ -21,12 +25,12 @@ pub(crate) struct Member {
     pub(crate) id: MemberId,
     /// Name of a static member: it survives restarts of the client, the id does not.
     pub(crate) group_instance_id: Option<String>,
-    pub(crate) client_id: String,
-    pub(crate) client_host: String,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) client_host: Arc<str>,
     pub(crate) rebalance_timeout_ms: i32,
     pub(crate) session_timeout_ms: i32,
     /// Best first.
-    pub(crate) protocols: Vec<(String, Bytes)>,
+    pub(crate) protocols: Protocols,
     pub(crate) assignment: Bytes,
     pub(crate) awaiting_join: Option<ReplyToken>,
     pub(crate) awaiting_sync: Option<ReplyToken>,
@@ -42,15 +46,15 @@ pub(crate) struct Member {
 
 impl Member {
     /// A member as its first join describes it.
-    pub(crate) fn new(id: MemberId, join: &Join) -> Member {
+    pub(crate) fn new(id: MemberId, join: &Join, names: &mut Names) -> Member {
         Member {
             id,
             group_instance_id: join.group_instance_id.clone(),
-            client_id: join.client_id.clone(),
-            client_host: join.client_host.clone(),
+            client_id: names.share(&join.client_id),
+            client_host: names.share(&join.client_host),
             rebalance_timeout_ms: rebalance_timeout_ms(join),
             session_timeout_ms: join.session_timeout_ms,
-            protocols: join.protocols.clone(),
+            protocols: protocols(join, names),
             assignment: Bytes::new(),
             awaiting_join: None,
             awaiting_sync: None,
@@ -76,14 +80,15 @@ impl Member {
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
         self.protocols
             .iter()
-            .find(|(name, _)| name == protocol)
+            .find(|(name, _)| **name == *protocol)
             .map(|(_, metadata)| metadata.clone())
             .unwrap_or_default()
     }
 
     /// Would it join with the same words as before?
     pub(crate) fn matches(&self, join: &Join) -> bool {
-        self.protocols == join.protocols
+        let same = |(ours, theirs): (&(Arc<str>, Bytes), &(String, Bytes))| *ours.0 == *theirs.0 && ours.1 == theirs.1;
+        self.protocols.len() == join.protocols.len() && self.protocols.iter().zip(&join.protocols).all(same)
     }
 
     /// As DescribeGroups shows it; with the protocol only while the group is stable.
@@ -91,12 +96,17 @@ impl Member {
         MemberDescription {
             member_id: self.id.to_string(),
             group_instance_id: self.group_instance_id.clone(),
-            client_id: self.client_id.clone(),
-            client_host: self.client_host.clone(),
+            client_id: self.client_id.to_string(),
+            client_host: self.client_host.to_string(),
             metadata: protocol.map(|protocol| self.metadata(protocol)).unwrap_or_default(),
             assignment: if protocol.is_some() { self.assignment.clone() } else { Bytes::new() },
         }
     }
+}
+
+/// The protocols of a join, as they are kept.
+pub(crate) fn protocols(join: &Join, names: &mut Names) -> Protocols {
+    join.protocols.iter().map(|(name, metadata)| (names.share(name), metadata.clone())).collect()
 }
 
 /// Version 0 of JoinGroup knows one timeout for both purposes.

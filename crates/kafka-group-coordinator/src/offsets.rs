@@ -1,7 +1,5 @@
 //! Committed offsets of a group: commit, fetch, transactions, and when they are forgotten.
 
-use std::collections::HashMap;
-
 use kafka_types::{ErrorCode, Offset, ProducerId, TopicPartition};
 use time_types::WallMillis;
 
@@ -10,6 +8,7 @@ use crate::group::{CONSUMER, Group, State};
 use crate::pending::{Context, InFlight, Then};
 use crate::records::Record;
 use crate::request::{OffsetCommit, OffsetFetch, OffsetToCommit, TxnOffsetCommit};
+use crate::small_map::SmallMap;
 
 /// One committed offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +29,11 @@ pub(crate) struct Committed {
 /// All offsets of a group.
 #[derive(Debug, Default)]
 pub(crate) struct Offsets {
-    committed: HashMap<TopicPartition, Committed>,
+    committed: SmallMap<TopicPartition, Committed>,
     /// Appended in a transaction that is open.
-    transactional: HashMap<ProducerId, HashMap<TopicPartition, Committed>>,
+    transactional: SmallMap<ProducerId, SmallMap<TopicPartition, Committed>>,
     /// How many commits are on their way into the log.
-    in_flight: HashMap<TopicPartition, u32>,
+    in_flight: SmallMap<TopicPartition, u32>,
 }
 
 impl Offsets {
@@ -71,7 +70,7 @@ impl Offsets {
         topic_partition: TopicPartition,
         committed: Committed,
     ) {
-        self.transactional.entry(producer_id).or_default().insert(topic_partition, committed);
+        self.transactional.or_default(&producer_id).insert(topic_partition, committed);
     }
 
     /// Applies a deletion.
@@ -89,9 +88,9 @@ impl Offsets {
 
     /// Applies a transaction marker.
     pub(crate) fn end_transaction(&mut self, producer_id: ProducerId, is_commit: bool) {
-        let offsets = self.transactional.remove(&producer_id).unwrap_or_default();
+        let mut offsets = self.transactional.remove(&producer_id).unwrap_or_default();
         if is_commit {
-            for (topic_partition, committed) in offsets {
+            for (topic_partition, committed) in offsets.take() {
                 self.put(topic_partition, committed);
             }
         }
@@ -104,7 +103,7 @@ impl Offsets {
     }
 
     fn begin(&mut self, topic_partition: &TopicPartition) {
-        *self.in_flight.entry(topic_partition.clone()).or_default() += 1;
+        *self.in_flight.or_default(topic_partition) += 1;
     }
 
     /// A commit is in the log, or is not going to be.
@@ -118,7 +117,7 @@ impl Offsets {
 
     /// Every partition that has, or may get, an offset: what a deletion of the group must delete.
     pub(crate) fn all_partitions(&self) -> Vec<TopicPartition> {
-        let transactional = self.transactional.values().flat_map(HashMap::keys);
+        let transactional = self.transactional.values().flat_map(SmallMap::keys);
         let mut all: Vec<_> =
             self.committed.keys().chain(self.in_flight.keys()).chain(transactional).cloned().collect();
         all.sort();

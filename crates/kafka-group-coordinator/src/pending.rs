@@ -9,6 +9,7 @@ use time_types::Now;
 use crate::config::Config;
 use crate::effect::{AppendToken, Effect, KeyValue, Reply, ReplyToken};
 use crate::member::{Member, MemberId};
+use crate::names::Names;
 use crate::records::Record;
 use crate::timers::Timers;
 
@@ -101,6 +102,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Now,
     pub(crate) config: &'a Config,
     pub(crate) timers: &'a mut Timers,
+    pub(crate) names: &'a mut Names,
     pub(crate) pending: &'a mut Pending,
     pub(crate) effects: &'a mut Vec<Effect>,
 }

@@ -14,6 +14,7 @@ use time_types::{Tick, WallMillis};
 use crate::RecordError;
 use crate::effect::KeyValue;
 use crate::member::Member;
+use crate::names::Names;
 use crate::offsets::Committed;
 
 /// One record, decoded.
@@ -52,15 +53,15 @@ pub(crate) struct MemberRecord {
 
 impl MemberRecord {
     /// A member that nobody heard of yet since the coordinator took over.
-    pub(crate) fn into_member(self, protocol: String) -> Member {
+    pub(crate) fn into_member(self, protocol: Arc<str>, names: &mut Names) -> Member {
         Member {
             id: self.member_id.into(),
             group_instance_id: self.group_instance_id,
-            client_id: self.client_id,
-            client_host: self.client_host,
+            client_id: names.share(&self.client_id),
+            client_host: names.share(&self.client_host),
             rebalance_timeout_ms: self.rebalance_timeout_ms,
             session_timeout_ms: self.session_timeout_ms,
-            protocols: vec![(protocol, self.subscription)],
+            protocols: Box::new([(protocol, self.subscription)]),
             assignment: self.assignment,
             awaiting_join: None,
             awaiting_sync: None,

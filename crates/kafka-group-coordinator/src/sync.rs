@@ -1,6 +1,7 @@
 //! SyncGroup: the leader's assignment is stored, then everybody gets a share; who never syncs is out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use kafka_types::ErrorCode;
 
@@ -47,7 +48,8 @@ impl Group {
             return Err(ErrorCode::CoordinatorNotAvailable);
         }
         self.validate_member(&sync.member_id, sync.group_instance_id.as_deref())?;
-        let differs = |theirs: &Option<String>, ours: &Option<String>| theirs.is_some() && theirs != ours;
+        let differs =
+            |theirs: &Option<String>, ours: &Option<Arc<str>>| theirs.is_some() && theirs.as_deref() != ours.as_deref();
         if sync.generation != self.generation {
             Err(ErrorCode::IllegalGeneration)
         } else if differs(&sync.protocol_type, &self.protocol_type) || differs(&sync.protocol, &self.protocol) {
@@ -92,7 +94,7 @@ impl Group {
         if self.pending_sync.is_empty() || !matches!(self.state, State::CompletingRebalance | State::Stable) {
             return;
         }
-        for id in std::mem::take(&mut self.pending_sync) {
+        for (id, ()) in self.pending_sync.take() {
             self.remove(cx, &id);
         }
         self.prepare_rebalance(cx);
