@@ -134,6 +134,11 @@ impl<C: Core> Cores<C> {
         }
     }
 
+    /// Is anything written that is not committed?
+    pub(crate) fn awaits_commit(&self, partition: i32) -> bool {
+        self.running.get(&partition).is_some_and(|running| !running.uncommitted.is_empty())
+    }
+
     /// Records below `high_watermark` are committed.
     pub(crate) fn committed(&mut self, now: Now, partition: i32, high_watermark: Offset) -> Vec<Append> {
         self.with(partition, |running| {

@@ -74,6 +74,10 @@ impl Owned {
 
     /// Appends what a coordinator wants, tells it what came of it, and so on until it wants nothing more.
     fn append_for<C: Core>(&mut self, partition: i32, wanted: Vec<Append>) {
+        // Of most requests, such as heartbeats, nothing follows.
+        if wanted.is_empty() && !C::on(self).awaits_commit(partition) {
+            return C::on(self).rouse(partition);
+        }
         let now = self.shared.clock.now();
         let timeout = C::APPEND_TIMEOUT.map(|name| self.shared.config.positive(name));
         let deadline = timeout.map(|timeout_ms| now.tick.after(timeout_ms));
