@@ -25,7 +25,7 @@ const LONG: &str = "broker-down";
 fn stage_for(tool: Kind, broker: &Broker) -> Stage {
     let mut stage = Stage::new(FILE, tool);
     stage.rename("9092", &broker.port().to_string());
-    stage.rename("9099", &tests::free_port().to_string());
+    stage.rename_closed("9099");
     stage
 }
 

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tests::{Broker, Kind, Output, Running, TempDir, Tools, ZooKeeper, free_port, programs, run_command, wait_until};
+use tests::{
+    Broker, ClosedPort, Kind, Output, Running, TempDir, Tools, ZooKeeper, free_port, programs, run_command, wait_until,
+};
 
 use Kind::Ours;
 
@@ -142,7 +144,8 @@ fn a_missing_broker_and_zookeepers_port_are_told_apart() {
         assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
         output
     };
-    let nobody = format!("127.0.0.1:{}", free_port());
+    let closed = ClosedPort::take();
+    let nobody = format!("127.0.0.1:{}", closed.number());
     says(&list(&nobody), &["Timed out waiting for a node assignment", &nobody, "./kafka-server-start.sh"]);
     says(
         &list(&zookeeper.address()),

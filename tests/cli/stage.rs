@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tests::{
-    Apache, Kind, Output, Running, TempDir, Terminal, free_port, programs, repository, run_command, wait_until,
+    Apache, ClosedPort, Kind, Output, Running, TempDir, Terminal, programs, repository, run_command, wait_until,
 };
 
 use crate::compare::{self, Order};
@@ -42,12 +42,14 @@ pub(crate) struct Stage {
     kind: Kind,
     /// As in the transcripts, and as it is here.
     renamed: Vec<(String, String)>,
+    /// Nobody may come up on them meanwhile.
+    closed: Vec<ClosedPort>,
 }
 
 impl Stage {
     /// A folder for whose programs; nothing runs yet.
     pub(crate) fn new(name: &str, kind: Kind) -> Stage {
-        let stage = Stage { dir: TempDir::new(name), kind, renamed: Vec::new() };
+        let stage = Stage { dir: TempDir::new(name), kind, renamed: Vec::new(), closed: Vec::new() };
         for part in ["bin", "config"] {
             fs::create_dir_all(stage.path(part)).expect("the folder can be written");
             for entry in fs::read_dir(repository().join(part)).expect("it is part of the repository") {
@@ -75,9 +77,16 @@ impl Stage {
 
     /// Ports on which nobody listens, for the commands that try one.
     pub(crate) fn rename_closed_ports(&mut self) {
-        for closed in ["9093", "2999"] {
-            self.rename(closed, &free_port().to_string());
+        for recorded in ["9093", "2999"] {
+            self.rename_closed(recorded);
         }
+    }
+
+    /// The same for another one of the transcripts' ports.
+    pub(crate) fn rename_closed(&mut self, recorded: &str) {
+        let here = ClosedPort::take();
+        self.rename(recorded, &here.number().to_string());
+        self.closed.push(here);
     }
 
     /// A path in the folder.

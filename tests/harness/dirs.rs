@@ -1,7 +1,8 @@
 //! Where things are: the repository, the built programs, directories and ports of one test.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -68,4 +69,51 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no free port between 10000 and 32000")
+}
+
+/// A TCP port that refuses connections as long as this lives: it is taken, so that no server of another test comes up on
+/// it, and nobody listens.
+#[derive(Debug)]
+pub struct ClosedPort {
+    port: u16,
+    _socket: OwnedFd,
+}
+
+impl ClosedPort {
+    /// Takes one.
+    pub fn take() -> ClosedPort {
+        use rustix::net::{AddressFamily, SocketType, bind, socket};
+        loop {
+            let port = free_port();
+            let taken = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a descriptor is free");
+            if bind(&taken, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+                return ClosedPort { port, _socket: taken };
+            }
+        }
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        self.port
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_closed_port_refuses_whoever_connects_and_whoever_would_listen() {
+        let closed = ClosedPort::take();
+        let address = ("127.0.0.1", closed.number());
+        assert_eq!(TcpStream::connect(address).map_err(|error| error.kind()).err(), Some(ErrorKind::ConnectionRefused));
+        for host in ["127.0.0.1", "0.0.0.0"] {
+            assert!(TcpListener::bind((host, closed.number())).is_err());
+        }
+        drop(closed);
+        assert!(TcpListener::bind(address).is_ok());
+    }
 }

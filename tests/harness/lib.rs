@@ -25,7 +25,7 @@ mod zookeeper;
 pub use apache::{Apache, JvmPermit};
 pub use broker::Broker;
 pub use clock::WallClock;
-pub use dirs::{TempDir, free_port, programs, repository};
+pub use dirs::{ClosedPort, TempDir, free_port, programs, repository};
 pub use fetch_wire::{Asked, Fetch, TIME, compare};
 pub use install::ensure_program;
 pub use kafka_wire::{
