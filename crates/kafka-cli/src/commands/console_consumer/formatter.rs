@@ -73,12 +73,7 @@ pub(super) fn find(class: &str, properties: &[(String, String)]) -> Result<(Form
     if let Some((former, name)) = Former::named(class) {
         return Ok((Formatter::Former(former), vec![deprecated(class, name)]));
     }
-    match class.rsplit_once('$') {
-        Some((_, name)) if class.starts_with("kafka.coordinator.") && Internal::named(name).is_some() => {
-            Err(format!("{class}: not served, it prints Scala's objects; the same as JSON: {PACKAGE}{name}"))
-        }
-        _ => Err(class.to_owned()),
-    }
+    Err(class.to_owned())
 }
 
 /// Apache's words about a formatter that has another name by now.

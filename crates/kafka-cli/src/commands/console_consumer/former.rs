@@ -1,4 +1,4 @@
-//! Records of `__consumer_offsets` in the form that tools printed before they printed JSON: many texts still name these
+//! Records of the topics that brokers keep for themselves in the form that tools printed before they printed JSON: many texts still name these
 //! formatters, and Apache's tools keep them until 4.0.
 
 use std::fmt::Write as _;
@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use kafka_record::Record;
 use kafka_wire::records::Record as _;
 use kafka_wire::records::groups::{GroupMetadataValue, Key, MemberMetadata, OffsetCommitValue};
+use kafka_wire::records::transactions::{TransactionLogKey, TransactionLogValue};
+
+use crate::commands::transaction_state::{scala_order, state_name};
 
 /// What is shown; records about other things are passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub(super) enum Former {
     Offsets,
     /// Groups and their members.
     Groups,
+    /// Transactions.
+    Transactions,
 }
 
 /// What a record without a value shows.
@@ -22,15 +27,24 @@ const TOMBSTONE: &str = "NULL";
 impl Former {
     /// The formatter of that class, and the one that replaces it.
     pub(super) fn named(class: &str) -> Option<(Former, &'static str)> {
-        Some(match class.strip_prefix("kafka.coordinator.group.GroupMetadataManager$")? {
-            "OffsetsMessageFormatter" => (Former::Offsets, "OffsetsMessageFormatter"),
-            "GroupMetadataMessageFormatter" => (Former::Groups, "GroupMetadataMessageFormatter"),
+        let (manager, name) = class.strip_prefix("kafka.coordinator.")?.split_once('$')?;
+        Some(match (manager, name) {
+            ("group.GroupMetadataManager", "OffsetsMessageFormatter") => (Former::Offsets, "OffsetsMessageFormatter"),
+            ("group.GroupMetadataManager", "GroupMetadataMessageFormatter") => {
+                (Former::Groups, "GroupMetadataMessageFormatter")
+            }
+            ("transaction.TransactionLog", "TransactionLogMessageFormatter") => {
+                (Former::Transactions, "TransactionLogMessageFormatter")
+            }
             _ => return None,
         })
     }
 
     /// The line of a record, ended; `None` if it is about something else.
     pub(super) fn line(self, record: &Record) -> Option<String> {
+        if self == Former::Transactions {
+            return transaction(record);
+        }
         let key = Key::from_bytes(record.key.clone()?).ok()?;
         let value = record.value.as_ref();
         match (self, key) {
@@ -66,6 +80,30 @@ fn offset(value: &OffsetCommitValue) -> String {
         "OffsetAndMetadata(offset={}, leaderEpoch={epoch}, metadata={}, commitTimestamp={}, expireTimestamp={expires})",
         value.offset, value.metadata, value.commit_timestamp
     )
+}
+
+fn transaction(record: &Record) -> Option<String> {
+    let key = record.key.clone()?;
+    let version = i16::from_be_bytes(*key.first_chunk()?);
+    if version != 0 {
+        return Some(format!("unknown::version={version}\n"));
+    }
+    let id = TransactionLogKey::from_bytes(key).ok()?.transactional_id;
+    let Some(value) = &record.value else { return Some(format!("{id}::{TOMBSTONE}\n")) };
+    let value = TransactionLogValue::from_bytes(value.clone()).ok()?;
+    let state = state_name(value.transaction_status)?;
+    let partitions = if state == "Empty" { Vec::new() } else { value.transaction_partitions.unwrap_or_default() };
+    Some(format!(
+        "{id}::TransactionMetadata(transactionalId={id}, producerId={}, producerEpoch={}, txnTimeoutMs={}, \
+         state={state}, pendingState=None, topicPartitions=HashSet({}), txnStartTimestamp={}, \
+         txnLastUpdateTimestamp={})\n",
+        value.producer_id,
+        value.producer_epoch,
+        value.transaction_timeout_ms,
+        scala_order(partitions).join(", "),
+        value.transaction_start_timestamp_ms,
+        value.transaction_last_update_timestamp_ms,
+    ))
 }
 
 fn group(id: &str, value: &GroupMetadataValue) -> String {
@@ -124,6 +162,37 @@ mod tests {
         assert_eq!(line(None), "[g1,t,0]::NULL\n");
         assert_eq!(Former::Groups.line(&record(key.clone(), None)), None);
         assert_eq!(Former::Offsets.line(&Record::default()), None);
+    }
+
+    /// As the formatter of 3.9.1 prints them.
+    #[test]
+    fn transactions_read_as_they_did() {
+        use kafka_wire::records::transactions::PartitionsSchema;
+        let key = TransactionLogKey { transactional_id: "tx".into() }.to_bytes().unwrap();
+        let mut value = TransactionLogValue {
+            producer_id: 1000,
+            producer_epoch: 2,
+            transaction_timeout_ms: 60_000,
+            transaction_status: 1,
+            transaction_partitions: Some(vec![PartitionsSchema { topic: "txn".into(), partition_ids: vec![0, 1] }]),
+            transaction_last_update_timestamp_ms: 7,
+            transaction_start_timestamp_ms: 5,
+        };
+        let line = |value: Option<&TransactionLogValue>| {
+            Former::Transactions.line(&record(key.clone(), value.map(|value| value.to_bytes().unwrap()))).unwrap()
+        };
+        assert_eq!(
+            line(Some(&value)),
+            "tx::TransactionMetadata(transactionalId=tx, producerId=1000, producerEpoch=2, txnTimeoutMs=60000, \
+             state=Ongoing, pendingState=None, topicPartitions=HashSet(txn-0, txn-1), txnStartTimestamp=5, \
+             txnLastUpdateTimestamp=7)\n"
+        );
+        value.transaction_status = 0;
+        assert!(line(Some(&value)).contains("state=Empty, pendingState=None, topicPartitions=HashSet(), "));
+        assert_eq!(line(None), "tx::NULL\n");
+        let unknown = record(Bytes::from_static(&[0, 9, 0, 1, b'x']), None);
+        assert_eq!(Former::Transactions.line(&unknown).unwrap(), "unknown::version=9\n");
+        assert_eq!(Former::Transactions.line(&Record::default()), None);
     }
 
     #[test]

@@ -6,15 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use kafka_record::RecordRef;
-use kafka_types::TopicPartition;
 use kafka_wire::records::Record as _;
 use kafka_wire::records::consumer_protocol::{Assignment, Subscription};
 use kafka_wire::records::groups::{GroupMetadataValue, Key, MemberMetadata, OffsetCommitValue};
-use kafka_wire::records::transactions::{PartitionsSchema, TransactionLogKey, TransactionLogValue};
+use kafka_wire::records::transactions::{TransactionLogKey, TransactionLogValue};
 use serde_json::{Value, json};
 
 use super::{Settings, Thrown};
-use crate::commands::log_dirs::java_order::hash_of_partition;
+use crate::commands::transaction_state::{scala_order, state_name};
 use crate::output::Console;
 
 const PACKAGE: &str = "org.apache.kafka.tools.api.";
@@ -262,22 +261,12 @@ fn transaction(record: &RecordRef<'_>) -> Result<Parsed, Thrown> {
 }
 
 fn transaction_text(value: TransactionLogValue) -> Result<String, Thrown> {
-    const STATES: [&str; 8] = [
-        "Empty",
-        "Ongoing",
-        "PrepareCommit",
-        "PrepareAbort",
-        "CompleteCommit",
-        "CompleteAbort",
-        "Dead",
-        "PrepareEpochFence",
-    ];
     let status = value.transaction_status;
-    let Some(state) = usize::try_from(status).ok().and_then(|at| STATES.get(at)) else {
+    let Some(state) = state_name(status) else {
         let message = format!("Unknown transaction state id {status} from the transaction status message");
         return Err(Thrown::new("java.lang.IllegalStateException", message));
     };
-    let partitions = if *state == "Empty" { Vec::new() } else { value.transaction_partitions.unwrap_or_default() };
+    let partitions = if state == "Empty" { Vec::new() } else { value.transaction_partitions.unwrap_or_default() };
     Ok(format!(
         "producerId:{},producerEpoch:{},state={state},partitions=[{}],txnLastUpdateTimestamp={},txnTimeoutMs={}",
         value.producer_id,
@@ -286,24 +275,4 @@ fn transaction_text(value: TransactionLogValue) -> Result<String, Thrown> {
         value.transaction_last_update_timestamp_ms,
         value.transaction_timeout_ms,
     ))
-}
-
-/// Partitions in the order of the `scala.collection.mutable.HashSet` that Apache puts them into, topic by topic.
-fn scala_order(topics: Vec<PartitionsSchema>) -> Vec<String> {
-    let mut table = 16;
-    let mut known = Vec::new();
-    for topic in topics {
-        // A set of known size is made room for before it is added.
-        table = table.max(((topic.partition_ids.len() + 1) * 4 / 3).next_power_of_two());
-        for id in topic.partition_ids {
-            let partition = TopicPartition::new(topic.topic.as_str(), id);
-            let hash = hash_of_partition(&partition).cast_unsigned();
-            known.push(((hash ^ (hash >> 16)).cast_signed(), partition.to_string()));
-            if known.len() >= table / 4 * 3 {
-                table *= 2;
-            }
-        }
-    }
-    known.sort_by_key(|(hash, _)| (hash.cast_unsigned() as usize & (table - 1), *hash));
-    known.into_iter().map(|(_, text)| text).collect()
 }
