@@ -6,7 +6,7 @@ use kafka_types::{ErrorCode, Offset, TopicPartition};
 use kafka_wire::offset_commit::{self as wire, OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 
 use super::Context;
-use super::offsets_to_commit::Sifted;
+use super::offsets_to_commit::{Sifted, told};
 use super::twins::last_of_each;
 
 pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> wire::Response {
@@ -70,25 +70,16 @@ pub(crate) fn offset_path(group: &str, partition: &TopicPartition) -> String {
 }
 
 fn respond(request: &wire::Request, error: impl Fn(&TopicPartition) -> ErrorCode) -> wire::Response {
-    let named = request.topics.iter().filter(|topic| !topic.partitions.is_empty());
-    let topics = named.map(|topic| OffsetCommitResponseTopic {
-        name: topic.name.clone(),
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|partition| OffsetCommitResponsePartition {
-                partition_index: partition.partition_index,
-                error_code: error(&TopicPartition::new(topic.name.as_str(), partition.partition_index)).code(),
-            })
+    let asked = request.topics.iter().filter(|topic| !topic.partitions.is_empty());
+    let asked = asked.map(|topic| {
+        (topic.name.as_str(), topic.partitions.iter().map(|partition| partition.partition_index).collect())
+    });
+    let topics = told(asked, error).into_iter().map(|(name, outcomes)| OffsetCommitResponseTopic {
+        name,
+        partitions: outcomes
+            .into_iter()
+            .map(|(partition_index, error)| OffsetCommitResponsePartition { partition_index, error_code: error.code() })
             .collect(),
     });
-    let mut topics: Vec<OffsetCommitResponseTopic> = topics.collect();
-    // What was refused before the coordinator was asked comes first.
-    let refused = [ErrorCode::TopicAuthorizationFailed, ErrorCode::UnknownTopicOrPartition].map(ErrorCode::code);
-    let is_refused = |partition: &OffsetCommitResponsePartition| refused.contains(&partition.error_code);
-    for topic in &mut topics {
-        topic.partitions.sort_by_key(|partition| !is_refused(partition));
-    }
-    topics.sort_by_key(|topic| !topic.partitions.iter().any(is_refused));
-    wire::Response { throttle_time_ms: 0, topics }
+    wire::Response { throttle_time_ms: 0, topics: topics.collect() }
 }

@@ -1,4 +1,4 @@
-//! What OffsetCommit and TxnOffsetCommit do alike before a coordinator is asked.
+//! What OffsetCommit and TxnOffsetCommit do alike, before a coordinator is asked and in their answers.
 
 use std::collections::HashMap;
 
@@ -32,4 +32,24 @@ impl Sifted {
             }
         }
     }
+}
+
+/// The answer to a request: topics by name, and what became of each partition. What was refused before the coordinator
+/// was asked comes first.
+pub(super) fn told<'a>(
+    topics: impl Iterator<Item = (&'a str, Vec<i32>)>,
+    error: impl Fn(&TopicPartition) -> ErrorCode,
+) -> Vec<(String, Vec<(i32, ErrorCode)>)> {
+    let is_refused = |(_, error): &(i32, ErrorCode)| {
+        matches!(error, ErrorCode::TopicAuthorizationFailed | ErrorCode::UnknownTopicOrPartition)
+    };
+    let told = topics.map(|(name, partitions)| {
+        let outcome = |partition: i32| (partition, error(&TopicPartition::new(name, partition)));
+        let mut outcomes: Vec<_> = partitions.into_iter().map(outcome).collect();
+        outcomes.sort_by_key(|outcome| !is_refused(outcome));
+        (name.to_owned(), outcomes)
+    });
+    let mut told: Vec<_> = told.collect();
+    told.sort_by_key(|(_, outcomes)| !outcomes.iter().any(is_refused));
+    told
 }

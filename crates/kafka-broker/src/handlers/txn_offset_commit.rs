@@ -7,7 +7,7 @@ use kafka_types::{ErrorCode, Offset, ProducerEpoch, ProducerId, TopicPartition};
 use kafka_wire::txn_offset_commit::{self as wire, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
 
 use super::Context;
-use super::offsets_to_commit::Sifted;
+use super::offsets_to_commit::{Sifted, told};
 use super::twins::last_of_each;
 use crate::replicas::transactions::Guard;
 use crate::transactions::verification;
@@ -123,24 +123,19 @@ async fn end_verification(context: &Context, partition: &TopicPartition, id: Pro
 }
 
 fn respond(request: &wire::Request, error: impl Fn(&TopicPartition) -> ErrorCode) -> wire::Response {
-    let topics = request.topics.iter().map(|topic| TxnOffsetCommitResponseTopic {
-        name: topic.name.clone(),
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|partition| TxnOffsetCommitResponsePartition {
-                partition_index: partition.partition_index,
-                error_code: error(&TopicPartition::new(topic.name.as_str(), partition.partition_index)).code(),
+    let asked = request.topics.iter();
+    let asked = asked.map(|topic| {
+        (topic.name.as_str(), topic.partitions.iter().map(|partition| partition.partition_index).collect())
+    });
+    let topics = told(asked, error).into_iter().map(|(name, outcomes)| TxnOffsetCommitResponseTopic {
+        name,
+        partitions: outcomes
+            .into_iter()
+            .map(|(partition_index, error)| TxnOffsetCommitResponsePartition {
+                partition_index,
+                error_code: error.code(),
             })
             .collect(),
     });
-    let mut topics: Vec<TxnOffsetCommitResponseTopic> = topics.collect();
-    // What was refused before the coordinator was asked comes first.
-    let refused = [ErrorCode::TopicAuthorizationFailed, ErrorCode::UnknownTopicOrPartition].map(ErrorCode::code);
-    let is_refused = |partition: &TxnOffsetCommitResponsePartition| refused.contains(&partition.error_code);
-    for topic in &mut topics {
-        topic.partitions.sort_by_key(|partition| !is_refused(partition));
-    }
-    topics.sort_by_key(|topic| !topic.partitions.iter().any(is_refused));
-    wire::Response { throttle_time_ms: 0, topics }
+    wire::Response { throttle_time_ms: 0, topics: topics.collect() }
 }

@@ -38,21 +38,35 @@ pub(crate) struct Resource {
     pub(crate) replaces: bool,
 }
 
+/// What became of one, as both requests tell it.
+#[derive(Debug)]
+pub(crate) struct Altered {
+    pub(crate) kind: i8,
+    pub(crate) name: String,
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Option<String>,
+}
+
 /// Alters each resource for itself; the results are in the order of the request.
-pub(crate) async fn all(context: &Context, resources: &[Resource], validate_only: bool) -> Vec<Result<(), Refusal>> {
+pub(crate) async fn all(context: &Context, resources: Vec<Resource>, validate_only: bool) -> Vec<Altered> {
     let mut times: HashMap<(i8, &str), usize> = HashMap::new();
-    for resource in resources {
+    for resource in &resources {
         *times.entry((resource.kind, &resource.name)).or_default() += 1;
     }
     let mut results = Vec::with_capacity(resources.len());
-    for resource in resources {
+    for resource in &resources {
         results.push(if times[&(resource.kind, resource.name.as_str())] > 1 {
             Err(Refusal::request("Each resource must appear at most once."))
         } else {
             one(context, resource, validate_only).await
         });
     }
-    results
+    let told = |(Resource { kind, name, .. }, result): (Resource, Result<(), Refusal>)| {
+        let (code, message) =
+            result.map_or_else(|refusal| (refusal.code, refusal.message), |()| (ErrorCode::None, None));
+        Altered { kind, name, code, message }
+    };
+    resources.into_iter().zip(results).map(told).collect()
 }
 
 async fn one(context: &Context, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {

@@ -8,7 +8,7 @@ use kafka_wire::delete_acls::{self, DeleteAclsFilter, DeleteAclsFilterResult};
 use kafka_wire::describe_acls;
 
 use super::Admin;
-use super::call::Target;
+use super::call::{Call, Target};
 use crate::error::Error;
 
 impl Admin {
@@ -90,14 +90,11 @@ impl Admin {
         name: &'static str,
         request: &A::Request,
     ) -> Result<A::Response, Error> {
-        let mut call = self.call(name);
-        loop {
+        let attempt = async |call: &mut Call<'_>| {
             let connection = call.connection(Target::Any).await?;
-            let attempt = call.send::<A>(&connection, request).await;
-            if let Some(response) = call.settle(attempt).await? {
-                return Ok(response);
-            }
-        }
+            call.send::<A>(&connection, request).await
+        };
+        self.call(name).until_settled(attempt).await
     }
 }
 

@@ -20,13 +20,8 @@ pub enum AlterConfig {
 impl Admin {
     /// Changes settings of one resource: all of them, or none.
     pub async fn alter_config(&self, resource: &ConfigResource, changes: &[AlterConfig]) -> Result<(), Error> {
-        let mut call = self.call("incrementalAlterConfigs");
-        loop {
-            let attempt = try_alter(&mut call, resource, changes).await;
-            if let Some(outcome) = call.settle(attempt).await? {
-                return outcome;
-            }
-        }
+        let call = self.call("incrementalAlterConfigs");
+        call.until_settled(async |call| try_alter(call, resource, changes).await).await?
     }
 }
 

@@ -23,13 +23,7 @@ pub struct ClusterDescription {
 impl Admin {
     /// The cluster's id, controller and brokers.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription, Error> {
-        let mut call = self.call("listNodes");
-        loop {
-            let attempt = try_describe(&mut call).await;
-            if let Some(description) = call.settle(attempt).await? {
-                return Ok(description);
-            }
-        }
+        self.call("listNodes").until_settled(async |call| try_describe(call).await).await
     }
 }
 

@@ -120,6 +120,19 @@ impl Call<'_> {
         Ok(answer.answer_within(self.remaining().min(request_timeout)).await?)
     }
 
+    /// Tries until it is done or over, with the pauses that are due between attempts.
+    pub(super) async fn until_settled<T>(
+        mut self,
+        mut attempt: impl AsyncFnMut(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        loop {
+            let tried = attempt(&mut self).await;
+            if let Some(done) = self.settle(tried).await? {
+                return Ok(done);
+            }
+        }
+    }
+
     /// What an attempt's result means: done, over, or (`None`) another attempt, after the pause that is due.
     pub(super) async fn settle<T>(&mut self, attempt: Result<T, Error>) -> Result<Option<T>, Error> {
         let error = match attempt {

@@ -132,14 +132,8 @@ impl Admin {
             resources.iter().cloned().partition(|resource| matches!(resource.target(), Target::Any));
         let groups = std::iter::once(any).chain(single.into_iter().map(|resource| vec![resource]));
         for group in groups.filter(|group| !group.is_empty()) {
-            let mut call = self.call("describeConfigs");
-            loop {
-                let attempt = try_describe(&mut call, &group, synonyms).await;
-                if let Some(results) = call.settle(attempt).await? {
-                    described.extend(results);
-                    break;
-                }
-            }
+            let call = self.call("describeConfigs");
+            described.extend(call.until_settled(async |call| try_describe(call, &group, synonyms).await).await?);
         }
         described.sort_by_key(|(resource, _)| resources.iter().position(|wanted| wanted == resource));
         Ok(described)

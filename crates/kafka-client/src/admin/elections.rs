@@ -37,13 +37,7 @@ impl Admin {
         election: ElectionType,
         partitions: Option<&[TopicPartition]>,
     ) -> Result<Elections, Error> {
-        let mut call = self.call("electLeaders");
-        loop {
-            let attempt = try_elect(&mut call, election, partitions).await;
-            if let Some(elected) = call.settle(attempt).await? {
-                return Ok(elected);
-            }
-        }
+        self.call("electLeaders").until_settled(async |call| try_elect(call, election, partitions).await).await
     }
 }
 

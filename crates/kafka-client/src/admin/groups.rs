@@ -83,23 +83,13 @@ impl Admin {
     /// The groups of all brokers by name. Old brokers know fewer filters (KIP-518, KIP-848): one that they do not know
     /// is an error.
     pub async fn list_groups(&self, filter: &GroupFilter) -> Result<Vec<GroupListing>, Error> {
-        let mut call = self.call("findAllBrokers");
-        let brokers: Vec<BrokerId> = loop {
-            let attempt = find_brokers(self, &mut call).await;
-            if let Some(brokers) = call.settle(attempt).await? {
-                break brokers;
-            }
-        };
+        let call = self.call("findAllBrokers");
+        let brokers: Vec<BrokerId> = call.until_settled(async |call| find_brokers(self, call).await).await?;
         let mut groups = BTreeMap::new();
         for broker in brokers {
-            let mut call = self.call("listConsumerGroups");
-            loop {
-                let attempt = try_list(&mut call, broker, filter).await;
-                if let Some(listed) = call.settle(attempt).await? {
-                    groups.extend(listed.into_iter().map(|group| (group.group.clone(), group)));
-                    break;
-                }
-            }
+            let call = self.call("listConsumerGroups");
+            let listed = call.until_settled(async |call| try_list(call, broker, filter).await).await?;
+            groups.extend(listed.into_iter().map(|group| (group.group.clone(), group)));
         }
         Ok(groups.into_values().collect())
     }

@@ -37,13 +37,7 @@ pub struct ReplicaInfo {
 impl Admin {
     /// The log directories of a broker, with all that lies in them.
     pub async fn describe_log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDirDescription>, Error> {
-        let mut call = self.call("describeLogDirs");
-        loop {
-            let attempt = try_describe(&mut call, broker).await;
-            if let Some(dirs) = call.settle(attempt).await? {
-                return Ok(dirs);
-            }
-        }
+        self.call("describeLogDirs").until_settled(async |call| try_describe(call, broker).await).await
     }
 }
 
@@ -54,13 +48,7 @@ impl Admin {
         broker: BrokerId,
         moves: &[(TopicPartition, String)],
     ) -> Result<PartitionOutcomes, Error> {
-        let mut call = self.call("alterReplicaLogDirs");
-        loop {
-            let attempt = try_move(&mut call, broker, moves).await;
-            if let Some(outcomes) = call.settle(attempt).await? {
-                return Ok(outcomes);
-            }
-        }
+        self.call("alterReplicaLogDirs").until_settled(async |call| try_move(call, broker, moves).await).await
     }
 }
 

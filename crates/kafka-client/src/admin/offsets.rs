@@ -59,16 +59,10 @@ impl Admin {
     /// Looks offsets up. Every partition has an outcome of its own; what nobody leads, or is not there, is tried until
     /// the call's time is over.
     pub async fn list_offsets(&self, wanted: &[(TopicPartition, OffsetSpec)]) -> FoundOffsets {
-        let mut call = self.call("listOffsets(api=METADATA)");
+        let call = self.call("listOffsets(api=METADATA)");
         let mut settled: HashMap<TopicPartition, Result<Option<Offset>, Error>> = HashMap::new();
-        let failure = loop {
-            let attempt = self.try_list_offsets(&mut call, wanted, &mut settled).await;
-            match call.settle(attempt).await {
-                Ok(Some(())) => break None,
-                Ok(None) => {}
-                Err(error) => break Some(error),
-            }
-        };
+        let failure =
+            call.until_settled(async |call| self.try_list_offsets(call, wanted, &mut settled).await).await.err();
         let unsettled =
             || Err(failure.clone().unwrap_or(Error::Broker { code: ErrorCode::UnknownServerError, message: None }));
         let outcome = |partition: &TopicPartition| settled.get(partition).cloned().unwrap_or_else(unsettled);

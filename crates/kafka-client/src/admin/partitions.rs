@@ -43,35 +43,17 @@ impl Admin {
         topics: &[NewPartitions],
         validate_only: bool,
     ) -> Result<Outcomes<()>, Error> {
-        let mut call = self.call("createPartitions");
-        loop {
-            let attempt = try_create(&mut call, topics, validate_only).await;
-            if let Some(outcomes) = call.settle(attempt).await? {
-                return Ok(outcomes);
-            }
-        }
+        self.call("createPartitions").until_settled(async |call| try_create(call, topics, validate_only).await).await
     }
 
     /// Has partitions moved to other replicas, or (where none are said) back to where they were; in the order of the call.
     pub async fn alter_partition_reassignments(&self, moves: &[PartitionMove]) -> Result<PartitionOutcomes, Error> {
-        let mut call = self.call("alterPartitionReassignments");
-        loop {
-            let attempt = try_move(&mut call, moves).await;
-            if let Some(outcomes) = call.settle(attempt).await? {
-                return Ok(outcomes);
-            }
-        }
+        self.call("alterPartitionReassignments").until_settled(async |call| try_move(call, moves).await).await
     }
 
     /// The partitions that are being moved, of all topics.
     pub async fn list_partition_reassignments(&self) -> Result<HashMap<TopicPartition, Reassignment>, Error> {
-        let mut call = self.call("listPartitionReassignments");
-        loop {
-            let attempt = try_list(&mut call).await;
-            if let Some(moving) = call.settle(attempt).await? {
-                return Ok(moving);
-            }
-        }
+        self.call("listPartitionReassignments").until_settled(async |call| try_list(call).await).await
     }
 }
 

@@ -42,13 +42,7 @@ pub struct EntityQuotas {
 impl Admin {
     /// The quotas of the entities that have exactly the types of the filter.
     pub async fn describe_client_quotas(&self, filter: &[QuotaFilter]) -> Result<Vec<EntityQuotas>, Error> {
-        let mut call = self.call("describeClientQuotas");
-        loop {
-            let attempt = try_describe(&mut call, filter).await;
-            if let Some(found) = call.settle(attempt).await? {
-                return Ok(found);
-            }
-        }
+        self.call("describeClientQuotas").until_settled(async |call| try_describe(call, filter).await).await
     }
 
     /// Sets quotas of an entity, or removes those without value.
@@ -57,13 +51,7 @@ impl Admin {
         entity: &QuotaEntity,
         changes: &[(String, Option<f64>)],
     ) -> Result<(), Error> {
-        let mut call = self.call("alterClientQuotas");
-        loop {
-            let attempt = try_alter(&mut call, entity, changes).await;
-            if let Some(()) = call.settle(attempt).await? {
-                return Ok(());
-            }
-        }
+        self.call("alterClientQuotas").until_settled(async |call| try_alter(call, entity, changes).await).await
     }
 }
 

@@ -17,16 +17,9 @@ impl Admin {
     /// Deletes the records below these offsets, or all that are committed where the offset is -1. Every partition has an
     /// outcome of its own; what nobody leads is tried until the call's time is over.
     pub async fn delete_records(&self, below: &[(TopicPartition, Offset)]) -> LowWatermarks {
-        let mut call = self.call("deleteRecords(api=METADATA)");
+        let call = self.call("deleteRecords(api=METADATA)");
         let mut settled: HashMap<TopicPartition, Result<Offset, Error>> = HashMap::new();
-        let failure = loop {
-            let attempt = self.try_delete(&mut call, below, &mut settled).await;
-            match call.settle(attempt).await {
-                Ok(Some(())) => break None,
-                Ok(None) => {}
-                Err(error) => break Some(error),
-            }
-        };
+        let failure = call.until_settled(async |call| self.try_delete(call, below, &mut settled).await).await.err();
         let unsettled =
             || Err(failure.clone().unwrap_or(Error::Broker { code: ErrorCode::UnknownServerError, message: None }));
         let outcome = |partition: &TopicPartition| settled.get(partition).cloned().unwrap_or_else(unsettled);

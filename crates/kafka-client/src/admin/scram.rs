@@ -33,25 +33,13 @@ pub enum AlterScram {
 impl Admin {
     /// The mechanisms that users have credentials for; of all users if none is named. Users that have none are left out.
     pub async fn describe_user_scram_credentials(&self, users: &[String]) -> Result<Outcomes<Vec<ScramInfo>>, Error> {
-        let mut call = self.call("describeUserScramCredentials");
-        loop {
-            let attempt = try_describe(&mut call, users).await;
-            if let Some(found) = call.settle(attempt).await? {
-                return Ok(found);
-            }
-        }
+        self.call("describeUserScramCredentials").until_settled(async |call| try_describe(call, users).await).await
     }
 
     /// Changes credentials of one user: all of them, or none.
     pub async fn alter_user_scram_credentials(&self, user: &str, changes: &[AlterScram]) -> Result<(), Error> {
-        let mut call = self.call("alterUserScramCredentials");
         let request = alteration(user, changes);
-        loop {
-            let attempt = try_alter(&mut call, &request).await;
-            if let Some(()) = call.settle(attempt).await? {
-                return Ok(());
-            }
-        }
+        self.call("alterUserScramCredentials").until_settled(async |call| try_alter(call, &request).await).await
     }
 }
 

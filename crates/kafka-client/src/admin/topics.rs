@@ -70,51 +70,33 @@ impl Admin {
         if named.is_empty() {
             return Ok(refused.collect());
         }
-        let mut call = self.call("createTopics");
-        loop {
-            let attempt = try_create(&mut call, &named, validate_only).await;
-            if let Some(mut outcomes) = call.settle(attempt).await? {
-                outcomes.extend(refused);
-                return Ok(outcomes);
-            }
-        }
+        let call = self.call("createTopics");
+        let mut outcomes = call.until_settled(async |call| try_create(call, &named, validate_only).await).await?;
+        outcomes.extend(refused);
+        Ok(outcomes)
     }
 
     /// Deletes topics.
     pub async fn delete_topics(&self, names: &[String]) -> Result<Outcomes<()>, Error> {
-        let mut call = self.call("deleteTopics");
-        loop {
-            let attempt = try_delete(&mut call, names).await;
-            if let Some(outcomes) = call.settle(attempt).await? {
-                return Ok(outcomes);
-            }
-        }
+        self.call("deleteTopics").until_settled(async |call| try_delete(call, names).await).await
     }
 
     /// All topics by name, the cluster's own only if they are asked for.
     pub async fn list_topics(&self, internal: bool) -> Result<Vec<TopicListing>, Error> {
-        let mut call = self.call("listTopics");
-        loop {
-            let attempt = try_metadata(&mut call, None).await;
-            if let Some(found) = call.settle(attempt).await? {
-                let topics = found.topics.values().filter(|topic| internal || !topic.internal);
-                return Ok(topics
-                    .map(|topic| TopicListing { name: topic.name.to_string(), id: topic.id, internal: topic.internal })
-                    .collect());
-            }
-        }
+        let call = self.call("listTopics");
+        let found = call.until_settled(async |call| try_metadata(call, None).await).await?;
+        let topics = found.topics.values().filter(|topic| internal || !topic.internal);
+        Ok(topics
+            .map(|topic| TopicListing { name: topic.name.to_string(), id: topic.id, internal: topic.internal })
+            .collect())
     }
 
     /// Topics with their partitions, and the brokers these are on. A topic that does not exist is an error beside its
     /// name (or id).
     pub async fn describe_topics(&self, topics: TopicSelection<'_>) -> Result<(Outcomes<TopicInfo>, Metadata), Error> {
-        let mut call = self.call("describeTopics");
-        loop {
-            let attempt = try_metadata(&mut call, Some(topics)).await;
-            if let Some(found) = call.settle(attempt).await? {
-                return Ok((described(topics, &found), found));
-            }
-        }
+        let call = self.call("describeTopics");
+        let found = call.until_settled(async |call| try_metadata(call, Some(topics)).await).await?;
+        Ok((described(topics, &found), found))
     }
 }
 

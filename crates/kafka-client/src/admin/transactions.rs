@@ -88,32 +88,25 @@ impl Admin {
         let cluster = self.describe_cluster().await?;
         let mut listed = Vec::new();
         for broker in cluster.brokers {
-            let mut call = self.call("listTransactions");
-            loop {
-                let attempt = try_list(&mut call, broker.id, filter).await;
-                if let Some(transactions) = call.settle(attempt).await? {
-                    listed.extend(transactions);
-                    break;
-                }
-            }
+            let call = self.call("listTransactions");
+            listed.extend(call.until_settled(async |call| try_list(call, broker.id, filter).await).await?);
         }
         Ok(listed)
     }
 
     /// What the coordinator of an id knows of its transaction.
     pub async fn describe_transaction(&self, id: &str) -> Result<TransactionDescription, Error> {
-        let mut call = self.call("describeTransactions");
-        loop {
-            let attempt = try_describe(&mut call, id).await;
+        let call = self.call("describeTransactions");
+        call.until_settled(async |call| {
+            let attempt = try_describe(call, id).await;
             if let Err(error) = &attempt
                 && (matches!(error, Error::Connection(_)) || is_moved(error))
             {
                 call.forget_transaction_coordinator(id);
             }
-            if let Some(description) = call.settle(attempt).await? {
-                return Ok(description);
-            }
-        }
+            attempt
+        })
+        .await
     }
 
     /// The producers that a partition's leader remembers, or those that `broker` does.
@@ -122,24 +115,15 @@ impl Admin {
         partition: &TopicPartition,
         broker: Option<BrokerId>,
     ) -> Result<Vec<ProducerState>, Error> {
-        let mut call = self.call("describeProducers(api=METADATA)");
-        loop {
-            let attempt = try_producers(self, &mut call, partition, broker).await;
-            if let Some(producers) = call.settle(attempt).await? {
-                return Ok(producers);
-            }
-        }
+        self.call("describeProducers(api=METADATA)")
+            .until_settled(async |call| try_producers(self, call, partition, broker).await)
+            .await
     }
 
     /// Writes an abort marker into one partition, whatever the coordinator thinks of the transaction.
     pub async fn abort_transaction(&self, transaction: &TransactionToAbort) -> Result<(), Error> {
-        let mut call = self.call("abortTransaction(api=METADATA)");
-        loop {
-            let attempt = try_abort(self, &mut call, transaction).await;
-            if call.settle(attempt).await?.is_some() {
-                return Ok(());
-            }
-        }
+        let call = self.call("abortTransaction(api=METADATA)");
+        call.until_settled(async |call| try_abort(self, call, transaction).await).await
     }
 }
 
