@@ -96,13 +96,13 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// An empty batch whose buffer has `capacity` bytes.
+    /// An empty batch that grows in `buffer`.
     pub(super) fn new(
         (key, topic): (PartitionKey, TopicName),
         order: Order,
         codec: Codec,
         created: Tick,
-        capacity: usize,
+        buffer: Vec<u8>,
     ) -> Batch {
         let options = BatchOptions { codec, ..BatchOptions::default() };
         Batch {
@@ -121,7 +121,7 @@ impl Batch {
             stamp: Stamp::NONE,
             is_closed: false,
             codec,
-            builder: Some(BatchBuilder::with_buffer(options, Vec::with_capacity(capacity))),
+            builder: Some(BatchBuilder::with_buffer(options, buffer)),
             sealed: None,
         }
     }
@@ -166,6 +166,12 @@ impl Batch {
         bytes
     }
 
+    /// The memory of its bytes, if it was sealed as it grew and nobody else holds them.
+    pub(super) fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        let (bytes, _) = self.sealed.take()?;
+        bytes.try_into_mut().ok().map(Vec::from)
+    }
+
     /// How well it compressed: compressed by uncompressed size; `None` if it is not compressed or not sealed.
     pub(super) fn compression_ratio(&self) -> Option<f32> {
         let (bytes, _) = self.sealed.as_ref().filter(|_| self.codec.compression != Compression::None)?;
@@ -198,7 +204,8 @@ impl Batch {
     /// An empty batch that takes over records from `first` on.
     fn part(&self, first: u32, capacity: usize) -> Batch {
         let order = Order { number: self.order.number, first: self.order.first + first };
-        let mut part = Batch::new((self.key, self.topic.clone()), order, self.codec, self.created, capacity);
+        let mut part =
+            Batch::new((self.key, self.topic.clone()), order, self.codec, self.created, Vec::with_capacity(capacity));
         part.attempts = self.attempts;
         part
     }
@@ -258,7 +265,7 @@ mod tests {
 
     fn batch(codec: Compression, values: &[&str]) -> Batch {
         let order = Order { number: 5, first: 0 };
-        let mut batch = Batch::new((KEY, "t".into()), order, codec.into(), Tick(9), 1024);
+        let mut batch = Batch::new((KEY, "t".into()), order, codec.into(), Tick(9), Vec::with_capacity(1024));
         for value in values {
             let headers = [Header { key: "h".to_owned(), value: None }];
             let parts = Parts { timestamp: 7, key: None, value: Some(value.as_bytes()), headers: &headers };

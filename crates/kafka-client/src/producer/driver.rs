@@ -87,8 +87,8 @@ impl Driver {
             }
         }
         let left = self.shared.accumulator().take_all();
-        for batch in left {
-            self.fail(&batch, Error::Closed("Producer is closed forcefully.".to_owned()).into());
+        for mut batch in left {
+            self.fail(&mut batch, Error::Closed("Producer is closed forcefully.".to_owned()).into());
         }
     }
 
@@ -271,7 +271,7 @@ impl Driver {
                     self.shared.accumulator().observe_ratio(batch.key.topic, ratio);
                 }
                 self.tell(&batch, Ok(base_offset));
-                self.shared.accumulator().release(&batch);
+                self.shared.accumulator().release(&mut batch);
                 batch.outcome.complete(Fate::Written { base_offset, log_append_time });
             }
             Verdict::Again(error) => self.try_again(batch, error, correlation_id),
@@ -282,15 +282,15 @@ impl Driver {
                     Some(parts) if parts.len() > 1 => {
                         let mut accumulator = self.shared.accumulator();
                         accumulator.reset_ratio(batch.key.topic);
-                        accumulator.replace(&batch, parts);
+                        accumulator.replace(&mut batch, parts);
                     }
                     _ => {
                         let error = Error::Broker { code: ErrorCode::MessageTooLarge, message: None };
-                        self.fail(&batch, error.into());
+                        self.fail(&mut batch, error.into());
                     }
                 }
             }
-            Verdict::Failed(failure) => self.fail(&batch, failure),
+            Verdict::Failed(failure) => self.fail(&mut batch, failure),
         }
     }
 
@@ -326,14 +326,14 @@ impl Driver {
             }
         }
         if is_last {
-            self.fail(&batch, error.into());
+            self.fail(&mut batch, error.into());
             return;
         }
         batch.not_before = now.after(self.shared.config.common.retry.backoff_ms);
         self.shared.accumulator().put_back(batch);
     }
 
-    fn fail(&mut self, batch: &Batch, failure: Failure) {
+    fn fail(&mut self, batch: &mut Batch, failure: Failure) {
         self.sequences.gave_up(batch);
         self.tell_failure(batch, &failure);
         self.shared.accumulator().release(batch);
@@ -360,14 +360,14 @@ impl Driver {
 
     fn expire(&mut self, now: Tick) {
         let expired = self.shared.accumulator().take_expired(now);
-        for batch in expired {
+        for mut batch in expired {
             let message = format!(
                 "Expiring {} record(s) for {}:{} ms has passed since batch creation",
                 batch.count,
                 batch.partition(),
                 now.since(batch.created)
             );
-            self.fail(&batch, Error::Timeout(message).into());
+            self.fail(&mut batch, Error::Timeout(message).into());
         }
     }
 

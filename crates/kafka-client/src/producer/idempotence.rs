@@ -151,7 +151,7 @@ mod tests {
     fn batch(number: u64, records: i32) -> Batch {
         let key = PartitionKey { topic: 0, partition: 0 };
         let order = Order { number, first: 0 };
-        let mut batch = Batch::new((key, "t".into()), order, Codec::default(), Tick(0), 1000);
+        let mut batch = Batch::new((key, "t".into()), order, Codec::default(), Tick(0), Vec::new());
         for _ in 0..records {
             batch.append(&Parts { timestamp: 1, key: None, value: Some(b"v"), headers: &[] });
         }

@@ -134,25 +134,25 @@ impl Producer {
     /// Puts a record into a batch, and waits for metadata and memory if need be, at most `max.block.ms`. What becomes of
     /// it tells the [`Delivery`]. Records of one caller to one partition keep their order.
     pub async fn send(&self, record: &ProducerRecord) -> Result<Delivery, Error> {
-        let deadline = self.shared.clock().tick().after(self.shared.config.max_block_ms);
+        let mut deadline = None;
         loop {
             let refused = match self.try_send(record, delivery_of) {
                 Ok(delivery) => return Ok(delivery),
                 Err(refused) => refused,
             };
-            self.wait_for(record, refused, deadline).await?;
+            self.wait_for(record, refused, &mut deadline).await?;
         }
     }
 
     /// The same without a future per record: the listener hears of it by its tag. For high rates.
     pub async fn post(&self, record: &ProducerRecord, tag: u64) -> Result<(), Error> {
-        let deadline = self.shared.clock().tick().after(self.shared.config.max_block_ms);
+        let mut deadline = None;
         loop {
             let refused = match self.try_send(record, |batch, index, _| batch.tags.push((index, tag))) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
-            self.wait_for(record, refused, deadline).await?;
+            self.wait_for(record, refused, &mut deadline).await?;
         }
     }
 
@@ -190,13 +190,13 @@ impl Producer {
     /// Puts the record into a batch and returns what `note` makes of that: of the batch, the record's place in it and its
     /// timestamp.
     fn try_send<T>(&self, record: &ProducerRecord, note: impl FnOnce(&mut Batch, u32, i64) -> T) -> Result<T, Refused> {
-        let now = self.shared.clock().now();
-        let timestamp = record.timestamp.unwrap_or(now.wall.0);
+        let clock = self.shared.clock();
+        let timestamp = record.timestamp.unwrap_or_else(|| clock.wall().0);
         let parts =
             Parts { timestamp, key: record.key.as_deref(), value: record.value.as_deref(), headers: &record.headers };
         let (noted, wakes) = {
             let mut accumulator = self.shared.accumulator();
-            let appended = accumulator.append(now.tick, &record.topic, record.partition, &parts)?;
+            let appended = accumulator.append(|| clock.tick(), &record.topic, record.partition, &parts)?;
             (note(appended.batch, appended.index, timestamp), appended.wakes || appended.fills)
         };
         if wakes {
@@ -205,14 +205,17 @@ impl Producer {
         Ok(noted)
     }
 
+    /// Waits for what a record was refused for. The first time sets the deadline: most records are not refused, and then
+    /// nobody has looked at a clock for it.
     async fn wait_for(
         &self,
         record: &ProducerRecord,
         refused: Refused,
-        deadline: time_types::Tick,
+        deadline: &mut Option<time_types::Tick>,
     ) -> Result<(), Error> {
         let shared = &self.shared;
         let (clock, max_ms) = (shared.clock(), shared.config.max_block_ms);
+        let deadline = *deadline.get_or_insert_with(|| clock.tick().after(max_ms));
         match refused {
             Refused::UnknownTopic => self.wait_for_topic(record, deadline).await,
             Refused::UnknownPartition { count } => Err(Error::Timeout(format!(

@@ -31,7 +31,7 @@ fn accumulator(limits: Limits) -> Accumulator {
 fn append(accumulator: &mut Accumulator, now: u64, partition: i32, size: usize) -> Result<u32, Refused> {
     let value = vec![b'v'; size];
     let parts = Parts { timestamp: 0, key: None, value: Some(&value), headers: &[] };
-    accumulator.append(Tick(now), "t", Some(partition), &parts).map(|appended| appended.index)
+    accumulator.append(|| Tick(now), "t", Some(partition), &parts).map(|appended| appended.index)
 }
 
 #[test]
@@ -77,11 +77,36 @@ fn memory_is_limited_and_comes_back_with_the_batch_that_took_it() {
     while append(&mut accumulator, 10, 0, 900).is_ok() {}
     assert!(matches!(append(&mut accumulator, 10, 0, 900), Err(Refused::NoMemory { needed }) if needed >= 900));
     let left = accumulator.memory_free();
-    let batch = accumulator.drain(Tick(20), LEADER, &mut Door(true)).remove(0);
+    let mut batch = accumulator.drain(Tick(20), LEADER, &mut Door(true)).remove(0);
     assert_eq!(accumulator.memory_free(), left, "what is under way still takes memory");
-    accumulator.release(&batch);
+    accumulator.release(&mut batch);
     assert!(accumulator.memory_free() > left);
     assert_eq!(append(&mut accumulator, 10, 0, 900), Ok(0));
+}
+
+#[test]
+fn the_next_batch_grows_in_the_memory_of_one_that_is_done() {
+    let mut accumulator = accumulator(LIMITS);
+    let one_after_the_other = |accumulator: &mut Accumulator, is_held: bool| {
+        append(accumulator, 10, 0, 900).unwrap();
+        let mut batch = accumulator.drain(Tick(20), LEADER, &mut Door(true)).remove(0);
+        let sent = batch.seal();
+        let held = is_held.then(|| sent.clone());
+        let at = sent.as_ptr();
+        drop(sent);
+        accumulator.release(&mut batch);
+        drop(held);
+        at
+    };
+    let first = one_after_the_other(&mut accumulator, false);
+    assert_eq!(accumulator.spare.len(), 1);
+    assert_eq!(one_after_the_other(&mut accumulator, true), first);
+    assert!(accumulator.spare.is_empty(), "somebody may still read it");
+    one_after_the_other(&mut accumulator, false);
+    for size in [900, 900, 1100] {
+        append(&mut accumulator, 10, 0, size).unwrap_or_default();
+        assert!(accumulator.memory_used + accumulator.spare.len() * 1000 <= LIMITS.buffer_memory);
+    }
 }
 
 #[test]
@@ -91,7 +116,7 @@ fn what_can_never_be_sent_is_refused_at_once() {
     assert!(matches!(refused, Refused::TooLarge { limit: 1500, setting: "max.request.size", .. }), "{refused:?}");
     assert_eq!(append(&mut accumulator, 10, 2, 1), Err(Refused::UnknownPartition { count: 2 }));
     let parts = Parts { timestamp: 0, key: None, value: None, headers: &[] };
-    assert_eq!(accumulator.append(Tick(10), "u", None, &parts).unwrap_err(), Refused::UnknownTopic);
+    assert_eq!(accumulator.append(|| Tick(10), "u", None, &parts).unwrap_err(), Refused::UnknownTopic);
 }
 
 #[test]
