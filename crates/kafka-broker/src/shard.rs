@@ -6,7 +6,7 @@
 //! no thread waits for another's disk. Whoever is in a shard's state has it for itself, and two requests for one
 //! partition are in one order for everybody.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -87,6 +87,13 @@ impl<S: Send + 'static> Shards<S> {
         (hasher.finish() % self.shards.len() as u64) as usize
     }
 
+    /// If this is the thread of a shard: its turn, a number that is another one as soon as all tasks that were ready have
+    /// run and the thread has waited for more.
+    #[expect(clippy::unused_self, reason = "a question about these shards")]
+    pub(crate) fn turn(&self) -> Option<u64> {
+        place::<S>().map(|_| TURN.get())
+    }
+
     /// Runs `call` on the state of shard `index` and returns its result. Calls of one caller to one shard keep their
     /// order; a call to the own shard runs at once, and on the thread of another shard it may do so, too: what it
     /// spawns has to know its shard by itself.
@@ -158,6 +165,10 @@ thread_local! {
     static HERE: RefCell<Option<(usize, Box<dyn std::any::Any>)>> = const { RefCell::new(None) };
 }
 
+thread_local! {
+    static TURN: Cell<u64> = const { Cell::new(0) };
+}
+
 /// The index of the shard whose thread this is.
 fn place<S: 'static>() -> Option<usize> {
     HERE.with_borrow(|here| here.as_ref().filter(|(_, state)| state.is::<Arc<Mutex<S>>>()).map(|(index, _)| *index))
@@ -180,6 +191,7 @@ fn run<S: Send + 'static>(index: usize, state: Arc<Mutex<S>>, mut messages: mpsc
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .global_queue_interval(FOREIGN_EVERY)
+        .on_thread_park(|| TURN.set(TURN.get().wrapping_add(1)))
         .build_local(LocalOptions::default())
         .expect("the system has room for one more event loop");
     HERE.set(Some((index, Box::new(state))));

@@ -48,7 +48,12 @@ impl OffsetIndex {
 
     /// No entry fits any more: time to roll.
     pub(crate) fn is_full(&self) -> bool {
-        self.file.len() >= self.file.capacity()
+        self.is_full_with(0)
+    }
+
+    /// The same with so many more.
+    pub(crate) fn is_full_with(&self, more: u64) -> bool {
+        self.file.len() + more >= self.file.capacity()
     }
 
     /// The last entry whose offset is not above `target`; the front of the segment if there is none.

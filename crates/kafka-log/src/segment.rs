@@ -281,11 +281,16 @@ impl Segment {
         Ok(*self.first_timestamp.get_or_init(|| first))
     }
 
-    /// Opens what the next [`Segment::append`] needs.
-    pub(crate) fn open_for_append(&self, index_interval: u64) -> Result<(), LogError> {
+    /// Will one of both indexes perhaps be full when so many more batches are in?
+    pub(crate) fn may_fill_indexes(&self, batches: usize) -> bool {
+        self.offsets.is_full_with(batches as u64) || self.times.is_full_with(batches as u64)
+    }
+
+    /// Opens what the next [`Segment::append`] needs, if so many bytes of other batches go before it.
+    pub(crate) fn open_for_append(&self, before: u64, index_interval: u64) -> Result<(), LogError> {
         self.file()?;
         self.largest()?;
-        if self.since_index > index_interval {
+        if self.since_index + before > index_interval {
             self.offsets.last()?;
             self.times.last()?;
         }
@@ -294,9 +299,21 @@ impl Segment {
 
     /// Writes a batch (in up to two pieces) that begins at the segment's end.
     pub(crate) fn append(&mut self, head: &Head, pieces: (&[u8], &[u8]), index_interval: u64) -> Result<(), LogError> {
-        let position = self.len;
-        self.file()?.write_two_at(pieces.0, pieces.1, position).context("writing", &self.path)?;
+        self.file()?.write_two_at(pieces.0, pieces.1, self.len).context("writing", &self.path)?;
         self.dirty = true;
+        self.take_in(head, index_interval)
+    }
+
+    /// The same for several batches one behind the other.
+    pub(crate) fn append_all(&mut self, heads: &[Head], bytes: &[u8], index_interval: u64) -> Result<(), LogError> {
+        self.file()?.write_at(bytes, self.len).context("writing", &self.path)?;
+        self.dirty = true;
+        heads.iter().try_for_each(|head| self.take_in(head, index_interval))
+    }
+
+    /// A batch has been written behind the last one.
+    fn take_in(&mut self, head: &Head, index_interval: u64) -> Result<(), LogError> {
+        let position = self.len;
         self.account(&Head { position, ..*head }, index_interval)?;
         if self.recent.len() == RECENT_MAX {
             self.recent.pop_front();

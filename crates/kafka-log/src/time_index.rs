@@ -50,7 +50,12 @@ impl TimeIndex {
 
     /// Only the place for the entry that closing a segment makes is left: time to roll.
     pub(crate) fn is_full(&self) -> bool {
-        self.file.len() + 1 >= self.file.capacity()
+        self.is_full_with(0)
+    }
+
+    /// The same with so many more.
+    pub(crate) fn is_full_with(&self, more: u64) -> bool {
+        self.file.len() + more + 1 >= self.file.capacity()
     }
 
     /// The last entry whose timestamp is not above `target`.

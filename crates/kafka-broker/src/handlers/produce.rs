@@ -17,10 +17,14 @@ use kafka_wire::produce::{
 use super::Context;
 use super::twins::last_of_each;
 use crate::broker::Broker;
+use crate::replicas::groups::Sent;
 use crate::replicas::partition::{Produced as Appended, Refused};
 use crate::replicas::transactions::{Guard, Transactional};
 use crate::transactions::verification;
 use crate::waiters::committed;
+use grouping::{Appending, Outcome};
+
+mod grouping;
 
 /// Clients may write to internal topics under this name only.
 const ADMIN_CLIENT: &str = "__admin_client";
@@ -40,12 +44,11 @@ struct Part {
     topic: usize,
     index: i32,
     topic_partition: TopicPartition,
-    outcome: Result<Appended, Refused>,
+    outcome: Outcome,
 }
 
 pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> Produced {
     request.topic_data = last_of_each(request.topic_data);
-    let names: Vec<String> = request.topic_data.iter().map(|topic| topic.name.clone()).collect();
     let Some(acks) = Acks::from_wire(request.acks) else {
         return Produced::Reply(refuse_all(&request, ErrorCode::InvalidRequiredAcks));
     };
@@ -59,12 +62,12 @@ pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> Pro
         return finish(acks, refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed), true);
     }
     let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
-    let mut parts = append_all(context, request, acks).await;
+    let (responses, mut parts) = append_all(context, request, acks).await;
     if acks == Acks::All {
         wait_until_committed(&context.broker, &mut parts, timeout).await;
     }
     let failed = parts.iter().any(|part| part.outcome.is_err());
-    finish(acks, respond(context, &names, parts), failed)
+    finish(acks, respond(context, responses, parts), failed)
 }
 
 fn finish(acks: Acks, response: wire::Response, failed: bool) -> Produced {
@@ -85,14 +88,17 @@ struct ToVerify {
 
 type Producer = (ProducerId, ProducerEpoch);
 
-async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> Vec<Part> {
+/// Appends what is in the request; returns the response's topics, which have nothing but their names yet, and what came of
+/// each partition.
+async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> (Vec<TopicProduceResponse>, Vec<Part>) {
     let broker = &context.broker;
     let image = broker.metadata.image();
     let version = wire::Version(context.version);
     let formats =
         ProduceFormats { old: !version.requires_one_batch(), zstd: version.allows_zstd(), version: context.version };
     let transactional_id = request.transactional_id.unwrap_or_default();
-    let (mut parts, mut to_verify) = (Vec::new(), Vec::new());
+    let mut responses = Vec::with_capacity(request.topic_data.len());
+    let (mut parts, mut under_way, mut to_verify) = (Vec::new(), Vec::new(), Vec::new());
     for (topic, data) in request.topic_data.into_iter().enumerate() {
         let name: kafka_types::TopicName = data.name.as_str().into();
         let allowed = context.may_on_topic(Operation::Write, &name);
@@ -114,22 +120,37 @@ async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> Ve
                 Err(ErrorCode::InvalidTopicException.into())
             } else {
                 let producer = producer_of(&records).filter(|_| broker.config.verifies_transactions());
-                match append(broker, &topic_partition, &records, acks, producer, None).await {
-                    Ok(Transactional::Appended(appended)) => Ok(appended),
-                    Ok(Transactional::Verify(guard)) => {
-                        let part = parts.len();
-                        to_verify.extend(producer.map(|producer| ToVerify { part, records, producer, guard }));
-                        // Takes its place until the coordinator has answered.
-                        Err(ErrorCode::NotEnoughReplicas.into())
+                let part = parts.len();
+                // Takes the place of what is not known yet.
+                let later = Err(ErrorCode::NotEnoughReplicas.into());
+                if let Some(producer) = producer {
+                    match append(broker, &topic_partition, &records, acks, producer, None).await {
+                        Ok(Transactional::Appended(appended)) => Ok(appended),
+                        Ok(Transactional::Verify(guard)) => {
+                            to_verify.push(ToVerify { part, records, producer, guard });
+                            later
+                        }
+                        Err(refused) => Err(refused),
                     }
-                    Err(refused) => Err(refused),
+                } else {
+                    match grouping::append(broker, &topic_partition, Sent { records, acks }).await {
+                        Appending::Done(outcome) => outcome,
+                        Appending::InGroup(outcome) => {
+                            under_way.push((part, outcome));
+                            later
+                        }
+                    }
                 }
             };
             parts.push(Part { topic, index: partition.index, topic_partition, outcome });
         }
+        responses.push(TopicProduceResponse { name: data.name, ..Default::default() });
+    }
+    for (part, outcome) in under_way {
+        parts[part].outcome = grouping::outcome(outcome).await;
     }
     append_verified(context, transactional_id, acks, &mut parts, to_verify).await;
-    parts
+    (responses, parts)
 }
 
 /// Asks about all of them at once, and appends what the transaction may write.
@@ -160,8 +181,7 @@ async fn append_verified(
             let (code, message) = verification::told_to_producer(error, knows_abortable);
             Err(Refused { message, ..code.into() })
         } else {
-            let (producer, guard) = (Some(one.producer), Some(one.guard));
-            match append(broker, &part.topic_partition, &one.records, acks, producer, guard).await {
+            match append(broker, &part.topic_partition, &one.records, acks, one.producer, Some(one.guard)).await {
                 Ok(Transactional::Appended(appended)) => Ok(appended),
                 Ok(Transactional::Verify(_)) => Err(ErrorCode::InvalidTxnState.into()),
                 Err(refused) => Err(refused),
@@ -177,19 +197,18 @@ async fn forget(broker: &Broker, partition: &TopicPartition, id: ProducerId) {
     let _ = broker.shards.on(owner, move |owned| owned.end_verification(&target, id)).await;
 }
 
-/// Appends; with a producer, as part of its transaction.
+/// Appends as part of a producer's transaction.
 async fn append(
     broker: &Broker,
     partition: &TopicPartition,
     records: &Bytes,
     acks: Acks,
-    producer: Option<Producer>,
+    producer: Producer,
     guard: Option<Guard>,
 ) -> Result<Transactional, Refused> {
     let (target, records) = (partition.clone(), records.clone());
-    let appended = broker.shards.on(broker.shards.owner(partition), move |owned| match producer {
-        None => owned.produce(&target, &records, acks).map(Transactional::Appended),
-        Some(producer) => owned.produce_in_transaction(&target, &records, acks, producer, guard),
+    let appended = broker.shards.on(broker.shards.owner(partition), move |owned| {
+        owned.produce_in_transaction(&target, &records, acks, producer, guard)
     });
     appended.await.unwrap_or_else(|_| Err(ErrorCode::NotLeaderOrFollower.into()))
 }
@@ -216,9 +235,7 @@ async fn wait_until_committed(broker: &Broker, parts: &mut [Part], timeout: Dura
     }
 }
 
-fn respond(context: &Context, names: &[String], parts: Vec<Part>) -> wire::Response {
-    let mut responses: Vec<TopicProduceResponse> =
-        names.iter().map(|name| TopicProduceResponse { name: name.clone(), ..Default::default() }).collect();
+fn respond(context: &Context, mut responses: Vec<TopicProduceResponse>, parts: Vec<Part>) -> wire::Response {
     let mut nodes: HashMap<i32, NodeEndpoint> = HashMap::new();
     for part in parts {
         let mut response = PartitionProduceResponse { index: part.index, base_offset: -1, ..Default::default() };

@@ -1,6 +1,7 @@
 //! What one shard owns: its partitions, and the coordinators that live on them.
 
 pub(crate) mod cleaning;
+pub(crate) mod groups;
 pub(crate) mod isr_updates;
 pub(crate) mod log_dirs;
 pub(crate) mod moves;

@@ -237,30 +237,53 @@ impl Partition {
         origin: AppendOrigin,
     ) -> Result<Produced, Refused> {
         self.traffic.produces += 1;
-        self.try_append(now, records, acks, origin).map_err(|mut refused| {
-            self.traffic.failed_produces += 1;
-            if !hides_log_start(refused.code) {
-                refused.log_start = Some(self.log.log_start());
-            }
-            refused
-        })
+        self.try_append(now, records, acks, origin).map_err(|refused| self.on_refused(refused))
+    }
+
+    /// A produce failed.
+    pub(super) fn on_refused(&mut self, mut refused: Refused) -> Refused {
+        self.traffic.failed_produces += 1;
+        if !hides_log_start(refused.code) {
+            refused.log_start = Some(self.log.log_start());
+        }
+        refused
     }
 
     fn try_append(&mut self, now: Now, records: &Bytes, acks: Acks, origin: AppendOrigin) -> Result<Produced, Refused> {
+        let epoch = self.check_may_append(acks)?;
+        let appended = self.log.append_as_leader(now, records, epoch, origin);
+        if appended.is_ok() {
+            self.on_log_end(now);
+        }
+        self.produced(records, acks, appended)
+    }
+
+    /// The epoch of this leader, if it may append.
+    pub(super) fn check_may_append(&self, acks: Acks) -> Result<LeaderEpoch, ErrorCode> {
         if self.has_failed() {
-            return Err(ErrorCode::KafkaStorageError.into());
+            return Err(ErrorCode::KafkaStorageError);
         }
         let leader = self.replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
         if acks == Acks::All && !leader.has_enough_in_sync() {
-            return Err(ErrorCode::NotEnoughReplicas.into());
+            return Err(ErrorCode::NotEnoughReplicas);
         }
-        let epoch = leader.epoch();
-        let appended = match self.log.append_as_leader(now, records, epoch, origin) {
+        Ok(leader.epoch())
+    }
+
+    /// What the client is told; those who wait for the log end know of it by now.
+    pub(super) fn produced(
+        &mut self,
+        records: &Bytes,
+        acks: Acks,
+        appended: Result<Appended, AppendError>,
+    ) -> Result<Produced, Refused> {
+        let appended = match appended {
             Ok(appended) => appended,
+            // Of a group, all fail for the same reason.
+            Err(AppendError::Storage(_)) if self.has_failed() => return Err(ErrorCode::KafkaStorageError.into()),
             Err(AppendError::Storage(error)) => return Err(self.fail(&error).into()),
             Err(error) => return Err(error.into()),
         };
-        self.on_log_end(now);
         let end = appended.last_offset + 1;
         self.traffic.messages_in += (end.0 - appended.first_offset.0).unsigned_abs();
         self.traffic.bytes_in += records.len() as u64;
@@ -530,7 +553,8 @@ impl Partition {
         self.perform(effects);
     }
 
-    fn on_log_end(&mut self, now: Now) {
+    /// Records were appended.
+    pub(super) fn on_log_end(&mut self, now: Now) {
         let mut effects = Vec::new();
         let end = self.log.log_end();
         if let Some(leader) = self.replica.leader_mut() {

@@ -11,6 +11,8 @@ use crate::error::{AppendError, LogError, ReadError};
 use crate::producer_state::{BatchMark, Checked, ProducerUpdate, StateBatch, Strictness};
 use crate::walk::{Head, marker_of};
 
+mod group;
+
 /// What an append did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
@@ -194,7 +196,7 @@ impl Log {
             self.active_mut().preallocate_indexes(bytes)?;
             self.indexes_open = true;
         }
-        self.active().open_for_append(self.config.index_interval_bytes)?;
+        self.active().open_for_append(0, self.config.index_interval_bytes)?;
         Ok(())
     }
 
@@ -202,21 +204,26 @@ impl Log {
         let head = ready.head;
         let interval = self.config.index_interval_bytes;
         self.active_mut().append(&head, ready.pieces, interval)?;
+        let aborted = &mut self.segments.last_mut().expect("a log has at least one segment").aborted;
+        self.producers.apply(ready.update, |entry| aborted.append(entry))?;
+        self.on_written(now, &head);
+        Ok(())
+    }
+
+    /// A batch is in the active segment.
+    fn on_written(&mut self, now: Now, head: &Head) {
         if head.v2.is_some() {
             self.epochs.assign(head.leader_epoch, head.first_offset);
         } else {
             // Epochs cannot be told from batches of format 0 and 1: those that are known would mislead.
             self.epochs.clear();
         }
-        let aborted = &mut self.segments.last_mut().expect("a log has at least one segment").aborted;
-        self.producers.apply(ready.update, |entry| aborted.append(entry))?;
         let records = head.last_offset + 1 - self.log_end;
         self.log_end = head.last_offset + 1;
         self.producers.set_end(self.log_end);
         self.unsynced.bytes += head.size;
         self.unsynced.records += records;
         self.unsynced.since.get_or_insert(now.tick);
-        Ok(())
     }
 
     fn flush_if_asked(&mut self) -> Result<(), LogError> {
