@@ -87,6 +87,7 @@ fn quotas_credentials_and_elections_are_answered_as_apaches_broker_answers() {
 fn settings(asked: &mut Asked) {
     topics(asked);
     brokers(asked);
+    limits_of_connections(asked);
     loggers(asked);
     for kind in [0, 1, 16, 32, 77] {
         incremental(asked, kind, "m", &[("a", 0, Some("1"))]);
@@ -163,16 +164,6 @@ fn brokers(asked: &mut Asked) {
         ("producer.id.expiration.ms", "0"),
         ("unclean.leader.election.enable", "maybe"),
         ("max.connections", "-1"),
-        ("max.connections", "0"),
-        ("max.connections", "200"),
-        ("max.connection.creation.rate", "0"),
-        ("max.connection.creation.rate", "1000"),
-        ("listener.name.plaintext.max.connections", "0"),
-        ("listener.name.plaintext.max.connections", "x"),
-        ("listener.name.plaintext.max.connections", "150"),
-        ("listener.name.nope.max.connections", "0"),
-        ("listener.name.plaintext.max.connection.creation.rate", "0"),
-        ("listener.name.plaintext.max.connection.creation.rate", "500"),
         ("max.connections.per.ip.overrides", "h"),
         ("made.up", "7"),
     ] {
@@ -192,15 +183,6 @@ fn brokers(asked: &mut Asked) {
         replace(asked, BROKER, name, &[("log.cleaner.threads", Some("1"))]);
         describe(asked, BROKER, name, "log.cleaner.threads");
     }
-    for (name, value) in [
-        ("listener.name.plaintext.max.connections", "0"),
-        ("listener.name.plaintext.max.connections", "150"),
-        ("max.connection.creation.rate", "700"),
-    ] {
-        incremental(asked, BROKER, "", &[(name, 0, Some(value))]);
-        describe(asked, BROKER, "0", name);
-        incremental(asked, BROKER, "", &[(name, 1, None)]);
-    }
     incremental(asked, BROKER, "", &[("advertised.listeners", 0, Some("PLAINTEXT://h:1"))]);
     replace(asked, BROKER, "", &[("log.retention.ms", Some("7000000"))]);
     for name in ["", "0"] {
@@ -211,6 +193,35 @@ fn brokers(asked: &mut Asked) {
     replace(asked, BROKER, "0", &[]);
     replace(asked, BROKER, "", &[]);
     describe(asked, BROKER, "0", "log.retention.ms");
+}
+
+/// Of all connections, and of those to one listener.
+fn limits_of_connections(asked: &mut Asked) {
+    for (name, value) in [
+        ("max.connections", "0"),
+        ("max.connections", "200"),
+        ("max.connection.creation.rate", "0"),
+        ("max.connection.creation.rate", "1000"),
+        ("listener.name.plaintext.max.connections", "0"),
+        ("listener.name.plaintext.max.connections", "x"),
+        ("listener.name.plaintext.max.connections", "150"),
+        ("listener.name.nope.max.connections", "0"),
+        ("listener.name.plaintext.max.connection.creation.rate", "0"),
+        ("listener.name.plaintext.max.connection.creation.rate", "500"),
+    ] {
+        incremental(asked, BROKER, "0", &[(name, 0, Some(value))]);
+        describe(asked, BROKER, "0", name);
+        incremental(asked, BROKER, "0", &[(name, 1, None)]);
+    }
+    for (name, value) in [
+        ("listener.name.plaintext.max.connections", "0"),
+        ("listener.name.plaintext.max.connections", "150"),
+        ("max.connection.creation.rate", "700"),
+    ] {
+        incremental(asked, BROKER, "", &[(name, 0, Some(value))]);
+        describe(asked, BROKER, "0", name);
+        incremental(asked, BROKER, "", &[(name, 1, None)]);
+    }
 }
 
 fn loggers(asked: &mut Asked) {

@@ -22,9 +22,13 @@ const SPECIAL: [(&str, &str); 6] = [
 ];
 
 fn run(kind: Kind, history: fn(&mut Asked)) -> Vec<String> {
+    run_with(kind, "", history)
+}
+
+fn run_with(kind: Kind, settings: &str, history: fn(&mut Asked)) -> Vec<String> {
     let dir = TempDir::new("fetch-history");
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
-    let broker = Broker::start_for_old_records(kind, &dir.join("kafka"), &zookeeper.address(), "");
+    let broker = Broker::start_for_old_records(kind, &dir.join("kafka"), &zookeeper.address(), settings);
     let mut topics: Vec<(&str, &str)> = NAMES.iter().flatten().map(|name| (*name, "")).collect();
     topics.extend(SPECIAL);
     for (topic, more) in topics {
@@ -46,6 +50,31 @@ fn fetches_are_answered_as_apaches_broker_answers_them() {
         compare(&ours, &run(Kind::Ours, whole_history));
     }
     compare(&ours, &run(Kind::Apache, whole_history));
+}
+
+#[test]
+fn slots_for_sessions_are_given_out_as_apaches_broker_gives_them() {
+    if !full() {
+        return;
+    }
+    let _permit = JvmPermit::take();
+    // Two in each of eight parts; and with fewer than eight none at all.
+    for settings in ["max.incremental.fetch.session.cache.slots=17", "max.incremental.fetch.session.cache.slots=7"] {
+        compare(&run_with(Kind::Ours, settings, sessions_come), &run_with(Kind::Apache, settings, sessions_come));
+    }
+}
+
+/// Clients until there is no room for another, then a follower, for whom a client has to go.
+fn sessions_come(asked: &mut Asked) {
+    let begin = |partitions: &[(&'static str, i32, i64)]| Fetch::new(12, partitions).session(0, 0);
+    // Of two in a part the smaller one goes.
+    let partitions = [("a7", 0, 0), ("a7", 1, 0)];
+    let size = |client: i32| if client < 8 { 2 } else { 1 };
+    let begun: Vec<i32> = (0..20).map(|client| asked.fetch("a client", &begin(&partitions[..size(client)]))).collect();
+    asked.fetch("a follower", &Fetch { replica: 0, ..begin(&[("a7", 0, 0)]) });
+    for id in begun {
+        asked.fetch("goes on", &Fetch::new(12, &[]).session(id, 1));
+    }
 }
 
 fn whole_history(asked: &mut Asked) {
