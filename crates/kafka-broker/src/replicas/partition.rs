@@ -285,7 +285,9 @@ impl Partition {
             Err(error) => return Err(error.into()),
         };
         let end = appended.last_offset + 1;
-        self.traffic.messages_in += (end.0 - appended.first_offset.0).unsigned_abs();
+        if appended.first_offset != Offset::NONE {
+            self.traffic.messages_in += (end.0 - appended.first_offset.0).unsigned_abs();
+        }
         self.traffic.bytes_in += records.len() as u64;
         let waits = acks == Acks::All && self.progress(end) == Some(Progress::Waiting);
         Ok(Produced { appended, wait_for: waits.then_some(end) })

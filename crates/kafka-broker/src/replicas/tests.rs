@@ -9,8 +9,9 @@ use kafka_metadata::BrokerConfig;
 use kafka_record::{BatchBuilder, BatchOptions};
 use kafka_types::PartitionEpoch;
 use properties::Properties;
-use vfs::{MemoryVfs, Vfs};
+use vfs::{Call, Fault, FaultVfs, MemoryVfs, On, Vfs};
 
+use super::groups::Sent;
 use super::moves::{MoveId, Step, Swapped};
 use super::*;
 use crate::waiters::Waiter;
@@ -22,11 +23,15 @@ fn tp(partition: i32) -> TopicPartition {
 }
 
 fn shard(vfs: &MemoryVfs) -> Owned {
+    let vfs: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    shard_on(&vfs)
+}
+
+fn shard_on(vfs: &Arc<dyn Vfs>) -> Owned {
     let properties = Properties::parse("test", b"zookeeper.connect=h:1\n").expect("well formed");
     let config = Arc::new(Config::new(BrokerConfig::from_properties(&properties).expect("legal")));
-    let vfs: Arc<dyn Vfs> = Arc::new(vfs.clone());
     let open = |path: &str| {
-        let dir = LogDir::open(Arc::clone(&vfs), Path::new(path)).expect("opens");
+        let dir = LogDir::open(Arc::clone(vfs), Path::new(path)).expect("opens");
         (PathBuf::from(path), Some(dir))
     };
     let dirs = LogDirs::new(vec![open("/d0"), open("/d1")]);
@@ -62,6 +67,12 @@ fn produce(owned: &mut Owned, partition: i32, count: usize) {
         builder.append(1_000, None, Some(&[b'x'; 50]), &[]).expect("fits");
         owned.produce(&tp(partition), &builder.finish(), Acks::All).expect("appends");
     }
+}
+
+fn sent(value: &[u8], acks: Acks) -> Sent {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    builder.append(1_000, None, Some(value), &[]).expect("fits");
+    Sent { records: builder.finish(), acks }
 }
 
 fn dir_of(owned: &Owned, partition: i32) -> usize {
@@ -299,4 +310,40 @@ fn housekeeping_looks_at_those_that_were_reached_for() {
     assert!(open <= 10, "{open} logs have files open");
     owned.partitions.close_idle(now.after(60_000));
     assert_eq!(owned.partitions.values().filter(|partition| partition.log.holds_files()).count(), 0);
+}
+
+#[test]
+fn a_group_has_an_answer_for_each_and_shares_the_failure_of_its_write() {
+    let faults = FaultVfs::new(Arc::new(MemoryVfs::new()));
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let mut owned = shard_on(&vfs);
+    let group = || {
+        let mut group: Vec<Sent> = (0..4).map(|_| sent(b"value", Acks::All)).collect();
+        group[1].acks = Acks::Leader;
+        group[2].records = group[2].records.slice(..group[2].records.len() - 1);
+        group
+    };
+    let answers = |results: Vec<Result<Produced, Refused>>| -> Vec<Result<i64, ErrorCode>> {
+        let one = |result: Result<Produced, Refused>| match result {
+            Ok(produced) => {
+                assert_eq!(produced.wait_for, None, "the only replica has it");
+                Ok(produced.appended.first_offset.0)
+            }
+            Err(refused) => Err(refused.code),
+        };
+        results.into_iter().map(one).collect()
+    };
+    assert_eq!(answers(owned.produce_group(&tp(0), &group())), [Err(ErrorCode::NotLeaderOrFollower); 4]);
+    lead(&mut owned, 0, 0, true).expect("leads");
+    // What is cut holds no batch: an empty set of an old client.
+    assert_eq!(answers(owned.produce_group(&tp(0), &group())), [Ok(0), Ok(1), Ok(-1), Ok(2)]);
+    let partition = owned.partition(&tp(0)).expect("is here");
+    assert_eq!((partition.log.log_end(), partition.log.high_watermark()), (Offset(3), Offset(3)));
+    assert_eq!((partition.traffic.produces, partition.traffic.messages_in), (4, 3));
+
+    faults.fail(On::Only(Call::Write), 0, Fault::NoSpace);
+    assert_eq!(answers(owned.produce_group(&tp(0), &group())), [Err(ErrorCode::KafkaStorageError); 4]);
+    assert!(owned.partition(&tp(0)).expect("is here").has_failed());
+    assert_eq!(answers(owned.produce_group(&tp(0), &group())), [Err(ErrorCode::KafkaStorageError); 4]);
+    assert_eq!(owned.partition(&tp(0)).expect("is here").traffic.failed_produces, 8);
 }
