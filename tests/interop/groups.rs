@@ -14,13 +14,20 @@ const PACE: Duration = Duration::from_millis(200);
 #[test]
 fn members_of_both_kinds_share_a_group() {
     let _permit = JvmPermit::take();
-    share(Ours);
+    share(Ours, DEFAULT);
     if full() {
-        share(Apache);
+        share(Apache, DEFAULT);
+        for assignor in ["StickyAssignor", "CooperativeStickyAssignor", "RoundRobinAssignor"] {
+            share(Ours, &format!("org.apache.kafka.clients.consumer.{assignor}"));
+        }
     }
 }
 
-fn share(kind: Kind) {
+/// What members have that are told nothing of assignors.
+const DEFAULT: &str =
+    "org.apache.kafka.clients.consumer.RangeAssignor,org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
+
+fn share(kind: Kind, assignors: &str) {
     let dir = TempDir::new("mixed-group");
     let zookeeper = ZooKeeper::start(kind, &dir.join("zookeeper"));
     let broker = Broker::start(kind, &dir.join("kafka"), &zookeeper.address());
@@ -32,10 +39,10 @@ fn share(kind: Kind) {
     for first in [Ours, Apache] {
         let second = if first == Ours { Apache } else { Ours };
         let name = format!("led-by-{first:?}");
-        let leader = member(first, &server, &name);
+        let leader = member(first, &server, &name, assignors);
         let mut sent = round(&server, &name, 0);
         await_lines(&[&leader], &sent);
-        let follower = member(second, &server, &name);
+        let follower = member(second, &server, &name, assignors);
         let both = [&leader, &follower];
         let mut number = 1;
         // The other one may take seconds to come up; until then the leader reads all.
@@ -56,9 +63,10 @@ fn share(kind: Kind) {
     }
 }
 
-fn member(kind: Kind, server: &str, group: &str) -> Terminal {
+fn member(kind: Kind, server: &str, group: &str, assignors: &str) -> Terminal {
     let mut command = Tools(kind).command("kafka-console-consumer");
     command.args(["--bootstrap-server", server, "--topic", "shared", "--group", group, "--from-beginning"]);
+    command.args(["--consumer-property", &format!("partition.assignment.strategy={assignors}")]);
     Terminal::start(command)
 }
 

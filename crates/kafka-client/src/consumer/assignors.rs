@@ -22,6 +22,8 @@ pub enum Assignor {
     Range,
     /// All partitions of all topics, one by one.
     RoundRobin,
+    /// Even shares that change as little as possible, though everything is given up before a join.
+    Sticky,
     /// Even shares that change as little as possible; what moves is given up first and taken over in a second
     /// rebalance (KIP-429).
     CooperativeSticky,
@@ -57,6 +59,7 @@ impl Assignor {
         match class.rsplit('.').next()?.trim() {
             "RangeAssignor" => Some(Assignor::Range),
             "RoundRobinAssignor" => Some(Assignor::RoundRobin),
+            "StickyAssignor" => Some(Assignor::Sticky),
             "CooperativeStickyAssignor" => Some(Assignor::CooperativeSticky),
             _ => None,
         }
@@ -67,6 +70,7 @@ impl Assignor {
         match self {
             Assignor::Range => "range",
             Assignor::RoundRobin => "roundrobin",
+            Assignor::Sticky => "sticky",
             Assignor::CooperativeSticky => "cooperative-sticky",
         }
     }
@@ -74,7 +78,7 @@ impl Assignor {
     /// The better of the protocols that it can do.
     pub fn protocol(self) -> RebalanceProtocol {
         match self {
-            Assignor::Range | Assignor::RoundRobin => RebalanceProtocol::Eager,
+            Assignor::Range | Assignor::RoundRobin | Assignor::Sticky => RebalanceProtocol::Eager,
             Assignor::CooperativeSticky => RebalanceProtocol::Cooperative,
         }
     }
@@ -85,6 +89,7 @@ impl Assignor {
         match self {
             Assignor::Range => range(counts, &in_order(members), &mut assignment),
             Assignor::RoundRobin => round_robin(counts, &in_order(members), &mut assignment),
+            Assignor::Sticky => assignment = sticky::assign_at_once(counts, members),
             Assignor::CooperativeSticky => assignment = sticky::assign(counts, members),
         }
         assignment
@@ -189,6 +194,8 @@ mod tests {
         let class = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
         assert_eq!(Assignor::from_class(class), Some(Assignor::CooperativeSticky));
         assert_eq!(Assignor::from_class("RangeAssignor"), Some(Assignor::Range));
+        let class = "org.apache.kafka.clients.consumer.StickyAssignor";
+        assert_eq!(Assignor::from_class(class), Some(Assignor::Sticky));
         assert_eq!(Assignor::from_class("com.example.Mine"), None);
     }
 }

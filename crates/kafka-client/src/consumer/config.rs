@@ -177,7 +177,7 @@ fn assignors(classes: &[String]) -> Result<Vec<Assignor>, Error> {
         Assignor::from_class(class).ok_or_else(|| {
             Error::Config(format!(
                 "Invalid value {class} for configuration partition.assignment.strategy: Class {class} could not be \
-                 found. (This client has RangeAssignor, RoundRobinAssignor and CooperativeStickyAssignor.)"
+                 found. (This client has RangeAssignor, RoundRobinAssignor, StickyAssignor and CooperativeStickyAssignor.)"
             ))
         })
     };

@@ -119,6 +119,8 @@ pub struct Membership {
     needs_join: bool,
     lost: bool,
     owned: Vec<TopicPartition>,
+    /// The last assignment, kept after it was given up, and its generation.
+    last_assigned: Option<(Vec<TopicPartition>, i32)>,
     /// The counts that the leader assigned by, `None` for topics that did not exist: when they change it assigns anew.
     assigned_by: Option<BTreeMap<String, Option<i32>>>,
     /// No step before then.
@@ -142,6 +144,7 @@ impl Membership {
             needs_join: true,
             lost: false,
             owned: Vec::new(),
+            last_assigned: None,
             assigned_by: None,
             pause_until: Tick::default(),
             last_heartbeat: Tick::default(),
@@ -322,6 +325,11 @@ impl Membership {
         let user_data = match assignor {
             // Read by consumers before 3.5, which do not look for the generation in its own field.
             Assignor::CooperativeSticky => Some(Bytes::copy_from_slice(&self.generation.to_be_bytes())),
+            // Nothing is owned any more: what was assigned last stands in the assignor's own data.
+            Assignor::Sticky => self.last_assigned.as_ref().map(|(partitions, generation)| {
+                let data = wire::StickyUserData { previous_assignment: by_topic(partitions), generation: *generation };
+                data.to_bytes().expect("topic names are at most 249 bytes long")
+            }),
             Assignor::Range | Assignor::RoundRobin => None,
         };
         let subscription = wire::Subscription {
@@ -388,7 +396,8 @@ impl Membership {
     pub fn on_counts(&mut self, counts: &PartitionCounts) -> Result<(), MembershipError> {
         let Phase::Counting(joined) = std::mem::replace(&mut self.phase, Phase::Idle) else { return Ok(()) };
         let Some(assignor) = self.protocol else { return Ok(()) };
-        let members = joined.members.iter().map(read_member).collect::<Result<Vec<_>, _>>()?;
+        let members = joined.members.iter().map(|member| read_member(member, assignor));
+        let members = members.collect::<Result<Vec<_>, _>>()?;
         let assignment = assignor.assign(counts, &members);
         let topics = members.into_iter().flat_map(|member| member.topics);
         self.assigned_by = Some(topics.map(|topic| (topic.clone(), counts.get(&topic).copied())).collect());
@@ -442,6 +451,9 @@ impl Membership {
         let is_cooperative = self.rebalance_protocol() == RebalanceProtocol::Cooperative;
         if is_cooperative && !difference(&self.owned, &assigned).is_empty() {
             self.needs_join = true;
+        }
+        if self.protocol == Some(Assignor::Sticky) {
+            self.last_assigned = Some((assigned.clone(), self.generation));
         }
         self.owned = assigned;
     }
@@ -560,8 +572,14 @@ fn read_subscription(member: &join_group::JoinGroupResponseMember) -> Result<wir
     wire::Subscription::from_bytes(member.metadata.clone()).map_err(unreadable)
 }
 
-fn read_member(member: &join_group::JoinGroupResponseMember) -> Result<Member, MembershipError> {
-    let subscription = read_subscription(member)?;
+fn read_member(member: &join_group::JoinGroupResponseMember, assignor: Assignor) -> Result<Member, MembershipError> {
+    let mut subscription = read_subscription(member)?;
+    if assignor == Assignor::Sticky {
+        // As Java's, whatever else a member says that it owns.
+        let data = subscription.user_data.take().as_ref().and_then(wire::StickyUserData::from_bytes);
+        let data = data.unwrap_or_default();
+        (subscription.owned_partitions, subscription.generation_id) = (data.previous_assignment, data.generation);
+    }
     // Cooperative consumers before 3.2 tell the generation in the assignor's own data.
     let in_user_data = || subscription.user_data.as_ref()?.first_chunk().copied().map(i32::from_be_bytes);
     let generation = Some(subscription.generation_id).filter(|generation| *generation >= 0).or_else(in_user_data);

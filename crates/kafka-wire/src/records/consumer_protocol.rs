@@ -6,12 +6,13 @@
 use bytes::Bytes;
 
 use super::Record;
-use crate::error::DecodeError;
-use crate::primitives::Decoder;
+use crate::error::{DecodeError, EncodeError};
+use crate::primitives::{Decoder, Encoder};
 use crate::schema::Message;
 
 record! { Subscription, versions 0..=3 }
 record! { Assignment, versions 0..=3 }
+record! { StickyUserData, versions 0..=1 }
 
 structs! {
     "A part of the consumer protocol."
@@ -33,6 +34,13 @@ structs! {
         0..     assigned_partitions: Vec<TopicPartition>;
         /// From the assignor.
         0..     user_data: Option<Bytes> = null;
+    }
+
+    /// What a member of a group with the eager sticky assignor had, in its subscription's `user_data`: it owns nothing
+    /// when it joins. Without a version in front of it; version 1 is tried first.
+    struct StickyUserData {
+        0..     previous_assignment: Vec<TopicPartition>;
+        1..     generation: i32 = -1, ignorable;
     }
 
     /// Partitions of one topic.
@@ -59,6 +67,24 @@ impl Record for Assignment {
 
     fn from_bytes(bytes: Bytes) -> Result<Assignment, DecodeError> {
         read(bytes)
+    }
+}
+
+impl StickyUserData {
+    /// As members write it since 2.3.
+    ///
+    /// # Errors
+    /// When a topic's name is too long to be written.
+    pub fn to_bytes(&self) -> Result<Bytes, EncodeError> {
+        let mut encoder = Encoder::new();
+        self.encode(&mut encoder, StickyUserData::SHAPE.last)?;
+        Ok(encoder.into_bytes())
+    }
+
+    /// From what a member wrote, in either version. What cannot be read is nobody's: `None`.
+    pub fn from_bytes(bytes: &Bytes) -> Option<StickyUserData> {
+        let in_version = |version| StickyUserData::decode(&mut Decoder::new(bytes.clone()), version).ok();
+        in_version(1).or_else(|| in_version(0))
     }
 }
 

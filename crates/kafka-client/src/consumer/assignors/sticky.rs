@@ -1,9 +1,10 @@
-//! The cooperative-sticky assignor: even shares, with as few moves as possible.
+//! The sticky assignors: even shares, with as few moves as possible.
 //!
 //! First everybody keeps what it has (a partition that two claim belongs to the one of the later generation, or to
 //! neither). Then what is free goes to who has least. Then partitions move, one by one, from who has most to who has at
-//! least two fewer, which ends because each move makes the shares more even. What moved from a member that still holds it is not
-//! given to its new owner yet: the old one gives it up in this rebalance, the new one gets it in the next.
+//! least two fewer, which ends because each move makes the shares more even. In a cooperative group what moved from a
+//! member that still holds it is not given to its new owner yet: the old one gives it up in this rebalance, the new one
+//! gets it in the next. In an eager one nobody holds anything any more.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,11 +12,25 @@ use kafka_types::TopicPartition;
 
 use super::{Assignment, Member, PartitionCounts};
 
-/// Shares out the partitions.
+/// Shares out the partitions among members that still hold what they own.
 pub(super) fn assign(counts: &PartitionCounts, members: &[Member]) -> Assignment {
+    shares(counts, members).without_what_is_held()
+}
+
+/// Shares out the partitions among members that have given up what they owned.
+pub(super) fn assign_at_once(counts: &PartitionCounts, members: &[Member]) -> Assignment {
+    let shares = shares(counts, members);
+    let named = members.iter().zip(shares.held);
+    named.map(|(member, share)| (member.member_id.clone(), share.into_iter().collect())).collect()
+}
+
+fn shares<'a>(counts: &PartitionCounts, members: &'a [Member]) -> Shares<'a> {
     let owners = owners(counts, members);
     let mut shares = Shares::new(members, &owners);
-    for (topic, &count) in counts {
+    // What few can read goes first: the others' shares even out by what many can.
+    let mut topics: Vec<(&String, &i32)> = counts.iter().collect();
+    topics.sort_by_key(|(topic, _)| shares.readers.get(topic.as_str()).map_or(0, Vec::len));
+    for (topic, &count) in topics {
         for partition in 0..count {
             let partition = TopicPartition::new(topic.as_str(), partition);
             if !owners.contains_key(&partition) {
@@ -24,7 +39,7 @@ pub(super) fn assign(counts: &PartitionCounts, members: &[Member]) -> Assignment
         }
     }
     shares.even_out();
-    shares.into_assignment()
+    shares
 }
 
 /// Who holds what, as far as it is undisputed and still wanted.
@@ -55,6 +70,8 @@ struct Shares<'a> {
     members: &'a [Member],
     /// By member; sorted, so that the outcome depends on nothing but the question.
     held: Vec<BTreeSet<TopicPartition>>,
+    /// What each member said that it had.
+    own: Vec<HashSet<&'a TopicPartition>>,
     /// Members in order of id, which is the order of ties.
     order: Vec<usize>,
     readers: BTreeMap<&'a str, Vec<usize>>,
@@ -74,7 +91,8 @@ impl<'a> Shares<'a> {
                 readers.entry(topic).or_default().push(index);
             }
         }
-        Shares { members, held: shares, order, readers }
+        let own = members.iter().map(|member| member.owned.iter().collect()).collect();
+        Shares { members, held: shares, own, order, readers }
     }
 
     /// The reader of a topic that has least.
@@ -96,24 +114,27 @@ impl<'a> Shares<'a> {
         }
     }
 
+    /// What nobody had before moves first, wherever it is.
     fn next_move(&self) -> Option<(usize, TopicPartition, usize)> {
         let mut richest_first = self.order.clone();
         richest_first.sort_by_key(|&index| std::cmp::Reverse(self.held[index].len()));
-        richest_first.into_iter().find_map(|from| {
-            // From the back: who keeps a share keeps its front, as the range before it.
-            self.held[from].iter().rev().find_map(|partition| {
-                let to = self.poorest(&partition.topic)?;
-                (self.held[to].len() + 1 < self.held[from].len()).then(|| (from, partition.clone(), to))
+        [false, true].into_iter().find_map(|its_own| {
+            richest_first.iter().find_map(|&from| {
+                // From the back: who keeps a share keeps its front, as the range before it.
+                let candidates = self.held[from].iter().rev();
+                candidates.filter(|one| self.own[from].contains(one) == its_own).find_map(|partition| {
+                    let to = self.poorest(&partition.topic)?;
+                    (self.held[to].len() + 1 < self.held[from].len()).then(|| (from, partition.clone(), to))
+                })
             })
         })
     }
 
     /// Without what somebody else still holds.
-    fn into_assignment(self) -> Assignment {
+    fn without_what_is_held(self) -> Assignment {
         let claimed: HashSet<&TopicPartition> = self.members.iter().flat_map(|member| &member.owned).collect();
-        let members = self.members.iter().zip(self.held);
-        let assignment = members.map(|(member, share)| {
-            let own: HashSet<&TopicPartition> = member.owned.iter().collect();
+        let members = self.members.iter().zip(self.held).zip(&self.own);
+        let assignment = members.map(|((member, share), own)| {
             let may_take = |partition: &TopicPartition| own.contains(partition) || !claimed.contains(partition);
             (member.member_id.clone(), share.into_iter().filter(may_take).collect())
         });

@@ -111,6 +111,63 @@ fn what_a_member_says_is_what_java_says() {
     assert_eq!(metadata(Assignor::CooperativeSticky, &["txn", "mixed"]), sticky);
 }
 
+/// Bytes as Java's StickyAssignor of 3.9.1 wrote them.
+#[test]
+fn an_eager_sticky_member_says_what_it_had_and_owns_nothing() {
+    let mut member = membership(&[Assignor::Sticky], &["t", "u"]);
+    let data = |request: &join_group::Request| {
+        let subscription = wire::Subscription::from_bytes(request.protocols[0].metadata.clone()).unwrap();
+        assert!(subscription.owned_partitions.is_empty());
+        subscription.user_data
+    };
+    assert_eq!(data(&to_join(&mut member)), None);
+    let mut member = membership(&[Assignor::Sticky], &["t", "u"]);
+    follow(&mut member, 7, &[tp("t", 0), tp("t", 2), tp("u", 1)]);
+    member.request_rejoin();
+    let mut expected = vec![0, 0, 0, 2, 0, 1, b't', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2];
+    expected.extend([0, 1, b'u', 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7]);
+    assert_eq!(data(&to_join(&mut member)).unwrap(), expected);
+}
+
+#[test]
+fn a_leader_gives_back_what_eager_sticky_members_had() {
+    let mut leader = membership(&[Assignor::Sticky], &["t"]);
+    to_join(&mut leader);
+    let had = |id: &str, data: Option<wire::StickyUserData>, raw: &[u8]| {
+        let user_data = data.map(|data| data.to_bytes().unwrap()).or_else(|| Some(bytes::Bytes::copy_from_slice(raw)));
+        let subscription = wire::Subscription { topics: vec!["t".into()], user_data, ..Default::default() };
+        let metadata = subscription.to_bytes().unwrap();
+        join_group::JoinGroupResponseMember { member_id: id.into(), metadata, ..Default::default() }
+    };
+    let data = |partitions: &[i32], generation| {
+        let partitions = wire::TopicPartition { topic: "t".into(), partitions: partitions.to_vec() };
+        Some(wire::StickyUserData { previous_assignment: vec![partitions], generation })
+    };
+    // Without generation, as before 2.3; and what nobody can read.
+    let old = [0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 5];
+    let members = vec![
+        had("me", data(&[3, 1], 4), &[]),
+        had("new", None, b""),
+        had("odd", None, b"no bytes of an assignor"),
+        had("old", None, &old),
+    ];
+    let response = join_group::Response { members, ..joined(5, "me", Assignor::Sticky) };
+    leader.on_join(NOW, Some(response)).unwrap();
+    let Step::Count(_) = leader.next(NOW) else { panic!() };
+    leader.on_counts(&[("t".to_owned(), 6)].into()).unwrap();
+    let Step::Sync(sync) = leader.next(NOW) else { panic!() };
+    let shares: Vec<(String, Vec<i32>)> = sync
+        .assignments
+        .iter()
+        .map(|one| {
+            let assigned = wire::Assignment::from_bytes(one.assignment.clone()).unwrap().assigned_partitions;
+            (one.member_id.clone(), assigned.into_iter().flat_map(|topic| topic.partitions).collect())
+        })
+        .collect();
+    let text: Vec<String> = shares.iter().map(|(id, partitions)| format!("{id} {partitions:?}")).collect();
+    assert_eq!(text, ["me [1, 3]", "new [0, 4]", "odd [2]", "old [5]"]);
+}
+
 #[test]
 fn a_leader_assigns_and_assigns_anew_when_partitions_are_added() {
     let mut leader = membership(&[Assignor::Range], &["t"]);
