@@ -218,7 +218,7 @@ fn connections(lab: &Lab, count: usize) -> Duration {
 fn connections_come_to_the_broker_and_to_a_listener_as_fast_as_they_may() {
     let lab = lab("connection-rate", "quota.window.num=2");
     // Two windows' worth may come at once, and one more while the second one is filled.
-    let (rate, count) = (5, 30);
+    let (rate, count) = (10, 45);
     let least = Duration::from_secs((count / rate - 3) as u64);
     for name in ["max.connection.creation.rate", "listener.name.plaintext.max.connection.creation.rate"] {
         lab.tool("kafka-configs", &format!("--alter --entity-type brokers --entity-name 0 --add-config {name}={rate}"));
