@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use http_server::HttpServer;
 use kafka_metadata::{BrokerConfig, Endpoint};
-use kafka_types::{BrokerId, ErrorCode};
+use kafka_types::{BrokerId, ErrorCode, TopicPartition};
 use net::{Listener, Memory, Shutdown};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -29,6 +29,7 @@ use crate::network::acceptor;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
 use crate::replicas::log_dirs::LogDirs;
+use crate::replicas::moves::MoveId;
 use crate::replicas::{Owned, Shared};
 use crate::replication_quotas::ReplicationQuotas;
 use crate::settings::{Changes, brokers};
@@ -130,9 +131,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     tokio::spawn(runner.run());
     tokio::spawn(watches::run(Arc::clone(&broker), events, running.session_dir.clone()));
     watches::start(&broker).await?;
-    for (partition, id) in moves {
-        dir_moves::start(&broker, partition, id).await;
-    }
+    go_on_moving(&broker, moves).await;
     serve(&running, listeners).await;
     Ok(running)
 }
@@ -153,6 +152,13 @@ async fn start_housekeeping(broker: &Arc<Broker>) -> Result<()> {
         broker.shards.spawn_on(shard, move || async move { housekeeping::start_on_shard(&for_shard) }).await?;
     }
     Ok(())
+}
+
+/// Goes on with the moves between directories that the last run did not end.
+async fn go_on_moving(broker: &Arc<Broker>, moves: Vec<(TopicPartition, MoveId)>) {
+    for (partition, id) in moves {
+        dir_moves::start(broker, partition, id).await;
+    }
 }
 
 /// Begins with what goes on by itself, and lets clients in.
