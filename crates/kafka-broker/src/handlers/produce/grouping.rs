@@ -10,6 +10,7 @@ use std::task::Poll;
 
 use kafka_types::{ErrorCode, TopicPartition};
 use tokio::sync::oneshot;
+use tokio::task::Id;
 
 use crate::broker::Broker;
 use crate::replicas::Owned;
@@ -24,7 +25,7 @@ const SMALL: usize = 8 << 10;
 const GROUP_MAX: usize = 256;
 /// Partitions that have groups at the same time.
 const GROUPS_MAX: usize = 16;
-/// So many turns with one append each, and the next is not let wait either.
+/// So many turns with one client each, and the next is not let wait either.
 const ALONE: u32 = 4;
 
 /// What comes of an append.
@@ -42,18 +43,21 @@ struct Group {
 #[derive(Default)]
 struct Groups {
     waiting: Vec<Group>,
-    /// The last turn that had an append, and how many it had.
+    /// The last turn that had an append, and how many had one then.
     turn: u64,
     in_turn: u32,
-    /// Turns in a row that had one.
+    /// The connection's task that had the last one: what one client sends in a row is no crowd.
+    last: Option<Id>,
+    /// Turns in a row that had one client.
     alone: u32,
 }
 
 impl Groups {
     /// An append comes in a turn: is it worth while to wait for others?
-    fn is_crowd(&mut self, turn: u64) -> bool {
+    fn is_crowd(&mut self, turn: u64, task: Option<Id>) -> bool {
+        let is_other = std::mem::replace(&mut self.last, task) != task;
         if turn == self.turn {
-            self.in_turn += 1;
+            self.in_turn += u32::from(is_other);
         } else {
             self.alone = if self.in_turn <= 1 { self.alone.saturating_add(1) } else { 0 };
             (self.turn, self.in_turn) = (turn, 1);
@@ -120,7 +124,7 @@ pub(super) async fn append(broker: &Broker, partition: &TopicPartition, sent: Se
 
 fn place(turn: u64, partition: &TopicPartition, sent: Sent) -> Placed {
     GROUPS.with_borrow_mut(|groups| {
-        if !groups.is_crowd(turn) {
+        if !groups.is_crowd(turn, tokio::task::try_id()) {
             return Placed::Alone(sent);
         }
         let is_first = groups.waiting.is_empty();
@@ -183,14 +187,16 @@ mod tests {
         Sent { records: bytes::Bytes::from_static(b"records"), acks: kafka_types::Acks::All }
     }
 
-    #[test]
-    fn who_comes_alone_does_not_wait_and_a_crowd_does() {
+    #[tokio::test]
+    async fn who_comes_alone_does_not_wait_and_a_crowd_does() {
+        let [one, two] = [(); 2].map(|()| Some(tokio::spawn(async {}).id()));
         let mut groups = Groups::default();
-        let crowds: Vec<bool> = (1..8).map(|turn| groups.is_crowd(turn)).collect();
+        let crowds: Vec<bool> = (1..8).map(|turn| groups.is_crowd(turn, one)).collect();
         assert_eq!(crowds, [true, true, true, false, false, false, false]);
-        assert!(groups.is_crowd(7), "the second in a turn");
-        assert!((8..=11).all(|turn| groups.is_crowd(turn)), "others may come again");
-        assert!(!groups.is_crowd(12));
+        assert!(!groups.is_crowd(7, one), "the same client's next");
+        assert!(groups.is_crowd(7, two), "another one's in the same turn");
+        assert!((8..=11).all(|turn| groups.is_crowd(turn, two)), "others may come again");
+        assert!(!groups.is_crowd(12, one));
     }
 
     #[test]
