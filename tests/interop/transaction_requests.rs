@@ -394,12 +394,15 @@ impl History {
         let (id, producer, epoch) = self.first("e");
         let who = (id, producer, epoch);
         self.write("writes where nothing was added", who, 0, 0);
+        self.write("writes from the middle where nothing was added", who, 6, 1);
         self.describe_producers("one", 0);
         self.add("adds", 3, who, &[("one", &[0, 1])]);
         self.write("writes", who, 0, 0);
         self.write("writes again", who, 0, 0);
         self.write("leaves out", who, 5, 0);
+        self.write("leaves out what was refused before", who, 7, 1);
         self.write("writes elsewhere", who, 0, 1);
+        self.write("writes there what was left out before", who, 7, 1);
         for (topic, partition) in [("one", 0), ("one", 1), ("two", 0), ("one", 7), ("one", -1), ("nope", 0), ("", 0)] {
             self.describe_producers(topic, partition);
         }

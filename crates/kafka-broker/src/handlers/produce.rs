@@ -177,7 +177,6 @@ async fn append_verified(
     for (one, error) in to_verify.into_iter().zip(errors) {
         let part = &mut parts[one.part];
         part.outcome = if error.is_error() {
-            forget(broker, &part.topic_partition, one.producer.0).await;
             let (code, message) = verification::told_to_producer(error, knows_abortable);
             Err(Refused { message, ..code.into() })
         } else {
@@ -188,13 +187,6 @@ async fn append_verified(
             }
         };
     }
-}
-
-/// The coordinator says no.
-async fn forget(broker: &Broker, partition: &TopicPartition, id: ProducerId) {
-    let (target, owner) = (partition.clone(), broker.shards.owner(partition));
-    // A shard that has ended verifies nothing any more.
-    let _ = broker.shards.on(owner, move |owned| owned.end_verification(&target, id)).await;
 }
 
 /// Appends as part of a producer's transaction.

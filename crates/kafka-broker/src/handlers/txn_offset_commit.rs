@@ -71,9 +71,7 @@ async fn store(
             // Looked at where the records are appended: a marker may have come between.
             let target = partition.clone();
             let check = move |owned: &mut crate::replicas::Owned| owned.check_verification(&target, producer, guard);
-            let stored = broker.ask_group_at(&partition, request, check).await;
-            end_verification(context, &partition, producer.0).await;
-            stored
+            broker.ask_group_at(&partition, request, check).await
         }
     };
     match stored? {
@@ -109,17 +107,10 @@ async fn verify(
     match broker.verify_transaction(asked).await.first() {
         Some(ErrorCode::None) => Ok(Some(guard)),
         error => {
-            end_verification(context, partition, producer.0).await;
             let error = error.copied().unwrap_or(ErrorCode::UnknownServerError);
             Err(verification::told_to_group(error, knows_abortable))
         }
     }
-}
-
-async fn end_verification(context: &Context, partition: &TopicPartition, id: ProducerId) {
-    let (target, owner) = (partition.clone(), context.broker.shards.owner(partition));
-    // A shard that has ended verifies nothing any more.
-    let _ = context.broker.shards.on(owner, move |owned| owned.end_verification(&target, id)).await;
 }
 
 fn respond(request: &wire::Request, error: impl Fn(&TopicPartition) -> ErrorCode) -> wire::Response {

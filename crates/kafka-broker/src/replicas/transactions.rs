@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kafka_group_coordinator::Event as GroupEvent;
 use kafka_log::AppendOrigin;
 use kafka_record::control::EndTxnMarker;
+use kafka_record::{Batch, NO_SEQUENCE};
 use kafka_types::{Acks, ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
 use time_types::Tick;
 
@@ -35,25 +36,38 @@ struct Verification {
     epoch: ProducerEpoch,
     guard: Guard,
     since: Tick,
+    /// The lowest sequence of this epoch that was to be written. A batch after it has to wait until it is: else the first
+    /// one, tried again after its verification failed, would be out of order for ever.
+    lowest_sequence: i32,
 }
 
 impl Verifications {
-    /// A guard for this producer: the one that it has, or a new one.
-    fn begin(&mut self, now: Tick, producer: (ProducerId, ProducerEpoch)) -> Guard {
+    /// A guard for this producer, who is about to write from `sequence` on: the one that it has, or a new one.
+    fn begin(&mut self, now: Tick, producer: (ProducerId, ProducerEpoch), sequence: i32) -> Guard {
         if self.by_producer.len() >= self.clean_at.max(16) {
             self.by_producer.retain(|_, one| now.since(one.since) < FORGOTTEN_AFTER_MS);
             self.clean_at = self.by_producer.len() * 2;
         }
         let (id, epoch) = producer;
-        match self.by_producer.get(&id) {
-            Some(known) if known.epoch == epoch => known.guard,
+        match self.by_producer.get_mut(&id) {
+            Some(known) if known.epoch == epoch => {
+                known.lowest_sequence = known.lowest_sequence.min(sequence);
+                known.guard
+            }
+            // A predecessor: its records are refused when they are appended.
+            Some(known) if known.epoch > epoch => known.guard,
             _ => {
                 self.last += 1;
                 let guard = Guard(self.last);
-                self.by_producer.insert(id, Verification { epoch, guard, since: now });
+                self.by_producer.insert(id, Verification { epoch, guard, since: now, lowest_sequence: sequence });
                 guard
             }
         }
+    }
+
+    /// The lowest sequence that this producer was to write and has not written.
+    fn lowest_sequence(&self, id: ProducerId) -> Option<i32> {
+        self.by_producer.get(&id).map(|known| known.lowest_sequence)
     }
 
     fn holds(&self, id: ProducerId, guard: Guard) -> bool {
@@ -88,12 +102,13 @@ impl Owned {
         let now = self.shared.clock.tick();
         let partition = self.partition(topic_partition)?;
         let (id, epoch) = producer;
+        let sequence = first_sequence(records);
         if !partition.log.has_open_transaction(id, epoch) {
             if partition.replica.leader().is_none() {
                 return Err(ErrorCode::NotLeaderOrFollower.into());
             }
             match guard {
-                None => return Ok(Transactional::Verify(partition.verifications.begin(now, producer))),
+                None => return Ok(Transactional::Verify(partition.verifications.begin(now, producer, sequence))),
                 Some(guard) if !partition.verifications.holds(id, guard) => {
                     // The transaction has ended since the coordinator was asked.
                     return Err(ErrorCode::InvalidTxnState.into());
@@ -101,8 +116,14 @@ impl Owned {
                 Some(_) => {}
             }
         }
+        if partition.verifications.lowest_sequence(id).is_some_and(|lowest| sequence > lowest) {
+            let log_start = Some(partition.log.log_start());
+            return Err(Refused { log_start, ..ErrorCode::OutOfOrderSequenceNumber.into() });
+        }
         let produced = self.produce(topic_partition, records, acks)?;
-        self.end_verification(topic_partition, id);
+        if let Ok(partition) = self.partition(topic_partition) {
+            partition.verifications.end(id);
+        }
         Ok(Transactional::Appended(produced))
     }
 
@@ -120,7 +141,7 @@ impl Owned {
         if partition.log.has_open_transaction(producer.0, producer.1) {
             return Ok(None);
         }
-        Ok(Some(partition.verifications.begin(now, producer)))
+        Ok(Some(partition.verifications.begin(now, producer, NO_SEQUENCE)))
     }
 
     /// Is the guard still good?
@@ -134,13 +155,6 @@ impl Owned {
         let is_good = partition.log.has_open_transaction(producer.0, producer.1)
             || partition.verifications.holds(producer.0, guard);
         if is_good { Ok(()) } else { Err(ErrorCode::InvalidTxnState) }
-    }
-
-    /// The verification is over, one way or the other.
-    pub(crate) fn end_verification(&mut self, topic_partition: &TopicPartition, id: ProducerId) {
-        if let Ok(partition) = self.partition(topic_partition) {
-            partition.verifications.end(id);
-        }
     }
 
     /// Writes the end of a transaction into a partition. Whoever is verified and has not written yet comes too late.
@@ -174,6 +188,14 @@ impl Owned {
     }
 }
 
+/// The sequence of the first record.
+fn first_sequence(records: &Bytes) -> i32 {
+    match Batch::read(records) {
+        Ok(Batch::V2(batch)) => batch.header().base_sequence,
+        _ => NO_SEQUENCE,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,21 +205,26 @@ mod tests {
     #[test]
     fn a_guard_is_shared_by_requests_of_one_producer_and_ends_with_it() {
         let mut verifications = Verifications::default();
-        let guard = verifications.begin(Tick(0), PRODUCER);
-        assert_eq!(verifications.begin(Tick(5), PRODUCER), guard);
+        let guard = verifications.begin(Tick(0), PRODUCER, 5);
+        assert_eq!(verifications.begin(Tick(5), PRODUCER, 3), guard);
+        assert_eq!(verifications.begin(Tick(5), PRODUCER, 4), guard);
         assert!(verifications.holds(PRODUCER.0, guard));
-        let newer = verifications.begin(Tick(6), (PRODUCER.0, ProducerEpoch(1)));
+        assert_eq!(verifications.lowest_sequence(PRODUCER.0), Some(3));
+        let newer = verifications.begin(Tick(6), (PRODUCER.0, ProducerEpoch(1)), 9);
+        assert_eq!(verifications.begin(Tick(6), PRODUCER, 0), newer, "a predecessor changes nothing");
+        assert_eq!(verifications.lowest_sequence(PRODUCER.0), Some(9), "sequences begin anew with an epoch");
         assert!(!verifications.holds(PRODUCER.0, guard) && verifications.holds(PRODUCER.0, newer));
         verifications.end(PRODUCER.0);
         assert!(!verifications.holds(PRODUCER.0, newer));
-        assert_ne!(verifications.begin(Tick(7), PRODUCER), newer, "an old guard opens nothing");
+        assert_eq!(verifications.lowest_sequence(PRODUCER.0), None);
+        assert_ne!(verifications.begin(Tick(7), PRODUCER, 0), newer, "an old guard opens nothing");
     }
 
     #[test]
     fn verifications_that_nobody_comes_back_with_are_forgotten() {
         let mut verifications = Verifications::default();
         for id in 0..100_000 {
-            verifications.begin(Tick(id as u64 * 100), (ProducerId(id), ProducerEpoch(0)));
+            verifications.begin(Tick(id as u64 * 100), (ProducerId(id), ProducerEpoch(0)), 0);
         }
         assert!(verifications.by_producer.len() <= 2 * 600 + 16, "{}", verifications.by_producer.len());
     }
