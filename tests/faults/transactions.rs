@@ -287,7 +287,14 @@ fn a_batch_that_is_sent_again_after_a_restart_is_known() {
     let mut batch = RawBatch::of(now as i64, &["a", "b"]);
     let produce = |site: &Site, batch: &RawBatch| {
         let mut connection = RawKafka::connect(site.broker.port()).expect("connects");
-        connection.produce("t", 0, &batch.bytes()).expect("answers")
+        let mut answer = (-1, -1);
+        // It has started before it knows its topics and what it leads.
+        let leads = wait_until(PATIENCE, || {
+            answer = connection.produce("t", 0, &batch.bytes()).expect("answers");
+            !matches!(answer.0, 3 | 6)
+        });
+        assert!(leads, "{answer:?}");
+        answer
     };
     batch.producer = (900_000, 0, 0);
     assert_eq!(produce(&site, &batch), (0, 0));
