@@ -14,7 +14,6 @@ pub mod leader_election;
 pub mod log_dirs;
 pub mod reassign_partitions;
 pub mod topics;
-mod transaction_state;
 pub mod transactions;
 pub mod zk_cleanup;
 pub mod zk_cli;

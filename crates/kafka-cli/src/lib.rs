@@ -8,12 +8,14 @@ pub mod argparse;
 pub mod commands;
 pub mod commons_cli;
 pub mod exit;
+mod java_order;
 pub mod json;
 pub mod options;
 pub mod output;
 pub mod pattern;
 pub mod settings;
 pub mod start;
+mod transaction_state;
 pub mod zk_files;
 pub mod zookeeper_security;
 

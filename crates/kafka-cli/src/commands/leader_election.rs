@@ -6,8 +6,8 @@ use kafka_client::config::AdminConfig;
 use kafka_types::{ErrorCode, TopicPartition};
 use serde_json::Value;
 
-use super::log_dirs::java_order;
 use crate::exit::Failure;
+use crate::java_order;
 use crate::options::{Opt, OptionError, Options, Table};
 use crate::output::Console;
 use crate::start::{self, Introduction, Mistake};

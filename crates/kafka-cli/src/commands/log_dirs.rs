@@ -11,9 +11,7 @@ use crate::exit::Failure;
 use crate::options::{Opt, Options, Table};
 use crate::output::Console;
 use crate::start::{Introduction, Mistake};
-use crate::{Invocation, admin};
-
-pub(super) mod java_order;
+use crate::{Invocation, admin, java_order};
 
 const TABLE: Table = Table(&[
     Opt::value(

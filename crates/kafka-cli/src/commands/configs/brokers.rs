@@ -14,7 +14,7 @@ use sasl::ScramMechanism;
 use super::arguments::{Arguments, BROKER_LOGGERS, BROKERS, CLIENT_METRICS, CLIENTS, IPS, TOPICS, USERS};
 use super::{Trouble, refused, values};
 use crate::admin;
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 use crate::output::Console;
 
 const QUOTAS: [&str; 4] =

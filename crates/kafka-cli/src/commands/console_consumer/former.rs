@@ -8,7 +8,7 @@ use kafka_wire::records::Record as _;
 use kafka_wire::records::groups::{GroupMetadataValue, Key, MemberMetadata, OffsetCommitValue};
 use kafka_wire::records::transactions::{TransactionLogKey, TransactionLogValue};
 
-use crate::commands::transaction_state::{scala_order, state_name};
+use crate::transaction_state::{scala_order, state_name};
 
 /// What is shown; records about other things are passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use kafka_types::{ErrorCode, TopicPartition};
 
 use super::reset::named_partitions;
 use super::{EXECUTION, Tool, Trouble};
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 
 impl Tool<'_> {
     pub(super) async fn delete(&mut self) -> Result<(), Trouble> {

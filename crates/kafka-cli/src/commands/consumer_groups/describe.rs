@@ -10,7 +10,7 @@ use kafka_wire::records::Record as _;
 use kafka_wire::records::consumer_protocol::Assignment;
 
 use super::{Tool, Trouble};
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 
 /// What stands where there is nothing.
 const MISSING: &str = "-";

@@ -6,7 +6,7 @@ use kafka_client::admin::{GroupFilter, GroupListing};
 use kafka_client::{Admin, Error};
 
 use super::{Tool, Trouble};
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 
 /// As Java prints them; what a broker says otherwise is `Unknown`.
 const STATES: [&str; 7] =

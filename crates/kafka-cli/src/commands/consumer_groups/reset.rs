@@ -10,7 +10,7 @@ use super::arguments::SCENARIOS_TOLD;
 use super::csv::Line;
 use super::describe::{in_order, log_offsets};
 use super::{LOGGER, Tool, Trouble, time};
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 use crate::settings::{self, FileError};
 
 /// New offsets of one group.

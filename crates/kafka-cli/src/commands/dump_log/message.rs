@@ -13,8 +13,8 @@ use kafka_wire::records::transactions::{TransactionLogKey, TransactionLogValue};
 use serde_json::{Value, json};
 
 use super::{Settings, Thrown};
-use crate::commands::transaction_state::{scala_order, state_name};
 use crate::output::Console;
+use crate::transaction_state::{scala_order, state_name};
 
 const PACKAGE: &str = "org.apache.kafka.tools.api.";
 const OLD_PACKAGE: &str = "kafka.serializer.";

@@ -10,7 +10,7 @@ use kafka_types::{BrokerId, ErrorCode, TopicPartition};
 use super::plan::{Plan, Replica, to_json};
 use super::states::{self, DirState, describe};
 use super::{COMMAND_FAILED, Ended, throttles};
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 use crate::options::Options;
 use crate::output::Console;
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::plan::{self, check_version, to_json, twins};
 use super::states::describe;
 use super::{COMMAND_FAILED, Ended, OPERATION};
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 use crate::json;
 use crate::options::Options;
 use crate::output::Console;

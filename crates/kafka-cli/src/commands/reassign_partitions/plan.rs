@@ -6,7 +6,7 @@ use kafka_types::{BrokerId, TopicPartition};
 use serde_json::Value;
 
 use super::{COMMAND_FAILED, Ended, OPERATION};
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 use crate::json;
 use crate::options::Options;
 use crate::settings::{self, FileError};

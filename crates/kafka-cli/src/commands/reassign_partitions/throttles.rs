@@ -8,7 +8,7 @@ use kafka_types::{BrokerId, TopicPartition};
 
 use super::Ended;
 use super::plan::{Plan, joined};
-use crate::commands::log_dirs::java_order;
+use crate::java_order;
 use crate::output::Console;
 
 const LEADER_RATE: &str = "leader.replication.throttled.rate";

@@ -3,10 +3,10 @@
 use kafka_types::TopicPartition;
 use kafka_wire::records::transactions::PartitionsSchema;
 
-use super::log_dirs::java_order::hash_of_partition;
+use crate::java_order::hash_of_partition;
 
 /// The state of a transaction by its number in a record.
-pub(super) fn state_name(status: i8) -> Option<&'static str> {
+pub(crate) fn state_name(status: i8) -> Option<&'static str> {
     const STATES: [&str; 8] = [
         "Empty",
         "Ongoing",
@@ -21,7 +21,7 @@ pub(super) fn state_name(status: i8) -> Option<&'static str> {
 }
 
 /// Partitions in the order of the `scala.collection.mutable.HashSet` that Apache puts them into, topic by topic.
-pub(super) fn scala_order(topics: Vec<PartitionsSchema>) -> Vec<String> {
+pub(crate) fn scala_order(topics: Vec<PartitionsSchema>) -> Vec<String> {
     let mut table = 16;
     let mut known = Vec::new();
     for topic in topics {

@@ -6,19 +6,19 @@ use kafka_types::TopicPartition;
 const BUCKETS: usize = 16;
 
 /// `String.hashCode`.
-pub(in crate::commands) fn hash_of_string(text: &str) -> i32 {
+pub(crate) fn hash_of_string(text: &str) -> i32 {
     text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
 /// `TopicPartition.hashCode`.
-pub(in crate::commands) fn hash_of_partition(partition: &TopicPartition) -> i32 {
+pub(crate) fn hash_of_partition(partition: &TopicPartition) -> i32 {
     let number = 31i32.wrapping_add(partition.partition);
     number.wrapping_mul(31).wrapping_add(hash_of_string(&partition.topic))
 }
 
 /// Puts items with these hashes into a map in their order, and takes them out in the map's. (Buckets of more than eight,
 /// which Java keeps as trees, come in the order they were put in here.)
-pub(in crate::commands) fn of_map<T>(mut items: Vec<T>, hash: impl Fn(&T) -> i32) -> Vec<T> {
+pub(crate) fn of_map<T>(mut items: Vec<T>, hash: impl Fn(&T) -> i32) -> Vec<T> {
     let mut buckets = BUCKETS;
     while items.len() > buckets / 4 * 3 {
         buckets *= 2;
