@@ -62,7 +62,9 @@ fn kafka(kind: Kind) {
     let zookeeper = ZooKeeper::start(kind, &stage.path("zookeeper"));
     stage.rename("2181", &zookeeper.port().to_string());
     stage.rename("9092", &free_port().to_string());
-    stage.rename_closed_ports();
+    // A second broker would come up on it.
+    stage.rename("9093", &free_port().to_string());
+    stage.rename_closed("2999");
     stage.rename("/tmp/kafka-logs", &stage.path("kafka-logs").display().to_string());
     fs::write(stage.path("kafka-logs-file"), "a file\n").expect("the folder can be written");
     // The port of the transcripts is the default one: here it has to be said.
