@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kafka_log::Slice;
 use kafka_record::{Batch, batches};
 use kafka_types::{LeaderEpoch, Offset, TopicPartition};
+use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 use super::{Core, Progress};
@@ -14,8 +15,16 @@ use crate::broker::Broker;
 use crate::replicas::Owned;
 use crate::shard::here;
 
-/// Bytes that are read and replayed in one go.
-const PIECE: u64 = 1 << 20;
+/// Bytes that are read and replayed in one go: some milliseconds of work, after which the shard looks at its sockets.
+const PIECE: u64 = 256 << 10;
+/// Partitions of a shard that are replayed at the same time. Each has its turn before the sockets have theirs: with all at
+/// once a client would wait for a piece of each.
+const AT_ONCE: usize = 2;
+
+thread_local! {
+    /// Of this shard's thread.
+    static TURNS: Arc<Semaphore> = Arc::new(Semaphore::new(AT_ONCE));
+}
 
 /// Replays the whole partition into the core that waits for it, on the shard that owns both. What cannot be read ends
 /// the replay, and the core serves what came before it, as Apache's does: groups that are never served would be worse.
@@ -24,6 +33,8 @@ pub(super) async fn load<C: Core>(broker: Arc<Broker>, index: i32, epoch: Leader
     let partition = TopicPartition::new(C::TOPIC, index);
     let tell = |progress| C::tell(broker.id.0, &partition, epoch, progress);
     tell(Progress::Elected);
+    // Nobody closes it.
+    let turn = TURNS.with(Arc::clone).acquire_owned().await;
     let replayed = replay_log(&broker, &partition, |owned, bytes| {
         let core = C::on(owned).core(index, epoch)?;
         Some(replay_batches(bytes, &partition, |batch| core.replay(batch, &partition)))
@@ -33,6 +44,7 @@ pub(super) async fn load<C: Core>(broker: Arc<Broker>, index: i32, epoch: Leader
         Replay::Whole => {}
         Replay::Until(from) => tell(Progress::Unreadable(from)),
     }
+    drop(turn);
     here(|owned: &mut Owned| owned.coordinator_loaded::<C>(index, epoch));
     tell(Progress::Loaded(broker.clock.tick().since(started)));
 }
