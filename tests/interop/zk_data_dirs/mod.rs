@@ -59,13 +59,15 @@ fn carry(name: &str, from: Kind, to: Kind, end: End) {
     close(&mut first);
     let mut living = fill(server.port(), "/first");
     let mut writer = from;
+    let mut before_ours = Vec::new();
     for (kind, name) in [(to, "/second"), (from, "/third")] {
         living.keep_alive();
         let before = Seen::by_client(&server);
         let answered = take_down(&mut server, end);
         if writer == Ours {
-            files::are_read_by_apaches_tools(&server.data());
+            files::are_read_by_apaches_tools(&server.data(), &before_ours);
         }
+        before_ours = files::snapshots_in(&server.data());
         let printed = output(&server).len();
         server.restart_as(kind);
         let after = Seen::by_client(&server);
