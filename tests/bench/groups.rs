@@ -1,17 +1,19 @@
 //! Groups: how long a crowd takes to become a group, what many small groups cost, how many commits there are for a
 //! second of processor time, and how long a start takes with what was committed.
 
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::io::{self, Read as _, Write as _};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::{Kind, TempDir};
 
+use crate::assembly::assemble;
 use crate::bare_kafka::BareClient;
-use crate::line::{Line, PATIENCE, int, short, text, text_at};
-use crate::proc::{cpu_seconds, resident_mb};
+use crate::floor::listen;
+use crate::line::{Line, PATIENCE, short, text};
+use crate::proc::{cpu_seconds, resident_mb, thread_cpu_seconds};
+use crate::seat::{HEARTBEAT, JOIN, SYNC, Seat, is_in};
 use crate::servers::Server;
 use crate::table::{Goal, Table, Who};
 use crate::{Options, Part, Tables, settle};
@@ -19,17 +21,11 @@ use crate::{Options, Part, Tables, settle};
 const OFFSET_COMMIT: (i16, i16) = (8, 2);
 const OFFSET_FETCH: (i16, i16) = (9, 3);
 const FIND_COORDINATOR: (i16, i16) = (10, 0);
-// Before version 4 members are taken without an id.
-const JOIN: (i16, i16) = (11, 3);
-const HEARTBEAT: (i16, i16) = (12, 1);
-const SYNC: (i16, i16) = (14, 1);
-
-const REBALANCE_IN_PROGRESS: i16 = 27;
+/// Length, correlation id, no throttle time, no error.
+const BEAT_ANSWER: [u8; 14] = [0, 0, 0, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 const TOPIC: &str = "committed";
 /// Partitions of it; so many offsets has a group.
 const PARTITIONS: i32 = 10;
-/// How often a member that has its share asks whether that is still so.
-const BEAT: Duration = Duration::from_millis(10);
 const COMMITTING: Duration = Duration::from_secs(3);
 
 /// Everything, on one pair of servers.
@@ -54,7 +50,7 @@ pub(crate) fn measure(kind: Kind, options: &Options, tables: &mut Tables) {
     for clients in [1, 32] {
         commits(kind, &broker, clients, table);
     }
-    small_groups(kind, &broker, if options.quick { 1_000 } else { 10_000 }, table);
+    small_groups(kind, &broker, small_count(options), table);
     load(kind, options, dir.path(), (zookeeper, broker), table);
 }
 
@@ -75,139 +71,6 @@ fn await_coordinator(port: u16) {
 fn is_loaded(line: &mut Line, group: &str) -> bool {
     let answer = line.ask(OFFSET_FETCH, &[&text(group)[..], &(-1i32).to_be_bytes()].concat()).expect("an answer");
     short(answer, answer.len() - 2) == 0
-}
-
-/// A member, as far as it has come.
-struct Member {
-    line: Line,
-    group: String,
-    id: String,
-    generation: i32,
-}
-
-impl Member {
-    fn new(port: u16, group: &str) -> Member {
-        Member {
-            line: Line::connect(port).expect("it accepts"),
-            group: group.to_owned(),
-            id: String::new(),
-            generation: 0,
-        }
-    }
-
-    fn ask_to_join(&mut self) -> io::Result<()> {
-        let mut body = text(&self.group);
-        body.extend([60_000i32.to_be_bytes(), 120_000i32.to_be_bytes()].concat());
-        body.extend(text(&self.id));
-        body.extend([text("consumer"), 1i32.to_be_bytes().to_vec(), text("range")].concat());
-        body.extend([0, 0, 0, 0]);
-        self.line.send(JOIN, &body)
-    }
-
-    /// Ids of all members, if it leads.
-    fn joined(&mut self) -> io::Result<Vec<String>> {
-        let answer = self.line.receive()?;
-        let error = short(answer, 4);
-        if error != 0 {
-            return Err(io::Error::other(format!("join: error {error}")));
-        }
-        let generation = int(answer, 6);
-        let (_protocol, at) = text_at(answer, 10);
-        let (_leader, at) = text_at(answer, at);
-        let (id, mut at) = text_at(answer, at);
-        let count = int(answer, at);
-        at += 4;
-        let mut members = Vec::new();
-        for _ in 0..count {
-            let (member, end) = text_at(answer, at);
-            at = end + 4 + int(answer, end).max(0) as usize;
-            members.push(member);
-        }
-        (self.id, self.generation) = (id, generation);
-        Ok(members)
-    }
-
-    /// Gets its share, or has to join again.
-    fn synced(&mut self, members: &[String]) -> io::Result<bool> {
-        let mut body = text(&self.group);
-        body.extend(self.generation.to_be_bytes());
-        body.extend(text(&self.id));
-        body.extend((members.len() as i32).to_be_bytes());
-        for member in members {
-            body.extend([text(member), 1i32.to_be_bytes().to_vec(), vec![7]].concat());
-        }
-        self.outcome(SYNC, &body)
-    }
-
-    fn beats(&mut self) -> io::Result<bool> {
-        let mut body = text(&self.group);
-        body.extend(self.generation.to_be_bytes());
-        body.extend(text(&self.id));
-        self.outcome(HEARTBEAT, &body)
-    }
-
-    fn outcome(&mut self, call: (i16, i16), body: &[u8]) -> io::Result<bool> {
-        match short(self.line.ask(call, body)?, 4) {
-            0 => Ok(true),
-            REBALANCE_IN_PROGRESS => Ok(false),
-            error => Err(io::Error::other(format!("request {call:?}: error {error}"))),
-        }
-    }
-}
-
-/// A crowd joins at once; how long after the last of them has asked everybody has a share of one generation.
-fn assemble(port: u16, members: usize) -> Duration {
-    let group = format!("crowd-{members}");
-    let asked = Arc::new(Barrier::new(members + 1));
-    let (over, generation) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI32::new(0)));
-    let settled = Arc::new(AtomicUsize::new(0));
-    let threads: Vec<_> = (0..members)
-        .map(|_| {
-            let mut member = Member::new(port, &group);
-            let (asked, over) = (Arc::clone(&asked), Arc::clone(&over));
-            let (generation, settled) = (Arc::clone(&generation), Arc::clone(&settled));
-            let live = move || -> io::Result<()> {
-                member.ask_to_join()?;
-                asked.wait();
-                while !over.load(Ordering::Relaxed) {
-                    let all = member.joined()?;
-                    // Who leads knows whether everybody is there.
-                    if all.len() == members {
-                        settled.store(0, Ordering::SeqCst);
-                        generation.store(member.generation, Ordering::SeqCst);
-                    }
-                    let mut is_in = member.synced(&all)?;
-                    if is_in && generation.load(Ordering::SeqCst) == member.generation {
-                        settled.fetch_add(1, Ordering::SeqCst);
-                    }
-                    while is_in && !over.load(Ordering::Relaxed) {
-                        thread::sleep(BEAT);
-                        is_in = member.beats()?;
-                    }
-                    if !over.load(Ordering::Relaxed) {
-                        member.ask_to_join()?;
-                    }
-                }
-                Ok(())
-            };
-            thread::Builder::new().stack_size(128 << 10).spawn(live).expect("there is room for a thread")
-        })
-        .collect();
-    asked.wait();
-    let begin = Instant::now();
-    while settled.load(Ordering::SeqCst) < members {
-        assert!(begin.elapsed() < PATIENCE, "{} of {members} are in", settled.load(Ordering::SeqCst));
-        thread::sleep(Duration::from_millis(1));
-    }
-    let took = begin.elapsed();
-    over.store(true, Ordering::Relaxed);
-    for thread in threads {
-        // A member that waits in a join when all is over is not answered; it goes with its connection.
-        if thread.is_finished() {
-            thread.join().expect("it does not panic").expect("the group is served");
-        }
-    }
-    took
 }
 
 /// A commit of every partition of the topic.
@@ -265,28 +128,65 @@ fn commits(kind: Kind, broker: &Server, clients: usize, table: &mut Table) {
 fn small_groups(kind: Kind, broker: &Server, count: usize, table: &mut Table) {
     let who = Who::from(kind);
     let (memory, cpu) = (resident_mb(broker.pid()), cpu_seconds(broker.pid()));
-    let mut member = Member::new(broker.port, "");
-    let mut members = Vec::with_capacity(count);
-    for number in 0..count {
-        (member.group, member.id) = (format!("small-{number}"), String::new());
-        member.ask_to_join().expect("it reads");
-        let all = member.joined().expect("the group is served");
-        assert!(member.synced(&all).expect("the group is served"));
-        members.push((member.group.clone(), member.id.clone(), member.generation));
+    let mut line = Line::connect(broker.port).expect("it accepts");
+    let mut seats: Vec<Seat> = (0..count).map(|number| Seat::in_group(&format!("small-{number}"))).collect();
+    for seat in &mut seats {
+        let all = seat.joined(line.ask(JOIN, &seat.join()).expect("an answer")).expect("the group is served");
+        let answer = line.ask(SYNC, &seat.sync(&all)).expect("an answer");
+        assert!(is_in(answer).expect("the group is served"));
     }
-    let spent = cpu_seconds(broker.pid()) - cpu;
-    table.add(who, &format!("{count} groups of one member join: CPU s"), Goal::AtMost(0.25), spent);
+    let joined = cpu_seconds(broker.pid()) - cpu;
+    table.add(who, &format!("{count} groups of one member join: CPU s"), Goal::None, joined);
     let grown = (resident_mb(broker.pid()) - memory).max(0.0);
     table.add(who, &format!("{count} groups of one member: memory, MB"), Goal::AtMost(0.25), grown);
     let cpu = cpu_seconds(broker.pid());
     for _ in 0..3 {
-        for (group, id, generation) in &members {
-            (member.group, member.id, member.generation) = (group.clone(), id.clone(), *generation);
-            assert!(member.beats().expect("the group is served"), "{group} rebalances");
+        for seat in &seats {
+            let answer = line.ask(HEARTBEAT, &seat.beat()).expect("an answer");
+            assert!(is_in(answer).expect("the group is served"), "{} rebalances", seat.group);
         }
     }
     let spent = cpu_seconds(broker.pid()) - cpu;
-    table.add(who, &format!("{count} groups of one member beat three times: CPU s"), Goal::AtMost(0.25), spent);
+    table.add(who, &beats_label(count), Goal::None, spent);
+    table.add(who, &format!("{count} groups of one member, both: CPU s"), Goal::AtMost(0.25), joined + spent);
+}
+
+fn beats_label(count: usize) -> String {
+    format!("{count} groups of one member beat three times: CPU s")
+}
+
+/// What beats cost where nobody looks at them: read a request, write an answer of the same length.
+pub(crate) fn floor(options: &Options, tables: &mut Tables) {
+    if !options.wants(Part::Groups) {
+        return;
+    }
+    let count = small_count(options);
+    let (listener, port) = listen();
+    let server = thread::spawn(move || -> io::Result<f64> {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        let mut buffer = [0; 1 << 10];
+        let begin = thread_cpu_seconds();
+        // A request of this size comes in one piece.
+        while stream.read(&mut buffer)? > 0 {
+            stream.write_all(&BEAT_ANSWER)?;
+        }
+        Ok(thread_cpu_seconds() - begin)
+    });
+    let mut line = Line::connect(port).expect("it listens");
+    let seat =
+        Seat { group: "small-1000".to_owned(), id: "b-00000000-0000-0000-0000-000000000000".to_owned(), generation: 1 };
+    for _ in 0..3 * count {
+        let answer = line.ask(HEARTBEAT, &seat.beat()).expect("an answer");
+        assert!(is_in(answer).expect("it is the answer to a beat"));
+    }
+    drop(line);
+    let spent = server.join().expect("the loop does not panic").expect("the loop's socket works");
+    tables.groups.add(Who::Floor, &beats_label(count), Goal::None, spent);
+}
+
+fn small_count(options: &Options) -> usize {
+    if options.quick { 1_000 } else { 10_000 }
 }
 
 /// A start with so many committed offsets: until the broker serves, and until every coordinator does.

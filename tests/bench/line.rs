@@ -23,12 +23,8 @@ impl Line {
     }
 
     /// Sends a request (its key and version, its body behind the header) and does not wait.
-    pub(crate) fn send(&mut self, (key, version): (i16, i16), body: &[u8]) -> io::Result<()> {
-        let mut frame = (8 + 2 + 1 + body.len() as u32).to_be_bytes().to_vec();
-        frame.extend([key.to_be_bytes(), version.to_be_bytes()].concat());
-        frame.extend([0, 0, 0, 1, 0, 1, b'b']);
-        frame.extend(body);
-        self.stream.write_all(&frame)
+    pub(crate) fn send(&mut self, call: (i16, i16), body: &[u8]) -> io::Result<()> {
+        self.stream.write_all(&frame(call, body))
     }
 
     /// The answer behind its correlation id.
@@ -45,6 +41,15 @@ impl Line {
         self.send(call, body)?;
         self.receive()
     }
+}
+
+/// A request as it is sent: its length, key and version, a correlation id, a client's name, its body.
+pub(crate) fn frame((key, version): (i16, i16), body: &[u8]) -> Vec<u8> {
+    let mut frame = (8 + 2 + 1 + body.len() as u32).to_be_bytes().to_vec();
+    frame.extend([key.to_be_bytes(), version.to_be_bytes()].concat());
+    frame.extend([0, 0, 0, 1, 0, 1, b'b']);
+    frame.extend(body);
+    frame
 }
 
 /// A text behind its length.

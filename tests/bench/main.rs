@@ -4,6 +4,7 @@
 //! tables show the medians of all rounds. What is measured where, and what the floor is, stands in `tests/README.md`.
 #![expect(clippy::disallowed_methods, reason = "a bench reaches clocks and files itself")]
 
+mod assembly;
 mod bare_kafka;
 mod broker;
 mod floor;
@@ -15,6 +16,7 @@ mod line;
 mod own_clients;
 mod partitions;
 mod proc;
+mod seat;
 mod servers;
 mod table;
 mod transactions;
@@ -169,6 +171,7 @@ fn main() -> ExitCode {
         zookeeper::floor(&options, &mut tables);
         partitions::floor(&options, &mut tables);
         kafka_crowd::floor(&options, &mut tables);
+        groups::floor(&options, &mut tables);
     }
     for table in [
         &tables.start,
