@@ -18,6 +18,9 @@ use tokio::net::TcpStream;
 /// Bytes that one `sendfile` moves at most, and after which other tasks of the thread get their turn: what consumers
 /// ask of a partition if nobody tells them otherwise.
 const TURN: usize = 1 << 20;
+/// What is shorter shares a packet with the head before it. Before a longer piece the head goes ahead: the peer is awake when
+/// the rest comes, and takes it in on its own time instead of this thread's.
+const OWN_PACKET: u64 = 64 << 10;
 /// Slices that one vectored write takes.
 const SLICES: usize = 64;
 /// Copied at a time where `sendfile` is not possible.
@@ -87,8 +90,8 @@ pub async fn send_all(socket: &TcpStream, pieces: &[Piece]) -> Result<(), SendEr
             Piece::Bytes(_) => {
                 let count = rest.iter().take_while(|piece| matches!(piece, Piece::Bytes(_))).count();
                 let (run, after) = rest.split_at(count);
-                // What follows at once should share a packet with the head before it.
-                let flags = if after.is_empty() { SendFlags::empty() } else { SendFlags::MORE };
+                let shares = after.first().is_some_and(|next| next.len() < OWN_PACKET);
+                let flags = if shares { SendFlags::MORE } else { SendFlags::empty() };
                 send_bytes(socket, run, flags).await?;
                 rest = after;
             }
