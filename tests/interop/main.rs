@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests reach files and clocks themselves")]
 
 mod acls;
+mod admin_tls;
 mod carried_groups;
 mod clients;
 mod codecs;

@@ -2,13 +2,16 @@
 //! keep the threads waiting that serve clients.
 //!
 //! Everything is bounded: connections, the head of a request, the time until it is complete, and the time in which
-//! nothing moves in either direction.
+//! nothing moves in either direction. When all places are taken, the connection on which nothing has moved for longest
+//! makes room (`places`).
+
+mod places;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, TcpListener as StdListener};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,15 +24,42 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
-/// Connections at a time; more wait in the system's queue.
-const CONNECTIONS_MAX: usize = 50;
+use self::places::{Place, Places};
+
 /// Bytes of a request's line and headers. Jetty takes 8 KiB, and no word that is asked here needs more.
 const HEAD_MAX: usize = 8 << 10;
 /// How long accepting rests when the system has no descriptor left.
 const REST: Duration = Duration::from_millis(100);
+
+/// What stands between a connection that is accepted and its first request: a handshake, or nothing.
+pub trait Door: Clone + Send + 'static {
+    /// The connection behind it.
+    type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
+    /// What is known of who came through; each request of the connection is handed it.
+    type Guest: Clone + 'static;
+
+    /// Lets a connection in. It holds a place meanwhile, so this has to end by itself, whatever the other side does.
+    ///
+    /// # Errors
+    /// Whatever keeps it out; it is closed then.
+    fn enter(&self, socket: TcpStream, peer: IpAddr) -> impl Future<Output = io::Result<(Self::Stream, Self::Guest)>>;
+}
+
+/// No door: HTTP begins at once, and the guest is an address.
+#[derive(Debug, Clone, Copy)]
+pub struct Open;
+
+impl Door for Open {
+    type Stream = TcpStream;
+    type Guest = IpAddr;
+
+    async fn enter(&self, socket: TcpStream, peer: IpAddr) -> io::Result<(TcpStream, IpAddr)> {
+        Ok((socket, peer))
+    }
+}
 
 /// A server; dropping it ends its thread and all its connections.
 #[derive(Debug)]
@@ -45,6 +75,22 @@ impl HttpServer {
         S: Fn(IpAddr, Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Response<Reply>> + 'static,
     {
+        HttpServer::start_behind(name, listener, idle, Open, service)
+    }
+
+    /// The same behind a door.
+    pub fn start_behind<D, S, F>(
+        name: &str,
+        listener: StdListener,
+        idle: Duration,
+        door: D,
+        service: S,
+    ) -> io::Result<HttpServer>
+    where
+        D: Door,
+        S: Fn(D::Guest, Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response<Reply>> + 'static,
+    {
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -52,7 +98,7 @@ impl HttpServer {
             let tasks = tokio::task::LocalSet::new();
             tasks.block_on(&runtime, async move {
                 tokio::select! {
-                    () = accept(listener, idle, service) => {}
+                    () = accept(listener, idle, door, service) => {}
                     _ = stopped => {}
                 }
             });
@@ -71,21 +117,31 @@ impl Drop for HttpServer {
     }
 }
 
-async fn accept<S, F>(listener: StdListener, idle: Duration, service: S)
+async fn accept<D, S, F>(listener: StdListener, idle: Duration, door: D, service: S)
 where
-    S: Fn(IpAddr, Request<Incoming>) -> F + Clone + 'static,
+    D: Door,
+    S: Fn(D::Guest, Request<Incoming>) -> F + Clone + 'static,
     F: Future<Output = Response<Reply>> + 'static,
 {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::default();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let service = service.clone();
+                let (door, service) = (door.clone(), service.clone());
+                let place = places.take().await;
+                let held = Rc::clone(&place);
+                let served = async move {
+                    match door.enter(stream, peer.ip()).await {
+                        Ok((stream, guest)) => serve(stream, guest, idle, held, service).await,
+                        Err(error) => tracing::debug!(target: "http", "HTTP connection from {}: {error}", peer.ip()),
+                    }
+                };
                 tokio::task::spawn_local(async move {
-                    serve(stream, peer.ip(), idle, service).await;
-                    drop(place);
+                    tokio::select! {
+                        () = served => {}
+                        () = place.called_in() => {}
+                    }
                 });
             }
             Err(_) => tokio::time::sleep(REST).await,
@@ -93,15 +149,23 @@ where
     }
 }
 
-async fn serve<S, F>(stream: TcpStream, peer: IpAddr, idle: Duration, service: S)
+async fn serve<T, G, S, F>(stream: T, guest: G, idle: Duration, place: Rc<Place>, service: S)
 where
-    S: Fn(IpAddr, Request<Incoming>) -> F + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    G: Clone + 'static,
+    S: Fn(G, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<Reply>> + 'static,
 {
-    let io = TokioIo::new(IdleLimit { stream, idle, sleep: Box::pin(tokio::time::sleep(idle)) });
+    let sleep = Box::pin(tokio::time::sleep(idle));
+    let io = TokioIo::new(IdleLimit { stream, idle, sleep, place: Rc::clone(&place) });
     let service = service_fn(move |request| {
-        let answer = service(peer, request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        let work = place.work();
+        let answer = service(guest.clone(), request);
+        async move {
+            let answer = answer.await;
+            drop(work);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -115,18 +179,20 @@ where
 }
 
 /// A stream that fails when nothing moves for some time.
-struct IdleLimit {
-    stream: TcpStream,
+struct IdleLimit<T> {
+    stream: T,
     idle: Duration,
     sleep: Pin<Box<Sleep>>,
+    place: Rc<Place>,
 }
 
-impl IdleLimit {
+impl<T: Unpin> IdleLimit<T> {
     /// Passes on what the stream says; while it says nothing, time runs.
-    fn watch<T>(&mut self, context: &mut Context<'_>, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch<M>(&mut self, context: &mut Context<'_>, moved: Poll<io::Result<M>>) -> Poll<io::Result<M>> {
         match moved {
             Poll::Ready(result) => {
                 self.sleep.set(tokio::time::sleep(self.idle));
+                self.place.moved();
                 Poll::Ready(result)
             }
             Poll::Pending => {
@@ -137,14 +203,14 @@ impl IdleLimit {
     }
 }
 
-impl AsyncRead for IdleLimit {
+impl<T: AsyncRead + Unpin> AsyncRead for IdleLimit<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let moved = Pin::new(&mut self.stream).poll_read(context, into);
         self.watch(context, moved)
     }
 }
 
-impl AsyncWrite for IdleLimit {
+impl<T: AsyncWrite + Unpin> AsyncWrite for IdleLimit<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let moved = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watch(context, moved)

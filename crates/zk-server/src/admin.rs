@@ -2,6 +2,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod commands;
+pub(crate) mod door;
 mod json;
 pub(crate) mod transfer;
 
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -22,13 +23,14 @@ use tokio::task::spawn_blocking;
 
 use self::answers::Answer;
 use self::commands::{Action, Command};
+use self::door::{AdminDoor, Guest};
 use self::transfer::{Asker, Piece, Refused};
 use crate::config::ServerConfig;
 use crate::environment;
 use crate::line::{Line, Question};
 use http_server::{self as http, HttpServer, Reply};
 
-const ADMIN: &str = "org.apache.zookeeper.server.admin.JettyAdminServer";
+pub(crate) const ADMIN: &str = "org.apache.zookeeper.server.admin.JettyAdminServer";
 const JSON: &str = "application/json";
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
 
@@ -44,10 +46,14 @@ struct Desk {
     line: Arc<Line>,
 }
 
-/// Serves commands on `listener`.
+/// What is said with every answer over TLS: for a day, come by TLS only.
+const TLS_ONLY: &str = "max-age=86400; includeSubDomains";
+
+/// Serves commands on `listener`, behind `door`.
 pub(crate) fn start(
     config: &Arc<ServerConfig>,
     listener: TcpListener,
+    door: AdminDoor,
     trace_mask: Arc<AtomicI64>,
     line: Arc<Line>,
 ) -> io::Result<HttpServer> {
@@ -59,7 +65,16 @@ pub(crate) fn start(
     );
     let desk = Arc::new(Desk { config: Arc::clone(config), command_url: admin.command_url, trace_mask, line });
     let idle = Duration::from_millis(admin.idle_ms);
-    HttpServer::start("AdminServer", listener, idle, move |peer, request| handle(Arc::clone(&desk), peer, request))
+    HttpServer::start_behind("AdminServer", listener, idle, door, move |guest: Guest, request| {
+        let desk = Arc::clone(&desk);
+        async move {
+            let mut response = handle(desk, guest.address, request).await;
+            if guest.secure {
+                response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_ONLY));
+            }
+            response
+        }
+    })
 }
 
 async fn handle(desk: Arc<Desk>, peer: IpAddr, request: Request<Incoming>) -> Response<Reply> {

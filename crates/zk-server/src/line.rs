@@ -11,6 +11,7 @@ use crate::admin::commands::Action;
 use crate::admin::transfer::{self, Asker, Direction, Received, Refused, Taken};
 use crate::connection::SharedPipeline;
 use crate::facts::{self, Measured};
+use crate::metrics::definitions::Counter;
 use crate::snapshots::Place;
 
 /// Questions that may wait.
@@ -23,6 +24,8 @@ pub(crate) enum Question {
     Command(Action, oneshot::Sender<Answer>),
     /// Everything that is measured.
     Measured(oneshot::Sender<Measured>),
+    /// One more of what is counted.
+    Count(Counter),
     /// A snapshot, taken now.
     Snapshot(Asker, oneshot::Sender<Result<Taken, Refused>>),
     /// May a snapshot be restored, and where may it be put meanwhile?
@@ -54,6 +57,14 @@ impl Line {
         answer.await.ok()
     }
 
+    /// Counts one more, once the server serves.
+    pub(crate) async fn count(&self, counter: Counter) {
+        if let Some(to) = self.to.get() {
+            // A server that ends counts no more.
+            let _ = to.send(Question::Count(counter)).await;
+        }
+    }
+
     /// Does the server serve?
     pub(crate) fn is_open(&self) -> bool {
         self.to.get().is_some_and(|to| !to.is_closed())
@@ -67,6 +78,7 @@ pub(crate) async fn answer(pipeline: SharedPipeline, mut questions: mpsc::Receiv
         match question {
             Question::Command(action, reply) => drop(reply.send(answers::of_state(&pipeline, action).await)),
             Question::Measured(reply) => drop(reply.send(facts::measured(&pipeline).await)),
+            Question::Count(counter) => pipeline.borrow_mut().registry.count(counter, 1),
             Question::Snapshot(asker, reply) => drop(reply.send(transfer::take(&pipeline, &asker).await)),
             Question::MayRestore(asker, reply) => {
                 let admitted = transfer::admit(&mut pipeline.borrow_mut(), Direction::In, &asker);

@@ -7,12 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use net::port_owner;
+use vfs::Vfs;
 
-use crate::config::ServerConfig;
+use crate::admin::ADMIN;
+use crate::admin::door::AdminDoor;
+use crate::config::{AdminConfig, ServerConfig};
 use crate::line::Line;
 use crate::server::ServerError;
 use crate::{admin, prometheus};
 use http_server::HttpServer;
+
+const FACTORY: &str = "org.apache.zookeeper.server.admin.AdminServerFactory";
 
 /// The servers; dropping it ends them.
 #[derive(Debug)]
@@ -25,7 +30,11 @@ pub(crate) struct Operators {
 
 impl Operators {
     /// Takes the ports, and answers.
-    pub(crate) fn start(config: &Arc<ServerConfig>, trace_mask: &Arc<AtomicI64>) -> Result<Operators, ServerError> {
+    pub(crate) fn start(
+        config: &Arc<ServerConfig>,
+        vfs: &dyn Vfs,
+        trace_mask: &Arc<AtomicI64>,
+    ) -> Result<Operators, ServerError> {
         let line = Arc::new(Line::default());
         let mut operators =
             Operators { line: Arc::clone(&line), admin_port: None, metrics_port: None, servers: Vec::new() };
@@ -38,7 +47,7 @@ impl Operators {
             operators.metrics_port = Some(listener.local_addr()?.port());
             operators.servers.push(prometheus::start(listener, metrics.process, Arc::clone(&line))?);
         }
-        if let Some(admin) = &config.admin {
+        if let Some((admin, door)) = admin_and_door(config, vfs, &line) {
             let listener = bind(&admin.address, admin.port).map_err(|error| {
                 let (reason, advice) = why_not(&error, admin.port, ["admin.serverPort", "admin.serverAddress"]);
                 let (host, command_url) = (admin.address.clone(), admin.command_url.clone());
@@ -46,9 +55,27 @@ impl Operators {
                 ServerError::Admin { host, port: admin.port, command_url, reason, advice }
             })?;
             operators.admin_port = Some(listener.local_addr()?.port());
-            operators.servers.push(admin::start(config, listener, Arc::clone(trace_mask), line)?);
+            operators.servers.push(admin::start(config, listener, door, Arc::clone(trace_mask), line)?);
         }
         Ok(operators)
+    }
+}
+
+/// The admin server's settings and its door. `None`: there is none, or it cannot be had, and then, as with Apache's, the
+/// server goes on without.
+fn admin_and_door<'a>(
+    config: &'a ServerConfig,
+    vfs: &dyn Vfs,
+    line: &Arc<Line>,
+) -> Option<(&'a AdminConfig, AdminDoor)> {
+    let admin = config.admin.as_ref()?;
+    match AdminDoor::new(admin, vfs, Arc::clone(line)) {
+        Ok(door) => Some((admin, door)),
+        Err(error) => {
+            tracing::error!(target: ADMIN, "Failed to load authentication certificates for admin server. {error}");
+            tracing::warn!(target: FACTORY, "Unable to start JettyAdminServer: the server goes on without it");
+            None
+        }
     }
 }
 

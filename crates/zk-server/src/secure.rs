@@ -17,7 +17,7 @@ use crate::config::{CertificateId, Security};
 const FACTORY: &str = "org.apache.zookeeper.server.NettyServerCnxnFactory";
 const PROVIDER: &str = "org.apache.zookeeper.server.auth.X509AuthenticationProvider";
 /// A handshake's time (that of Netty).
-const WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const WITHIN: Duration = Duration::from_secs(10);
 /// How often the stores are looked at for changes.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -33,12 +33,12 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    /// Lets a connection in: its stream as it is from now on.
-    pub(crate) async fn enter(&self, stream: Stream) -> Result<Stream, HandshakeError> {
+    /// Lets a connection in: its stream as it is from now on. Nothing that it waits for takes longer than `within`.
+    pub(crate) async fn enter(&self, stream: Stream, within: Duration) -> Result<Stream, HandshakeError> {
         match self {
             Door::Plain => Ok(stream),
-            Door::Tls(handshakes) => handshakes.accept(stream, WITHIN).await,
-            Door::Either(handshakes) => handshakes.accept_either(stream, WITHIN).await,
+            Door::Tls(handshakes) => handshakes.accept(stream, within).await,
+            Door::Either(handshakes) => handshakes.accept_either(stream, within).await,
         }
     }
 }
@@ -53,7 +53,7 @@ pub(crate) struct Entrance {
 impl Entrance {
     /// See [`Door::enter`].
     pub(crate) async fn enter(&self, stream: Stream) -> Result<Stream, HandshakeError> {
-        self.door.enter(stream).await
+        self.door.enter(stream, WITHIN).await
     }
 
     /// The ids of a connection; none without a certificate.

@@ -162,7 +162,7 @@ impl Server {
             SecureError::Io(error) => error.into(),
         })?;
         let trace_mask = Arc::new(AtomicI64::new(TRACE_MASK));
-        let operators = Operators::start(&config, &trace_mask)?;
+        let operators = Operators::start(&config, vfs.as_ref(), &trace_mask)?;
         let mut entrances = entrances(&config, handshakes.clone())?;
         let plain = entrances.iter().find(|(_, entrance)| !matches!(entrance.door, Door::Tls(_)));
         let waiting =

@@ -124,6 +124,16 @@ fn iana_name(suite: &SupportedCipherSuite) -> String {
     format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
 }
 
+impl StoreSettings {
+    /// Reads the store.
+    ///
+    /// # Errors
+    /// [`TlsError::Store`] when its file, or that of its password, cannot be read, or is no store of this kind.
+    pub fn read(&self, vfs: &dyn Vfs) -> Result<KeyStore, TlsError> {
+        read_store(self, vfs)
+    }
+}
+
 fn read_store(settings: &StoreSettings, vfs: &dyn Vfs) -> Result<KeyStore, TlsError> {
     let failed = |file: &Path, reason: String| TlsError::Store {
         name: settings.setting.clone(),

@@ -14,7 +14,7 @@ mod without_meaning;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-pub use operating::{AdminConfig, PrometheusConfig};
+pub use operating::{AdminConfig, AdminTls, PrometheusConfig};
 use properties::Properties;
 use thiserror::Error;
 use vfs::Vfs;

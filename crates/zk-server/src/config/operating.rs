@@ -1,6 +1,6 @@
 //! Settings of the admin server, the metrics and the audit log.
 
-use properties::Entry;
+use net::tls::{ClientAuth, TlsError, TlsSettings};
 
 use super::ConfigError;
 use super::settings::{Settings, bad};
@@ -20,6 +20,18 @@ pub struct AdminConfig {
     pub snapshot: Option<u64>,
     /// May a snapshot be restored, and how many milliseconds have to lie between two; 0: any number.
     pub restore: Option<u64>,
+    /// TLS on its port; `None`: HTTP is plain.
+    pub tls: Option<AdminTls>,
+}
+
+/// TLS on the admin server's port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminTls {
+    /// Of the stores, which are those of the quorum (`ssl.quorum.keyStore.location` ..); all else is as it is by
+    /// default, as with Apache's.
+    pub settings: TlsSettings,
+    /// Nothing but TLS is taken (`admin.forceHttps`); otherwise whatever a client begins with (`admin.portUnification`).
+    pub force: bool,
 }
 
 impl Default for AdminConfig {
@@ -31,6 +43,7 @@ impl Default for AdminConfig {
             command_url: "/commands".to_owned(),
             snapshot: Some(TRANSFER_INTERVAL_MS),
             restore: Some(TRANSFER_INTERVAL_MS),
+            tls: None,
         }
     }
 }
@@ -77,22 +90,43 @@ pub(super) fn admin(settings: &mut Settings, warnings: &mut Vec<String>) -> Resu
         command_url,
         snapshot: transfer(settings, "snapshot")?,
         restore: transfer(settings, "restore")?,
+        tls: None,
     };
     // HTTP of one version is spoken.
     settings.entry("zookeeper.admin.httpVersion");
-    for name in ["zookeeper.admin.portUnification", "zookeeper.admin.forceHttps", "zookeeper.admin.needClientAuth"] {
-        let entry = settings.peek(name).cloned();
-        if settings.flag(name).unwrap_or(false)
-            && let Some(Entry { key, .. }) = entry
-            && enabled
-        {
-            warnings.push(format!(
-                "{key}=true: TLS is not served on the admin server's port, so the admin server is not started"
-            ));
-            return Ok(None);
+    let mut switch = |name: &str| settings.flag(&format!("zookeeper.admin.{name}")).unwrap_or(false);
+    let (unified, force, need) = (switch("portUnification"), switch("forceHttps"), switch("needClientAuth"));
+    if !enabled {
+        return Ok(None);
+    }
+    if !unified && !force {
+        if need {
+            warnings
+                .push("admin.needClientAuth=true: no meaning without admin.forceHttps or admin.portUnification".into());
+        }
+        return Ok(Some(config));
+    }
+    match stores(settings) {
+        Ok(stores) => {
+            let client_auth = if need { ClientAuth::Need } else { ClientAuth::None };
+            let settings = TlsSettings { prefix: "ssl.quorum.".into(), client_auth, ..stores };
+            Ok(Some(AdminConfig { tls: Some(AdminTls { settings, force }), ..config }))
+        }
+        Err(error) => {
+            warnings.push(format!("{error}, so the admin server is not started"));
+            Ok(None)
         }
     }
-    Ok(enabled.then_some(config))
+}
+
+/// The stores of the quorum. What else is set of its TLS does not count here, and is left.
+fn stores(settings: &mut Settings) -> Result<TlsSettings, TlsError> {
+    const PREFIX: &str = "zookeeper.ssl.quorum.";
+    TlsSettings::read(PREFIX, &mut |name| {
+        let own = name.strip_prefix(PREFIX)?;
+        let is_store = own.starts_with("keyStore.") || own.starts_with("trustStore.");
+        is_store.then(|| settings.text(name)).flatten()
+    })
 }
 
 fn transfer(settings: &mut Settings, what: &str) -> Result<Option<u64>, ConfigError> {
@@ -144,4 +178,80 @@ fn port(settings: &mut Settings, name: &str) -> Result<Option<u16>, ConfigError>
     let Some(number) = settings.int(name)? else { return Ok(None) };
     let text = format!("java.lang.IllegalArgumentException: port out of range:{number}");
     u16::try_from(number).map(Some).map_err(|_| bad(&entry, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use properties::{Origin, Properties};
+
+    use super::super::ServerConfig;
+    use super::*;
+
+    const STORES: &str = "ssl.quorum.keyStore.location=/k.jks\nssl.quorum.keyStore.passwordPath=/k.password\n\
+                          ssl.quorum.trustStore.location=/t\nssl.quorum.trustStore.type=PEM\n";
+
+    fn parsed(text: &str, flags: &str) -> ServerConfig {
+        let mut system = Properties::new();
+        system.define(&Origin::Variable("SERVER_JVMFLAGS"), flags);
+        let file = Properties::parse("zoo.cfg", format!("dataDir=/d\n{text}").as_bytes()).unwrap();
+        super::super::parse(&file, &system).unwrap()
+    }
+
+    #[test]
+    fn tls_has_the_stores_of_the_quorum() {
+        let config = parsed(&format!("{STORES}admin.portUnification=true\n"), "");
+        assert_eq!(config.warnings, [""; 0]);
+        let tls = config.admin.unwrap().tls.unwrap();
+        assert!(!tls.force && tls.settings.client_auth == ClientAuth::None);
+        let (key_store, trust_store) = (tls.settings.key_store.unwrap(), tls.settings.trust_store.unwrap());
+        assert_eq!((key_store.file.as_path(), trust_store.file.as_path()), (Path::new("/k.jks"), Path::new("/t")));
+        assert_eq!(key_store.password_file.as_deref(), Some(Path::new("/k.password")));
+        assert!(config.security.tls.is_none(), "clients have stores of their own");
+    }
+
+    #[test]
+    fn properties_say_it_too() {
+        let flags = "-Dzookeeper.admin.forceHttps=TRUE -Dzookeeper.admin.portUnification=true \
+                     -Dzookeeper.admin.needClientAuth=true -Dzookeeper.ssl.quorum.keyStore.location=/k.p12 \
+                     -Dzookeeper.ssl.quorum.trustStore.location=/t.p12";
+        let tls = parsed("", flags).admin.unwrap().tls.unwrap();
+        assert!(tls.force && tls.settings.client_auth == ClientAuth::Need);
+        assert_eq!(tls.settings.trust_store.unwrap().file, Path::new("/t.p12"));
+    }
+
+    #[test]
+    fn what_else_is_set_of_the_quorums_tls_has_no_meaning() {
+        let more = "admin.forceHttps=true\nssl.quorum.protocol=TLSv1.1\nssl.quorum.ocsp=true\n";
+        let config = parsed(&format!("{STORES}{more}"), "");
+        assert_eq!(config.warnings, [""; 0]);
+        assert!(config.admin.unwrap().tls.is_some());
+        let left = format!("{:?}", config.notices);
+        assert!(left.contains("ssl.quorum.protocol") && left.contains("ssl.quorum.ocsp"), "{left}");
+        assert!(!left.contains("keyStore"), "{left}");
+        let left = format!("{:?}", parsed(STORES, "").notices);
+        assert!(left.contains("ssl.quorum.keyStore.location"), "{left}");
+    }
+
+    #[test]
+    fn without_tls_nothing_is_asked_of_clients() {
+        assert_eq!(parsed("", "").admin.unwrap(), AdminConfig::default());
+        let config = parsed("admin.needClientAuth=true\nadmin.forceHttps=no\n", "");
+        assert!(config.admin.unwrap().tls.is_none());
+        assert_eq!(
+            config.warnings,
+            ["admin.needClientAuth=true: no meaning without admin.forceHttps or admin.portUnification"]
+        );
+        assert!(parsed("admin.enableServer=false\nadmin.forceHttps=true\n", "").admin.is_none());
+    }
+
+    #[test]
+    fn a_store_of_no_kind_leaves_the_server_without_it() {
+        let config = parsed("admin.forceHttps=true\nssl.quorum.keyStore.location=/keys\n", "");
+        assert!(config.admin.is_none());
+        let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
+        assert!(warning.starts_with("Bad value for zookeeper.ssl.quorum.keyStore.type"), "{warning}");
+        assert!(warning.ends_with("so the admin server is not started"), "{warning}");
+    }
 }

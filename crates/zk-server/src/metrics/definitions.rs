@@ -230,6 +230,8 @@ pub(crate) const STALE_REQUESTS_DROPPED: Counter = Counter::named("stale_request
 pub(crate) const UNSUCCESSFUL_HANDSHAKES: Counter = Counter::named("unsuccessful_handshake");
 /// Handshakes of TLS above the limit.
 pub(crate) const HANDSHAKES_EXCEEDED: Counter = Counter::named("tls_handshake_exceeded");
+/// Plain connections to a port of the admin server that takes TLS as well.
+pub(crate) const INSECURE_ADMIN: Counter = Counter::named("insecure_admin_count");
 /// Requests that were taken in.
 pub(crate) const PREP_QUEUED: Counter = Counter::named("prep_processor_request_queued");
 /// Transactions that were handed to the log.

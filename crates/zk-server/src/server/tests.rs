@@ -26,6 +26,7 @@ use zk_proto::{
 use super::*;
 use crate::config::Whitelist;
 
+mod admin_tls;
 mod crashes;
 mod limits;
 mod operators;
