@@ -38,6 +38,13 @@ const QUERIED: &[(&str, &[&str])] = &[
     ("kafka_network_requestmetrics_requests_total", &["request", "version"]),
     ("kafka_network_requestmetrics_totaltimems", &["request", "quantile"]),
     ("kafka_network_requestmetrics_totaltimems_count", &["request"]),
+    ("kafka_network_requestmetrics_localtimems", &["request", "quantile"]),
+    ("kafka_network_requestmetrics_remotetimems", &["request", "quantile"]),
+    ("kafka_network_requestmetrics_throttletimems", &["request", "quantile"]),
+    ("kafka_network_requestmetrics_responsesendtimems", &["request", "quantile"]),
+    ("kafka_network_requestmetrics_requestbytes", &["request", "quantile"]),
+    ("kafka_network_requestmetrics_messageconversionstimems", &["request", "quantile"]),
+    ("kafka_network_requestmetrics_temporarymemorybytes", &["request", "quantile"]),
     ("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent", &[]),
     ("kafka_network_socketserver_networkprocessoravgidle_percent", &[]),
     ("kafka_log_log_size", &["topic", "partition"]),
@@ -46,6 +53,9 @@ const QUERIED: &[(&str, &[&str])] = &[
     ("kafka_server_sessionexpirelistener_zookeepersyncconnects_total", &[]),
     ("kafka_server_sessionexpirelistener_zookeeperdisconnects_total", &[]),
     ("kafka_server_sessionexpirelistener_zookeeperexpires_total", &[]),
+    ("kafka_server_sessionexpirelistener_zookeeperauthfailures_total", &[]),
+    ("kafka_server_sessionexpirelistener_zookeepersaslauthentications_total", &[]),
+    ("kafka_server_sessionexpirelistener_sessionstate", &["state"]),
     ("kafka_brokers", &[]),
     ("kafka_broker_info", &["id", "address"]),
     ("kafka_topic_partitions", &["topic"]),
@@ -145,6 +155,8 @@ fn dashboards_find_their_series() {
     let read = tool("kafka-console-consumer", "--topic orders --group readers --from-beginning --max-messages 30", "");
     assert_eq!(read.lines().count(), 30);
     tool("kafka-console-producer", keyed, "k1:more\nk1:still more\n");
+    tool("kafka-topics", "--create --topic packed --partitions 1 --config compression.type=gzip", "");
+    tool("kafka-console-producer", "--topic packed", "to be packed by the broker\n");
     let (status, text) = get(port, "/metrics");
     assert_eq!(status, 200);
     let samples = Samples::read(&text);
@@ -172,9 +184,37 @@ fn dashboards_find_their_series() {
     assert!(
         value("kafka_network_requestmetrics_totaltimems", &[("request", "FetchConsumer"), ("quantile", "0.99")]) > 0.0
     );
+    stages_of_requests_add_up(&samples);
+    let state = |state: &str| value("kafka_server_sessionexpirelistener_sessionstate", &[("state", state)]) as i64;
+    assert_eq!(["CONNECTED", "CONNECTING", "AUTH_FAILED", "CLOSED"].map(state), [1, 0, 0, 0]);
     let idle = value("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent", &[]);
     assert!((0.0..=1.0).contains(&idle), "{idle}");
     counters_do_not_go_back(port, &server);
+}
+
+/// Each kind of request took as long as its stages together, and what converted records has said so.
+fn stages_of_requests_add_up(samples: &Samples) {
+    let sum = |what: &str, request: &str| {
+        let name = format!("kafka_network_requestmetrics_{what}_sum");
+        samples.find(&name, &[("request", request)]).unwrap_or_else(|| panic!("{name} of {request} is not there"))
+    };
+    for request in ["Produce", "Fetch", "FetchConsumer", "Metadata", "JoinGroup"] {
+        let stages: f64 =
+            ["localtimems", "remotetimems", "responsesendtimems"].iter().map(|stage| sum(stage, request)).sum();
+        let name = "kafka_network_requestmetrics_totaltimems_count";
+        let count = samples.find(name, &[("request", request)]).unwrap_or_default();
+        assert!(count > 0.0, "{request}");
+        // Each is cut to a microsecond.
+        let total = sum("totaltimems", request);
+        assert!((total - stages).abs() <= count * 0.003 + 1e-6, "{request}: {total} ms, and {stages} ms in stages");
+        assert!(sum("requestbytes", request) > count, "{request}");
+        assert!(sum("throttletimems", request).abs() < 1e-9, "nobody is limited");
+    }
+    // It waits for ZooKeeper, and for the controller; nothing that is appended waits for anybody without other replicas.
+    assert!(sum("remotetimems", "CreateTopics") > 0.0);
+    assert!(sum("remotetimems", "Produce").abs() < 1e-9 && sum("localtimems", "Produce") > 0.0);
+    assert!(sum("messageconversionstimems", "Produce") > 0.0 && sum("temporarymemorybytes", "Produce") > 0.0);
+    assert!(sum("messageconversionstimems", "Fetch").abs() < 1e-9);
 }
 
 /// A topic that is deleted takes its series along, and nothing of the sums.

@@ -116,7 +116,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         epoch: AtomicI64::new(-1),
         controller_epoch: AtomicI32::new(0),
         features_epoch: AtomicI64::new(-1),
-        metrics: Metrics::default(),
+        metrics: Metrics::new(shared.config.shards()),
         changes: Changes::new(),
         quotas: ClientQuotas::new(&shared.config),
         replication_quotas: ReplicationQuotas::new(&shared.config),

@@ -34,7 +34,7 @@ pub(crate) async fn run(broker: Arc<Broker>, mut events: EventReceiver, session_
         match events.recv().await {
             Some(Session::Watch(event)) => changed(&broker, event.path).await,
             Some(Session::Connected) => broker.metrics.session.connected.count(),
-            Some(Session::SaslAuthenticated) => {}
+            Some(Session::SaslAuthenticated) => broker.metrics.session.authenticated.count(),
             Some(Session::Disconnected) => {
                 broker.metrics.session.disconnected.count();
                 info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connection lost; looking for a server");

@@ -17,7 +17,7 @@ use kafka_types::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use time_types::WallMillis;
 
 use crate::NO_TIMESTAMP;
-use crate::batch::{BatchHeader, HEADER_LEN, MAGIC_V2, TimestampType};
+use crate::batch::{BatchHeader, HEADER_LEN, MAGIC_AT, MAGIC_V2, TimestampType};
 use crate::compression::{Codec, Compression};
 use crate::error::ReadError;
 use crate::reader::{Batch, batches};
@@ -269,6 +269,8 @@ pub struct Validated {
     pub append_time: Option<i64>,
     /// Was it rebuilt (another codec, an old format, odd offsets)?
     pub rebuilt: bool,
+    /// Bytes of memory that it took besides what came: its records uncompressed, or the batch that was built.
+    pub temporary_bytes: u64,
 }
 
 impl Validated {
@@ -293,6 +295,22 @@ impl Validated {
         bytes.extend_from_slice(&self.head);
         bytes.extend_from_slice(&self.body);
         bytes.freeze()
+    }
+}
+
+/// Will [`validate`] rebuild these records: are they of an old format, or in another codec than they are to be stored in?
+/// Tells it by the first header alone, so it may be asked of every append; that offsets are odd shows later.
+pub fn converts(records: &[u8], target: TargetCompression) -> bool {
+    let Some(&magic) = records.get(MAGIC_AT) else { return false };
+    if magic.cast_signed() != MAGIC_V2 {
+        return true;
+    }
+    match target {
+        TargetCompression::Producer => false,
+        TargetCompression::Fixed(codec) => match Batch::read(records) {
+            Ok(Batch::V2(batch)) => batch.compression().is_ok_and(|source| source != codec.compression),
+            _ => false,
+        },
     }
 }
 

@@ -66,6 +66,7 @@ use std::sync::{Arc, OnceLock};
 use kafka_wire::{ApiKey, RequestHeader};
 
 use crate::broker::{Broker, ListenerInfo};
+use crate::metrics::Effort;
 use crate::quotas::Charge;
 
 /// "Nobody asked what is allowed": the smallest number, as the protocol says it.
@@ -83,6 +84,8 @@ pub(crate) struct Context {
     access: OnceLock<Arc<authorize::Access>>,
     /// What the request costs its client.
     pub(crate) charge: Charge,
+    /// What it takes, for whoever measures.
+    pub(crate) effort: Effort,
 }
 
 impl Context {
@@ -103,6 +106,7 @@ impl Context {
             client_id: header.client_id,
             access: OnceLock::new(),
             charge: Charge::default(),
+            effort: Effort::default(),
         }
     }
 

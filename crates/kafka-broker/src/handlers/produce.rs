@@ -63,8 +63,14 @@ pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> Pro
     }
     let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
     let (responses, mut parts) = append_all(context, request, acks).await;
+    for produced in parts.iter().filter_map(|part| part.outcome.as_ref().ok()) {
+        context.effort.took_memory(produced.appended.temporary_bytes);
+        if let Some(took) = produced.conversion {
+            context.effort.converted(took);
+        }
+    }
     if acks == Acks::All {
-        wait_until_committed(&context.broker, &mut parts, timeout).await;
+        wait_until_committed(context, &mut parts, timeout).await;
     }
     let failed = parts.iter().any(|part| part.outcome.is_err());
     finish(acks, respond(context, responses, parts), failed)
@@ -163,6 +169,7 @@ async fn append_verified(
 ) {
     let Some(first) = to_verify.first() else { return };
     let broker = &context.broker;
+    context.effort.parked(broker.clock);
     let (producer_id, producer_epoch) = first.producer;
     let is_one_producer = to_verify.iter().all(|one| one.producer == first.producer);
     let partitions: Vec<_> = to_verify.iter().map(|one| parts[one.part].topic_partition.clone()).collect();
@@ -217,10 +224,12 @@ fn producer_of(records: &Bytes) -> Option<Producer> {
 }
 
 /// Waits for those that are not committed at once: only with other replicas in sync.
-async fn wait_until_committed(broker: &Broker, parts: &mut [Part], timeout: Duration) {
+async fn wait_until_committed(context: &Context, parts: &mut [Part], timeout: Duration) {
+    let broker = &context.broker;
     let deadline = broker.clock.tick().after(timeout.as_millis() as u64);
     for part in parts {
         let Ok(Appended { wait_for: Some(end), .. }) = &part.outcome else { continue };
+        context.effort.parked(broker.clock);
         if let Err(error) = committed(broker, &part.topic_partition, *end, deadline).await {
             part.outcome = Err(error.into());
         }

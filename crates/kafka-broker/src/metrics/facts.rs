@@ -8,6 +8,7 @@ use kafka_group_coordinator::GroupFacts;
 use kafka_metadata::MetadataImage;
 use kafka_types::{Offset, TopicName, TopicPartition};
 use time_types::Tick;
+use zk_client::State;
 
 use super::Traffic;
 use crate::broker::Broker;
@@ -16,12 +17,27 @@ use crate::replicas::Owned;
 use crate::replicas::partition::Partition;
 use crate::shard::ShardGone;
 
+/// The states of a session, as ZooKeeper's client names them.
+pub(super) const SESSION_STATES: [&str; 4] = ["CONNECTED", "CONNECTING", "AUTH_FAILED", "CLOSED"];
+
+/// A session that has expired is closed for ZooKeeper's client.
+fn session_state(state: &State) -> &'static str {
+    match state {
+        State::Connected(_) => "CONNECTED",
+        State::Connecting => "CONNECTING",
+        State::AuthFailed => "AUTH_FAILED",
+        State::Expired | State::Closed => "CLOSED",
+    }
+}
+
 /// All that is told.
 pub(crate) struct Facts {
     pub(super) now: Tick,
     pub(super) image: Arc<MetadataImage>,
     pub(super) is_controller: bool,
     pub(super) unclean_elections: u64,
+    /// One of [`SESSION_STATES`].
+    pub(super) session: &'static str,
     /// Replicas of this broker.
     pub(super) replicas: BTreeMap<TopicPartition, ReplicaFacts>,
     /// Of partitions that are gone.
@@ -105,6 +121,7 @@ impl Facts {
             now: broker.clock.tick(),
             is_controller: broker.is_controller(),
             unclean_elections: broker.controller.unclean_elections(),
+            session: session_state(&broker.zookeeper.client().state()),
             replicas: BTreeMap::new(),
             gone: Traffic::default(),
             bytes_out: BTreeMap::new(),

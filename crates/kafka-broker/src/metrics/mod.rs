@@ -1,10 +1,12 @@
 //! What is measured. The registry is a part of the broker and handed to whoever counts; nothing here is global.
 //!
 //! What happens with every request is counted where it costs nothing: partitions count in plain numbers on the shard that
-//! owns them ([`Traffic`]), requests in relaxed atomics ([`Requests`]). All else is looked up when somebody asks
+//! owns them ([`Traffic`]), requests in numbers of the thread that serves them ([`Requests`]). All else is looked up when somebody asks
 //! (`facts.rs`) and written down in the names that dashboards use: those of the JMX exporter (`render.rs`) and those of
 //! kafka_exporter (`exporter.rs`).
 
+mod distribution;
+mod effort;
 mod exporter;
 pub(crate) mod facts;
 mod process;
@@ -19,15 +21,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka_types::TopicName;
 
+pub(crate) use effort::Effort;
 pub(crate) use facts::Facts;
-pub(crate) use requests::Requests;
+pub(crate) use requests::{Answered, Fetcher, Requests, Shelf};
 use text::Text;
 
 /// The registry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) requests: Requests,
     pub(crate) session: SessionEvents,
+}
+
+impl Metrics {
+    /// For a broker with so many threads that serve connections.
+    pub(crate) fn new(threads: usize) -> Metrics {
+        Metrics { requests: Requests::new(threads), session: SessionEvents::default() }
+    }
 }
 
 /// How often something happened.
@@ -52,6 +62,7 @@ pub(crate) struct SessionEvents {
     pub(crate) disconnected: Counter,
     pub(crate) expired: Counter,
     pub(crate) auth_failed: Counter,
+    pub(crate) authenticated: Counter,
 }
 
 /// What went through a partition, or through all that are gone.
@@ -121,7 +132,7 @@ pub(crate) fn exposition(metrics: &Metrics, facts: &Facts) -> String {
     render::replicas(&mut text, facts);
     render::controller(&mut text, facts);
     render::requests(&mut text, &metrics.requests, facts);
-    render::session(&mut text, &metrics.session);
+    render::session(&mut text, &metrics.session, facts);
     render::fetch_sessions(&mut text, facts);
     render::logs(&mut text, facts);
     exporter::cluster(&mut text, facts);

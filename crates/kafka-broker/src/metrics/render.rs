@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::requests::{Kind as RequestKind, QUANTILES, Requests};
+use super::distribution::QUANTILES;
+use super::facts::SESSION_STATES;
+use super::requests::{Requests, What};
 use super::text::{Kind, Text};
 use super::{Facts, SessionEvents, Traffic};
 use crate::fetch_sessions::SessionCounts;
@@ -115,25 +117,25 @@ pub(super) fn controller(text: &mut Text, facts: &Facts) {
 
 /// `kafka.network:type=RequestMetrics`, and how much time there was besides.
 pub(super) fn requests(text: &mut Text, requests: &Requests, facts: &Facts) {
-    let mut kinds: Vec<(String, &RequestKind)> = requests.seen().map(|(key, kind)| (key.to_string(), kind)).collect();
-    for (name, kind) in [("FetchConsumer", &requests.consumers), ("FetchFollower", &requests.followers)] {
-        kinds.push((name.to_owned(), kind));
-    }
+    let kinds = requests.kinds();
     let name = "kafka_network_requestmetrics_requests_total";
     text.metric(name, Kind::Counter, "Requests answered, by kind and version.");
-    for (request, kind) in &kinds {
+    for kind in &kinds {
         for (version, count) in kind.by_version() {
-            text.sample(name, &[("request", request), ("version", &version)], count);
+            text.sample(name, &[("request", &kind.name), ("version", &version)], count);
         }
     }
-    let name = "kafka_network_requestmetrics_totaltimems";
-    text.metric(name, Kind::Summary, "Milliseconds from a request's arrival to its answer, of the last minutes.");
-    for (request, kind) in &kinds {
-        for ((quantile, _), value) in QUANTILES.iter().zip(kind.quantiles(facts.now)) {
-            text.sample(name, &[("request", request), ("quantile", quantile)], value);
+    for what in What::ALL {
+        let (name, help, divisor) = what.told();
+        let name = format!("kafka_network_requestmetrics_{name}");
+        text.metric(&name, Kind::Summary, &format!("{help}; quantiles are of the last minutes."));
+        for kind in kinds.iter().filter(|kind| what.is_of(&kind.name)) {
+            for ((quantile, _), value) in QUANTILES.iter().zip(requests.quantiles(kind, what, facts.now)) {
+                text.sample(&name, &[("request", &kind.name), ("quantile", quantile)], value / divisor);
+            }
+            text.sample(&format!("{name}_sum"), &[("request", &kind.name)], kind.sum(what) as f64 / divisor);
+            text.sample(&format!("{name}_count"), &[("request", &kind.name)], kind.count());
         }
-        text.sample(&format!("{name}_sum"), &[("request", request)], kind.total_ms());
-        text.sample(&format!("{name}_count"), &[("request", request)], kind.count_of_all());
     }
     let idle = facts.idle.iter().sum::<f64>() / facts.idle.len().max(1) as f64;
     // One thread does both here: it reads requests, and answers them.
@@ -145,8 +147,8 @@ pub(super) fn requests(text: &mut Text, requests: &Requests, facts: &Facts) {
     }
 }
 
-/// `kafka.server:type=SessionExpireListener`.
-pub(super) fn session(text: &mut Text, session: &SessionEvents) {
+/// `kafka.server:type=SessionExpireListener`. The state is a word there; here it is the label of the one that is 1.
+pub(super) fn session(text: &mut Text, session: &SessionEvents, facts: &Facts) {
     for (what, help, counter) in [
         ("zookeepersyncconnects", "Connections to ZooKeeper.", &session.connected),
         ("zookeeperdisconnects", "Connections to ZooKeeper that were lost.", &session.disconnected),
@@ -156,9 +158,19 @@ pub(super) fn session(text: &mut Text, session: &SessionEvents) {
             "Times that ZooKeeper did not accept who this broker says it is.",
             &session.auth_failed,
         ),
+        (
+            "zookeepersaslauthentications",
+            "Times that ZooKeeper accepted who this broker says it is.",
+            &session.authenticated,
+        ),
     ] {
         let name = format!("kafka_server_sessionexpirelistener_{what}_total");
         text.single(&name, Kind::Counter, help, counter.get());
+    }
+    let name = "kafka_server_sessionexpirelistener_sessionstate";
+    text.metric(name, Kind::Gauge, "How this broker stands with ZooKeeper.");
+    for state in SESSION_STATES {
+        text.sample(name, &[("state", &state)], u8::from(state == facts.session));
     }
 }
 

@@ -1,192 +1,304 @@
-//! How many requests of each kind came, and how long they took until their answer was there.
+//! How many requests of each kind came, and what each took: time in its stages, bytes, memory.
+//!
+//! A connection counts on its thread's own shelf, in numbers that no other thread changes: that costs no more than adding.
+//! Whoever asks adds the shelves up.
+//!
+//! Two of Apache's times are not told, since nobody waits here in their sense: the thread that has read a request is the
+//! one that answers it (`RequestQueueTimeMs`) and the one that sends the answer (`ResponseQueueTimeMs`).
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use kafka_wire::ApiKey;
 use time_types::Tick;
 
-/// Keys are below this.
+use super::distribution::{Counted, Distribution, QUANTILES, Window, add};
+
+/// Keys are below this; two more are those who fetch.
 const KEYS: usize = 128;
+const KINDS: usize = KEYS + 2;
 /// Versions are below this; a later one is counted with the last.
 const VERSIONS: usize = 24;
-/// Buckets of a histogram: eight for each doubling, from a microsecond to an hour.
-const PER_DOUBLING: u32 = 8;
-const BUCKETS: usize = 32 * PER_DOUBLING as usize;
-/// Quantiles are of what happened since the last look that is so old, or the one before it.
-const WINDOW_MS: u64 = 300_000;
 
-/// The quantiles that dashboards know.
-pub(super) const QUANTILES: [(&str, f64); 6] =
-    [("0.50", 0.5), ("0.75", 0.75), ("0.95", 0.95), ("0.98", 0.98), ("0.99", 0.99), ("0.999", 0.999)];
+/// Who fetches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fetcher {
+    Consumer,
+    Follower,
+}
 
-/// All kinds of requests; fetches once more by who fetches.
+impl Fetcher {
+    const ALL: [(Fetcher, &'static str); 2] =
+        [(Fetcher::Consumer, "FetchConsumer"), (Fetcher::Follower, "FetchFollower")];
+}
+
+/// What is known of a request that was answered. Moments are times since the broker's start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    pub(crate) key: ApiKey,
+    pub(crate) version: i16,
+    /// If it was a fetch.
+    pub(crate) fetcher: Option<Fetcher>,
+    /// It was read.
+    pub(crate) began: Duration,
+    /// It began to wait for others: replicas, data, other members of its group. `None` if it did not.
+    pub(crate) parked: Option<Duration>,
+    /// Its answer was there.
+    pub(crate) ready: Duration,
+    /// Its answer was with the client's socket.
+    pub(crate) sent: Duration,
+    /// How long the client was told to wait before it asks again.
+    pub(crate) throttled: Duration,
+    /// Bytes of the request behind its header.
+    pub(crate) bytes: u64,
+    /// Time to bring its records into another format.
+    pub(crate) conversion: Duration,
+    /// Bytes of memory that its records took besides those that came.
+    pub(crate) temporary_bytes: u64,
+}
+
+/// What is told of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum What {
+    Total,
+    Local,
+    Remote,
+    Throttle,
+    Send,
+    Bytes,
+    Conversion,
+    Temporary,
+}
+
+impl What {
+    pub(super) const ALL: [What; 8] = [
+        What::Total,
+        What::Local,
+        What::Remote,
+        What::Throttle,
+        What::Send,
+        What::Bytes,
+        What::Conversion,
+        What::Temporary,
+    ];
+
+    /// The end of its name, what it is, and by what its numbers are to be divided.
+    pub(super) fn told(self) -> (&'static str, &'static str, f64) {
+        // Times are kept in microseconds.
+        match self {
+            What::Total => ("totaltimems", "Milliseconds from a request's arrival until its answer is sent", 1e3),
+            What::Local => ("localtimems", "Milliseconds that this broker worked on a request", 1e3),
+            What::Remote => ("remotetimems", "Milliseconds that a request waited for others", 1e3),
+            What::Throttle => ("throttletimems", "Milliseconds that a client has to wait by its quota", 1e3),
+            What::Send => ("responsesendtimems", "Milliseconds until the client's socket has taken an answer", 1e3),
+            What::Bytes => ("requestbytes", "Bytes of a request behind its header", 1.0),
+            What::Conversion => {
+                ("messageconversionstimems", "Milliseconds to bring a request's records into another format", 1e3)
+            }
+            What::Temporary => ("temporarymemorybytes", "Bytes of memory for records besides those of a request", 1.0),
+        }
+    }
+
+    /// Apache tells these two of requests that carry records only.
+    pub(super) fn is_of(self, kind: &str) -> bool {
+        !matches!(self, What::Conversion | What::Temporary) || matches!(kind, "Produce" | "Fetch")
+    }
+}
+
+/// All kinds of requests.
 #[derive(Debug)]
 pub(crate) struct Requests {
-    kinds: Vec<Kind>,
-    pub(super) consumers: Kind,
-    pub(super) followers: Kind,
+    shelves: Vec<Arc<Shelf>>,
+    windows: Mutex<HashMap<(usize, usize), Window>>,
+}
+
+/// What one thread has counted. Nobody else counts on it.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    kinds: [OnceLock<Box<Kind>>; KINDS],
 }
 
 /// One kind of request.
-#[derive(Debug)]
-pub(super) struct Kind {
-    versions: [AtomicU64; VERSIONS],
-    total_us: AtomicU64,
-    buckets: Vec<AtomicU64>,
-    window: Mutex<Window>,
-}
-
-/// Counts of the buckets at earlier looks.
 #[derive(Debug, Default)]
-struct Window {
-    /// What is left out of quantiles.
-    base: Vec<u64>,
-    /// What will be left out next, and since when.
-    next: Vec<u64>,
-    since: Tick,
+struct Kind {
+    versions: [AtomicU64; VERSIONS],
+    /// Those that were ever more than nothing.
+    numbers: [OnceLock<Box<Distribution>>; What::ALL.len()],
 }
 
-impl Default for Requests {
-    fn default() -> Requests {
-        let kinds = (0..KEYS).map(|_| Kind::default()).collect();
-        Requests { kinds, consumers: Kind::default(), followers: Kind::default() }
-    }
-}
-
-impl Default for Kind {
-    fn default() -> Kind {
-        Kind {
-            versions: Default::default(),
-            total_us: AtomicU64::new(0),
-            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
-            window: Mutex::default(),
-        }
-    }
+/// One kind of request, of all threads.
+#[derive(Debug, Default)]
+pub(super) struct KindFacts {
+    pub(super) name: String,
+    at: usize,
+    versions: [u64; VERSIONS],
+    numbers: [Counted; What::ALL.len()],
 }
 
 impl Requests {
+    /// For so many threads that serve connections.
+    pub(crate) fn new(threads: usize) -> Requests {
+        let shelf = |_| Arc::new(Shelf { kinds: [const { OnceLock::new() }; KINDS] });
+        Requests { shelves: (0..threads).map(shelf).collect(), windows: Mutex::default() }
+    }
+
+    /// Where the connections of this thread count.
+    pub(crate) fn shelf(&self, thread: usize) -> Arc<Shelf> {
+        Arc::clone(&self.shelves[thread])
+    }
+
+    /// Kinds that came at all, and those who fetch.
+    pub(super) fn kinds(&self) -> Vec<KindFacts> {
+        let name = |at: usize| match at.checked_sub(KEYS) {
+            Some(fetcher) => Some(Fetcher::ALL[fetcher].1.to_owned()),
+            None => i16::try_from(at).ok().and_then(ApiKey::from_code).map(|key| key.to_string()),
+        };
+        let facts = |at: usize| {
+            let counted: Vec<&Kind> =
+                self.shelves.iter().filter_map(|shelf| shelf.kinds[at].get()).map(|kind| &**kind).collect();
+            if counted.is_empty() && at < KEYS {
+                return None;
+            }
+            let mut facts = KindFacts { name: name(at)?, at, ..KindFacts::default() };
+            for kind in counted {
+                facts.add(kind);
+            }
+            Some(facts)
+        };
+        (0..KINDS).filter_map(facts).collect()
+    }
+
+    /// Quantiles of the last minutes.
+    pub(super) fn quantiles(&self, kind: &KindFacts, what: What, now: Tick) -> [f64; QUANTILES.len()] {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = windows.entry((kind.at, what as usize)).or_default();
+        window.quantiles(&kind.numbers[what as usize], kind.count(), now)
+    }
+}
+
+impl Shelf {
     /// A request is answered.
-    pub(crate) fn answered(&self, key: ApiKey, version: i16, took: Duration) {
-        if let Some(kind) = usize::try_from(key.code()).ok().and_then(|code| self.kinds.get(code)) {
-            kind.count(version, took);
+    pub(crate) fn answered(&self, request: &Answered) {
+        let key = usize::try_from(request.key.code()).ok().filter(|code| *code < KEYS);
+        let fetcher = request.fetcher.map(|fetcher| KEYS + fetcher as usize);
+        for at in key.into_iter().chain(fetcher) {
+            self.kinds[at].get_or_init(Box::default).count(request);
         }
-    }
-
-    /// A fetch is answered; told besides [`Requests::answered`].
-    pub(crate) fn fetched(&self, by_follower: bool, version: i16, took: Duration) {
-        let kind = if by_follower { &self.followers } else { &self.consumers };
-        kind.count(version, took);
-    }
-
-    /// Kinds that came at all.
-    pub(super) fn seen(&self) -> impl Iterator<Item = (ApiKey, &Kind)> {
-        let key = |code: usize| i16::try_from(code).ok().and_then(ApiKey::from_code);
-        let seen = self.kinds.iter().enumerate().filter(|(_, kind)| kind.count_of_all() > 0);
-        seen.filter_map(move |(code, kind)| key(code).map(|key| (key, kind)))
     }
 }
 
 impl Kind {
-    fn count(&self, version: i16, took: Duration) {
-        let version = usize::try_from(version).unwrap_or(0).min(VERSIONS - 1);
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.versions[version].fetch_add(1, Ordering::Relaxed);
-        self.total_us.fetch_add(us, Ordering::Relaxed);
-        self.buckets[bucket(us)].fetch_add(1, Ordering::Relaxed);
+    fn count(&self, request: &Answered) {
+        let version = usize::try_from(request.version).unwrap_or(0).min(VERSIONS - 1);
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let between = |from: Duration, to: Duration| us(to.saturating_sub(from));
+        let parked = request.parked.unwrap_or(request.ready);
+        for what in What::ALL {
+            let number = match what {
+                What::Total => between(request.began, request.sent),
+                What::Local => between(request.began, parked),
+                What::Remote => between(parked, request.ready),
+                What::Throttle => us(request.throttled),
+                What::Send => between(request.ready, request.sent),
+                What::Bytes => request.bytes,
+                What::Conversion => us(request.conversion),
+                What::Temporary => request.temporary_bytes,
+            };
+            if number > 0 {
+                self.numbers[what as usize].get_or_init(Box::default).count(number);
+            }
+        }
+        // Behind the others: whoever reads meanwhile takes what is missing to it for zeros.
+        add(&self.versions[version], 1);
+    }
+}
+
+impl KindFacts {
+    fn add(&mut self, kind: &Kind) {
+        for (sum, count) in self.versions.iter_mut().zip(&kind.versions) {
+            *sum += count.load(Ordering::Relaxed);
+        }
+        for (sum, counted) in self.numbers.iter_mut().zip(&kind.numbers) {
+            if let Some(counted) = counted.get() {
+                sum.add(counted);
+            }
+        }
     }
 
     /// How many came in each version.
     pub(super) fn by_version(&self) -> impl Iterator<Item = (usize, u64)> {
-        let counts = self.versions.iter().map(|count| count.load(Ordering::Relaxed)).enumerate();
-        counts.filter(|(_, count)| *count > 0)
+        self.versions.iter().copied().enumerate().filter(|(_, count)| *count > 0)
     }
 
-    pub(super) fn count_of_all(&self) -> u64 {
-        self.versions.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    pub(super) fn count(&self) -> u64 {
+        self.versions.iter().sum()
     }
 
-    pub(super) fn total_ms(&self) -> f64 {
-        self.total_us.load(Ordering::Relaxed) as f64 / 1000.0
+    pub(super) fn sum(&self, what: What) -> u64 {
+        self.numbers[what as usize].sum
     }
-
-    /// Quantiles of the last minutes, in ms.
-    pub(super) fn quantiles(&self, now: Tick) -> [f64; QUANTILES.len()] {
-        let counts: Vec<u64> = self.buckets.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(window.since) >= WINDOW_MS {
-            window.base = std::mem::replace(&mut window.next, counts.clone());
-            window.since = now;
-        }
-        let base = |at: usize| window.base.get(at).copied().unwrap_or(0);
-        let recent: Vec<u64> = counts.iter().enumerate().map(|(at, count)| count.saturating_sub(base(at))).collect();
-        let all: u64 = recent.iter().sum();
-        QUANTILES.map(|(_, quantile)| {
-            let wanted = (all as f64 * quantile).ceil() as u64;
-            let mut sum = 0;
-            let found = recent.iter().position(|count| {
-                sum += count;
-                sum >= wanted.max(1)
-            });
-            found.map_or(0.0, |at| middle_us(at) / 1000.0)
-        })
-    }
-}
-
-/// A microsecond and less is in the first bucket; each further one reaches an eighth of a doubling further.
-fn bucket(us: u64) -> usize {
-    let us = us.max(1);
-    let doublings = us.ilog2();
-    // The three bits below the highest one.
-    let eighth = if doublings >= 3 { (us >> (doublings - 3)) & 7 } else { (us << (3 - doublings)) & 7 };
-    ((doublings * PER_DOUBLING) as usize + eighth as usize).min(BUCKETS - 1)
-}
-
-fn middle_us(bucket: usize) -> f64 {
-    let (doublings, eighth) = (bucket as u32 / PER_DOUBLING, bucket as u32 % PER_DOUBLING);
-    f64::from(2u32).powi(doublings.cast_signed()) * (1.0 + (f64::from(eighth) + 0.5) / f64::from(PER_DOUBLING))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn buckets_are_an_eighth_of_a_doubling_wide() {
-        let mut last = 0;
-        for us in 1..100_000u64 {
-            let at = bucket(us);
-            assert!(at == last || at > last && us < 1 << 20, "{us}");
-            let middle = middle_us(at);
-            assert!((middle - us as f64).abs() <= (us as f64 / 8.0).max(1.0), "{us} is about {middle}");
-            last = at;
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn produce() -> Answered {
+        Answered {
+            key: ApiKey::Produce,
+            version: 9,
+            fetcher: None,
+            began: MS(1_000),
+            parked: Some(MS(1_003)),
+            ready: MS(1_010),
+            sent: MS(1_012),
+            throttled: Duration::ZERO,
+            bytes: 500,
+            conversion: Duration::ZERO,
+            temporary_bytes: 0,
         }
-        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
-        assert_eq!(bucket(0), bucket(1));
+    }
+
+    fn sums(kind: &KindFacts) -> [u64; What::ALL.len()] {
+        What::ALL.map(|what| kind.sum(what))
     }
 
     #[test]
-    fn quantiles_forget_what_is_long_ago() {
-        let requests = Requests::default();
-        let take = |ms: u64, times: usize| {
-            for _ in 0..times {
-                requests.answered(ApiKey::Produce, 9, Duration::from_millis(ms));
-            }
-        };
-        let quantiles =
-            |now: u64| requests.seen().next().map(|(_, kind)| kind.quantiles(Tick(now))).unwrap_or_default();
-        take(100, 90);
-        take(1_000, 10);
-        let [half, _, most, ..] = quantiles(1);
-        assert!((half - 100.0).abs() < 13.0 && (most - 1_000.0).abs() < 126.0, "{half} {most}");
-        quantiles(WINDOW_MS + 1);
-        take(1, 100);
-        quantiles(2 * WINDOW_MS + 1);
-        let [.., all] = quantiles(2 * WINDOW_MS + 2);
-        assert!((all - 1.0).abs() < 0.2, "{all}");
-        let (key, kind) = requests.seen().next().unwrap();
-        assert_eq!((key, kind.count_of_all()), (ApiKey::Produce, 200));
-        assert_eq!(kind.by_version().collect::<Vec<_>>(), [(9, 200)]);
+    fn the_stages_of_a_request_add_up_over_all_threads() {
+        let requests = Requests::new(2);
+        requests.shelf(0).answered(&produce());
+        let converted = Answered { conversion: MS(4), temporary_bytes: 900, throttled: MS(70), ..produce() };
+        requests.shelf(1).answered(&converted);
+        requests.shelf(1).answered(&Answered { parked: None, version: 10, ..produce() });
+        let kinds = requests.kinds();
+        let [produced, consumer, follower] = &kinds[..] else { panic!("{kinds:?}") };
+        assert_eq!(
+            [produced, consumer, follower].map(|kind| &*kind.name),
+            ["Produce", "FetchConsumer", "FetchFollower"],
+            "those who fetch are always told of"
+        );
+        assert_eq!((consumer.count(), follower.count()), (0, 0));
+        assert_eq!(produced.by_version().collect::<Vec<_>>(), [(9, 2), (10, 1)]);
+        let [total, local, remote, throttle, send, bytes, conversion, temporary] = sums(produced);
+        assert_eq!((total, local, remote, send), (36_000, 16_000, 14_000, 6_000));
+        assert_eq!((throttle, bytes, conversion, temporary), (70_000, 1_500, 4_000, 900));
+        let [half, .., most] = requests.quantiles(produced, What::Throttle, Tick(1));
+        assert!(half.abs() < 1e-9 && (most - 70_000.0).abs() < 9_000.0, "{half} {most}");
+    }
+
+    #[test]
+    fn fetches_count_once_more_by_who_fetches() {
+        let requests = Requests::new(1);
+        for fetcher in [Fetcher::Consumer, Fetcher::Follower, Fetcher::Follower] {
+            requests.shelf(0).answered(&Answered { key: ApiKey::Fetch, fetcher: Some(fetcher), ..produce() });
+        }
+        let counts: Vec<_> = requests.kinds().into_iter().map(|kind| (kind.count(), kind.name)).collect();
+        assert_eq!(counts, [(3, "Fetch".to_owned()), (1, "FetchConsumer".to_owned()), (2, "FetchFollower".to_owned())]);
+        assert!(What::Temporary.is_of("Fetch") && !What::Temporary.is_of("FetchConsumer") && What::Send.is_of("Any"));
     }
 }

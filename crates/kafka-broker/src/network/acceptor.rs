@@ -62,10 +62,10 @@ async fn hand_over(
 ) -> std::io::Result<()> {
     let Accepted { stream, admission } = accepted;
     let socket = stream.into_std()?;
-    let (for_shard, info) = (Arc::clone(broker), Arc::clone(info));
+    let (for_shard, info, shelf) = (Arc::clone(broker), Arc::clone(info), broker.metrics.requests.shelf(shard));
     let spawned = broker.shards.spawn_on(shard, move || async move {
         match Stream::from_std(socket) {
-            Ok(stream) => connection::serve(for_shard, stream, info, admission).await,
+            Ok(stream) => connection::serve(for_shard, stream, info, shelf, admission).await,
             Err(error) => warn!(target: "kafka.network.Processor", "A connection cannot be served: {error}"),
         }
     });

@@ -13,18 +13,28 @@ use bytes::Bytes;
 use net::{Admission, FrameError, FrameReader, Grant, Piece, Stream};
 use tracing::{debug, info, warn};
 
-use super::dispatch::{self, Outcome};
+use super::dispatch::{self, Outcome, Served};
 use super::ends::{End, Ends};
 use crate::broker::{Broker, ListenerInfo};
+use crate::metrics::{Answered, Shelf};
 
 /// Serves a connection until either side closes it.
-pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc<ListenerInfo>, admission: Admission) {
+///
+/// `shelf` is that of the thread that this runs on.
+pub(crate) async fn serve(
+    broker: Arc<Broker>,
+    mut stream: Stream,
+    listener: Arc<ListenerInfo>,
+    shelf: Arc<Shelf>,
+    admission: Admission,
+) {
     let peer = stream.peer();
     let mut reader = FrameReader::new(broker.config.request_max_bytes());
     let idle = broker.config.connections_max_idle();
     let mut ends = Ends::new(broker.shutdown.watch(), broker.clock, idle);
+    let mut silent_since = broker.clock.precise();
     loop {
-        let next = ends.before(pin!(next_request(&broker, &mut reader, &mut stream))).await;
+        let next = ends.before(silent_since, pin!(next_request(&broker, &mut reader, &mut stream))).await;
         let (frame, memory) = match next {
             Ok(Ok(Some(request))) => request,
             Ok(Ok(None)) | Err(End::Shutdown) => break,
@@ -38,19 +48,25 @@ pub(crate) async fn serve(broker: Arc<Broker>, mut stream: Stream, listener: Arc
             }
         };
         let answer = pin!(dispatch::dispatch(&broker, &listener, peer, frame));
-        let Some((outcome, pause)) = ends.unless_drained(answer).await else { break };
-        match outcome {
-            Outcome::Reply(pieces) => {
-                if !send(&mut stream, &pieces, idle, peer).await {
-                    break;
-                }
-            }
-            Outcome::Nothing => {}
-            Outcome::Close => break,
+        let Some(Served { outcome, pause, measured }) = ends.unless_drained(answer).await else { break };
+        let goes_on = match outcome {
+            Outcome::Reply(pieces) => send(&mut stream, &pieces, idle, peer).await,
+            Outcome::Nothing => true,
+            Outcome::Close => false,
+        };
+        silent_since = broker.clock.precise();
+        if let Some(measured) = measured {
+            shelf.answered(&Answered { sent: silent_since, ..measured });
+        }
+        if !goes_on {
+            break;
         }
         drop(memory);
-        if !pause.is_zero() && !rested(pause, idle, &broker.shutdown).await {
-            break;
+        if !pause.is_zero() {
+            if !rested(pause, idle, &broker.shutdown).await {
+                break;
+            }
+            silent_since = broker.clock.precise();
         }
     }
     drop(admission);

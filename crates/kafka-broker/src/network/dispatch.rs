@@ -13,6 +13,7 @@ use tracing::{debug, error, info};
 
 use crate::broker::{Broker, ListenerInfo};
 use crate::handlers::{self, Context};
+use crate::metrics::{Answered, Fetcher};
 
 /// What this broker serves; ApiVersions tells exactly this.
 pub(crate) const SERVED: &[ApiKey] = &[
@@ -83,20 +84,35 @@ pub(crate) enum Outcome {
     Close,
 }
 
-/// Reads one request and has it answered; says how long the client is not to be listened to afterwards.
+/// A request that was served: what becomes of it, and what it took so far.
+pub(crate) struct Served {
+    pub(crate) outcome: Outcome,
+    /// How long the client is not to be listened to afterwards.
+    pub(crate) pause: Duration,
+    /// As far as it is known before the answer is sent; `None` of what could not be read.
+    pub(crate) measured: Option<Answered>,
+}
+
+impl From<Outcome> for Served {
+    fn from(outcome: Outcome) -> Served {
+        Served { outcome, pause: Duration::ZERO, measured: None }
+    }
+}
+
+/// Reads one request and has it answered.
 pub(crate) async fn dispatch(
     broker: &Arc<Broker>,
     listener: &Arc<ListenerInfo>,
     peer: SocketAddr,
     frame: Bytes,
-) -> (Outcome, Duration) {
+) -> Served {
     let size = frame.len();
     let mut decoder = Decoder::new(frame);
     let header = match RequestHeader::decode(&mut decoder) {
         Ok(header) => header,
         Err(error) => {
             info!(target: "kafka.network.Processor", "Closing the connection with {peer}: {error}");
-            return (Outcome::Close, Duration::ZERO);
+            return Outcome::Close.into();
         }
     };
     if !SERVED.contains(&header.api_key) {
@@ -104,35 +120,55 @@ pub(crate) async fn dispatch(
             target: "kafka.network.Processor",
             "Closing the connection with {peer}: {} is not served by this broker yet", header.api_key
         );
-        return (Outcome::Close, Duration::ZERO);
+        return Outcome::Close.into();
     }
     let key = header.api_key;
     if key == ApiKey::ApiVersions && !key.serves(header.api_version) {
-        return (encode(&handlers::api_versions::unsupported(), 0, key, header.correlation_id), Duration::ZERO);
+        return encode(&handlers::api_versions::unsupported(), 0, key, header.correlation_id).into();
     }
-    let began = broker.clock.precise();
+    let (clock, bytes) = (broker.clock, decoder.remaining() as u64);
+    let began = clock.precise();
     let context = Context::new(broker, listener, peer, header);
     if key == ApiKey::Produce {
         context.charge(Kind::Produce, size as f64);
     }
-    let answered = if context.is_timed() {
-        let mut answering = std::pin::pin!(answer(&context, &mut decoder));
-        let clock = broker.clock;
-        std::future::poll_fn(|task| {
+    let is_timed = context.is_timed();
+    // These two know better when it is others that they wait for.
+    let tells_parking = matches!(key, ApiKey::Produce | ApiKey::Fetch);
+    let mut answering = std::pin::pin!(answer(&context, &mut decoder));
+    let answered = std::future::poll_fn(|task| {
+        let polled = if is_timed {
             context.charge.timed(|| clock.precise().as_nanos() as u64, || answering.as_mut().poll(task))
-        })
-        .await
-    } else {
-        answer(&context, &mut decoder).await
-    };
+        } else {
+            answering.as_mut().poll(task)
+        };
+        if polled.is_pending() && !tells_parking {
+            context.effort.parked(clock);
+        }
+        polled
+    })
+    .await;
     match answered {
         Ok(outcome) => {
-            broker.metrics.requests.answered(key, context.version, broker.clock.precise().saturating_sub(began));
-            (outcome, context.charge.pause())
+            let (pause, ready) = (context.charge.pause(), clock.precise());
+            let measured = context.effort.measured(Answered {
+                key,
+                version: context.version,
+                began,
+                ready,
+                sent: ready,
+                throttled: pause,
+                bytes,
+                fetcher: None,
+                parked: None,
+                conversion: Duration::ZERO,
+                temporary_bytes: 0,
+            });
+            Served { outcome, pause, measured: Some(measured) }
         }
         Err(error) => {
             info!(target: "kafka.network.Processor", "Closing the connection with {peer}: {error}");
-            (Outcome::Close, Duration::ZERO)
+            Outcome::Close.into()
         }
     }
 }
@@ -171,10 +207,9 @@ async fn produce(context: &Context, decoder: &mut Decoder) -> Result<Outcome, ka
 
 async fn fetch(context: &Context, decoder: &mut Decoder) -> Result<Outcome, kafka_wire::DecodeError> {
     let request = decode::<kafka_wire::fetch::Request>(context, decoder)?;
-    let (began, follower) = (context.broker.clock.precise(), request.follower_id() >= 0);
+    let fetcher = if request.follower_id() >= 0 { Fetcher::Follower } else { Fetcher::Consumer };
+    context.effort.fetches(fetcher);
     let (mut response, slices) = handlers::fetch::handle(context, request).await;
-    let took = context.broker.clock.precise().saturating_sub(began);
-    context.broker.metrics.requests.fetched(follower, context.version, took);
     response.throttle_time_ms = context.settle();
     Ok(encode_with_slices(&response, slices, context))
 }

@@ -41,9 +41,13 @@ impl Ends {
         Ends { shutdown, clock, idle, timer: Box::pin(sleep(idle)) }
     }
 
-    /// The next request, unless the connection ends before it.
-    pub(crate) async fn before<T>(&mut self, mut request: Pin<&mut impl Future<Output = T>>) -> Result<T, End> {
-        let since = self.clock.precise();
+    /// The next request, unless the connection ends before it. The client has been silent since then: a moment that the
+    /// connection knows, as time since the broker's start.
+    pub(crate) async fn before<T>(
+        &mut self,
+        since: Duration,
+        mut request: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, End> {
         std::future::poll_fn(|task| {
             if self.shutdown.has_begun() {
                 return Poll::Ready(Err(End::Shutdown));
@@ -110,30 +114,30 @@ mod tests {
                 sleep(IDLE / 4).await;
                 7
             };
-            if ends.before(pin!(request)).await != Ok(7) {
+            if ends.before(clock.precise(), pin!(request)).await != Ok(7) {
                 assert!(clock.precise() > IDLE, "a slow machine may be late, never early");
                 return;
             }
         }
         let before = clock.precise();
-        assert_eq!(ends.before(pin!(std::future::pending::<()>())).await, Err(End::Idle));
+        assert_eq!(ends.before(before, pin!(std::future::pending::<()>())).await, Err(End::Idle));
         assert!(clock.precise().saturating_sub(before) >= IDLE);
     }
 
     #[tokio::test]
     async fn the_end_of_the_broker_wakes_who_waits_and_lets_requests_end() {
         let shutdown = net::Shutdown::new();
-        let (mut ends, _) = ends(&shutdown, Duration::from_mins(10));
+        let (mut ends, clock) = ends(&shutdown, Duration::from_mins(10));
         let begin = async {
             tokio::task::yield_now().await;
             shutdown.begin();
         };
         let mut silence = pin!(std::future::pending::<()>());
-        let (ended, ()) = tokio::join!(ends.before(silence.as_mut()), begin);
+        let (ended, ()) = tokio::join!(ends.before(clock.precise(), silence.as_mut()), begin);
         assert_eq!(ended, Err(End::Shutdown));
         assert_eq!(ends.unless_drained(pin!(std::future::ready(1))).await, Some(1));
         assert_eq!(ends.unless_drained(pin!(tokio::task::yield_now())).await, Some(()));
         assert_eq!(ends.unless_drained(pin!(std::future::pending::<()>())).await, None);
-        assert_eq!(ends.before(pin!(std::future::ready(3))).await, Err(End::Shutdown));
+        assert_eq!(ends.before(clock.precise(), pin!(std::future::ready(3))).await, Err(End::Shutdown));
     }
 }

@@ -1,6 +1,7 @@
 //! Records of several clients for one partition that came at the same time: one write, and one look at those who wait.
 
 use bytes::Bytes;
+use kafka_log::AppendOrigin;
 use kafka_types::{Acks, ErrorCode, TopicPartition};
 use time_types::Now;
 
@@ -17,6 +18,11 @@ pub(crate) struct Sent {
 impl Partition {
     /// [`Partition::append`] for each of `group`; results in order.
     fn append_group(&mut self, now: Now, group: &[Sent]) -> Vec<Result<Produced, Refused>> {
+        if group.iter().any(|sent| self.log.converts(&sent.records)) {
+            // That costs so much more than a write that there is nothing to gain; and the time of each is its own.
+            let append = |sent: &Sent| self.append(now, &sent.records, sent.acks, AppendOrigin::Client);
+            return group.iter().map(append).collect();
+        }
         let mut checked = Vec::with_capacity(group.len());
         let mut records = Vec::with_capacity(group.len());
         let mut epoch = kafka_types::LeaderEpoch::NONE;

@@ -110,10 +110,11 @@ impl Owned {
             );
             let _ = self.delete_log(gone);
             let health = Arc::clone(shared.dirs.of(&kept).health());
-            self.partitions.insert(kept.partition().clone(), Partition::new(kept.topic_id(), kept, health));
+            self.partitions
+                .insert(kept.partition().clone(), Partition::new(kept.topic_id(), kept, health, shared.clock));
             return;
         }
-        let mut partition = Partition::new(log.topic_id(), log, Arc::clone(dir.health()));
+        let mut partition = Partition::new(log.topic_id(), log, Arc::clone(dir.health()), shared.clock);
         partition.cleaning = clean_to.map(Cleaning::from_checkpoint).unwrap_or_default();
         self.partitions.insert(partition.topic_partition.clone(), partition);
     }
@@ -201,7 +202,7 @@ impl Owned {
             log.dir().display(), role.settings.overrides_text()
         );
         one.count();
-        let partition = Partition::new(Some(role.topic_id), log, Arc::clone(one.health()));
+        let partition = Partition::new(Some(role.topic_id), log, Arc::clone(one.health()), self.shared.clock);
         self.partitions.insert(name.clone(), partition);
         Ok(())
     }

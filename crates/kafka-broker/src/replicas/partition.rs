@@ -3,6 +3,7 @@
 //! The only place where bytes (`kafka-log`) and arithmetic (`kafka-replication`) meet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_log::{
@@ -17,6 +18,7 @@ use time_types::Now;
 use super::cleaning::Cleaning;
 use super::log_dirs::Health;
 use super::transactions::Verifications;
+use crate::clock::Clock;
 use crate::long_poll::{Bell, Bound, Ends, Place, Seen};
 use crate::metrics::Traffic;
 use crate::waiters::{Waiter, Waiters};
@@ -44,6 +46,7 @@ pub(crate) struct Partition {
     pub(super) reached: bool,
     /// Of the directory that it lies in: when that has failed, nothing is served any more.
     health: Arc<Health>,
+    clock: Clock,
 }
 
 /// A produce as far as it has come when the call returns.
@@ -52,6 +55,8 @@ pub(crate) struct Produced {
     pub(crate) appended: Appended,
     /// With acks=all: has it to wait until this offset is committed?
     pub(crate) wait_for: Option<Offset>,
+    /// How long it took to convert the records, if they had to be.
+    pub(crate) conversion: Option<Duration>,
 }
 
 /// Why nothing was appended: the code, and the text for the client if there is one.
@@ -186,7 +191,7 @@ impl ReadResult {
 
 impl Partition {
     /// A replica without a role.
-    pub(crate) fn new(topic_id: Option<Uuid>, log: Log, health: Arc<Health>) -> Partition {
+    pub(crate) fn new(topic_id: Option<Uuid>, log: Log, health: Arc<Health>, clock: Clock) -> Partition {
         Partition {
             topic_partition: log.partition().clone(),
             topic_id,
@@ -200,6 +205,7 @@ impl Partition {
             bell: Arc::default(),
             reached: false,
             health,
+            clock,
         }
     }
 
@@ -251,11 +257,15 @@ impl Partition {
 
     fn try_append(&mut self, now: Now, records: &Bytes, acks: Acks, origin: AppendOrigin) -> Result<Produced, Refused> {
         let epoch = self.check_may_append(acks)?;
-        let appended = self.log.append_as_leader(now, records, epoch, origin);
+        let converting = self.log.converts(records).then(|| self.clock.precise());
+        let validated = self.log.validated(now, records, epoch, origin);
+        let conversion = converting.map(|began| self.clock.precise().saturating_sub(began));
+        let appended = validated.and_then(|validated| self.log.append_validated(now, validated, origin));
         if appended.is_ok() {
             self.on_log_end(now);
         }
-        self.produced(records, acks, appended)
+        let produced = self.produced(records, acks, appended)?;
+        Ok(Produced { conversion, ..produced })
     }
 
     /// The epoch of this leader, if it may append.
@@ -290,7 +300,7 @@ impl Partition {
         }
         self.traffic.bytes_in += records.len() as u64;
         let waits = acks == Acks::All && self.progress(end) == Some(Progress::Waiting);
-        Ok(Produced { appended, wait_for: waits.then_some(end) })
+        Ok(Produced { appended, wait_for: waits.then_some(end), conversion: None })
     }
 
     /// How far records below `end` have come; `None` if this broker does not lead any more.

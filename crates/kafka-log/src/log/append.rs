@@ -1,7 +1,7 @@
 //! Putting records at the log's end.
 
 use bytes::Bytes;
-use kafka_record::validate::{Origin, Rules, analyze, validate};
+use kafka_record::validate::{Origin, Rules, Validated, analyze, converts, validate};
 use kafka_record::{Batch, MAX_DECOMPRESSED_DEFAULT, NO_TIMESTAMP, batches};
 use kafka_types::{LeaderEpoch, Offset};
 use time_types::{Now, WallMillis};
@@ -28,6 +28,8 @@ pub struct Appended {
     pub duplicate: bool,
     /// Bytes written.
     pub bytes: u64,
+    /// Bytes of memory that judging the records took besides what came (compressed ones are unpacked for it).
+    pub temporary_bytes: u64,
 }
 
 /// A batch in the two pieces that it goes to the file in.
@@ -47,10 +49,37 @@ impl Log {
         epoch: LeaderEpoch,
         origin: Origin,
     ) -> Result<Appended, AppendError> {
+        let validated = self.validated(now, records, epoch, origin)?;
+        self.append_validated(now, validated, origin)
+    }
+
+    /// Will the records be converted: are they of an old format, or in another codec than the topic wants?
+    pub fn converts(&self, records: &[u8]) -> bool {
+        converts(records, self.config.compression)
+    }
+
+    /// The first half of [`Log::append_as_leader`]: checks the records and makes of them what goes to the log's end.
+    /// Nothing else may be appended before the second half, [`Log::append_validated`].
+    pub fn validated(
+        &self,
+        now: Now,
+        records: &Bytes,
+        epoch: LeaderEpoch,
+        origin: Origin,
+    ) -> Result<Option<Validated>, AppendError> {
         self.check_usable()?;
-        let Some(validated) = validate(now.wall, records, self.log_end, &self.rules(epoch, origin))? else {
-            return Ok(self.nothing());
-        };
+        Ok(validate(now.wall, records, self.log_end, &self.rules(epoch, origin))?)
+    }
+
+    /// The second half of [`Log::append_as_leader`]: checks the producer's state, and writes.
+    pub fn append_validated(
+        &mut self,
+        now: Now,
+        validated: Option<Validated>,
+        origin: Origin,
+    ) -> Result<Appended, AppendError> {
+        let Some(validated) = validated else { return Ok(self.nothing()) };
+        debug_assert_eq!(validated.first_offset(), self.log_end, "judged for another place");
         let header = validated.header;
         let marker = header.is_control().then(|| validated.to_bytes());
         let marker = marker.and_then(|bytes| Batch::read(&bytes).ok().and_then(|batch| marker_of(&batch)));
@@ -59,7 +88,9 @@ impl Log {
             Origin::Coordinator => Strictness::Coordinator,
         };
         match self.producers.check(&self.partition, &[StateBatch { header, marker }], strictness)? {
-            Checked::Duplicate(mark) => Ok(self.repeated(mark)),
+            Checked::Duplicate(mark) => {
+                Ok(Appended { temporary_bytes: validated.temporary_bytes, ..self.repeated(mark) })
+            }
             Checked::New(update) => {
                 let ready =
                     ReadyBatch { head: Head::of_v2(0, header), pieces: (&validated.head, &validated.body), update };
@@ -70,6 +101,7 @@ impl Log {
                     last_offset: header.last_offset(),
                     log_append_time: validated.append_time.map(WallMillis),
                     bytes: header.size as u64,
+                    temporary_bytes: validated.temporary_bytes,
                     ..self.nothing()
                 })
             }
@@ -158,6 +190,7 @@ impl Log {
             log_start: self.log_start,
             duplicate: false,
             bytes: 0,
+            temporary_bytes: 0,
         }
     }
 

@@ -12,7 +12,8 @@ use crate::compression::{Codec, Compression};
 use crate::control::EndTxnMarker;
 use crate::reader::Batch;
 use crate::validate::{
-    Origin, ProduceFormats, Rejected, Rules, TargetCompression, Validated, check_produced, has_transactional, validate,
+    Origin, ProduceFormats, Rejected, Rules, TargetCompression, Validated, check_produced, converts, has_transactional,
+    validate,
 };
 
 const NOW: WallMillis = WallMillis(1_700_000_000_100);
@@ -49,7 +50,12 @@ fn a_good_batch_goes_as_it_came_but_for_offset_and_epoch() {
     for codec in CODECS {
         let batch = sample(codec);
         let ours = append(&batch, |_| {}).unwrap();
-        assert!(!ours.rebuilt);
+        assert!(!ours.rebuilt && !converts(&batch, TargetCompression::Producer));
+        assert_eq!(
+            ours.temporary_bytes > 0,
+            codec != Compression::None,
+            "compressed ones are unpacked to be looked at"
+        );
         assert_eq!((ours.first_offset(), ours.last_offset()), (Offset(100), Offset(102)));
         assert_eq!(ours.header.leader_epoch, LeaderEpoch(7));
         assert_eq!(ours.body.as_ptr(), batch[HEADER_LEN..].as_ptr(), "the body is not copied");
@@ -87,6 +93,8 @@ fn another_codec_is_recompressed_with_the_producer_kept() {
             let codec = Codec { compression: target, level: Some(4) };
             let ours = append(&batch, |rules| rules.compression = TargetCompression::Fixed(codec)).unwrap();
             assert_eq!(ours.rebuilt, source != target);
+            assert_eq!(converts(&batch, TargetCompression::Fixed(codec)), source != target);
+            assert!(!ours.rebuilt || ours.temporary_bytes == ours.size() as u64);
             let stored = ours.to_bytes();
             let read = RecordBatch::read(&stored).unwrap();
             read.check_crc().unwrap();

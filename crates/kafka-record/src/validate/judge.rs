@@ -56,7 +56,12 @@ impl Append<'_> {
             }
         }
         seen.check()?;
-        if in_place { Ok(self.patched(batch, owner, seen.max_timestamp)) } else { self.rebuilt_v2(batch, &records) }
+        if in_place {
+            let unpacked = if self.source == Compression::None { 0 } else { records.uncompressed_len() as u64 };
+            Ok(Validated { temporary_bytes: unpacked, ..self.patched(batch, owner, seen.max_timestamp) })
+        } else {
+            self.rebuilt_v2(batch, &records)
+        }
     }
 
     fn check_v2_header(&self, header: &BatchHeader) -> Result<(), Rejected> {
@@ -132,6 +137,7 @@ impl Append<'_> {
             body: owner.slice_ref(batch.payload()),
             append_time: self.append_time(),
             rebuilt: false,
+            temporary_bytes: 0,
         }
     }
 
@@ -205,6 +211,7 @@ impl Append<'_> {
             body: bytes.slice(HEADER_LEN..),
             append_time: self.append_time(),
             rebuilt: true,
+            temporary_bytes: bytes.len() as u64,
         })
     }
 }

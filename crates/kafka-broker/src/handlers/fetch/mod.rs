@@ -46,7 +46,7 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> (wire::
         fetch.begin_below_zero();
     }
     let deadline = broker.clock.tick().after(u64::try_from(request.max_wait_ms).unwrap_or(0));
-    fetch.run(broker, &scope, limits, deadline).await;
+    fetch.run(context, &scope, limits, deadline).await;
     if is_consumer {
         fetch.count_sent();
     } else {

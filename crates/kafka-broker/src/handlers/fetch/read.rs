@@ -11,6 +11,7 @@ use super::lock;
 use super::request::{Planner, Scope};
 use crate::broker::Broker;
 use crate::fetch_sessions::Asked;
+use crate::handlers::Context;
 use crate::long_poll::{LongPoll, Seen};
 use crate::replicas::partition::{ReadRequest, ReadResult, Reader};
 use crate::replicas::{Owned, isr_updates};
@@ -88,12 +89,14 @@ impl Fetch {
     }
 
     /// Reads, and waits until there is enough to tell.
-    pub(super) async fn run(&mut self, broker: &Arc<Broker>, scope: &Scope, limits: Limits, deadline: Tick) {
+    pub(super) async fn run(&mut self, context: &Context, scope: &Scope, limits: Limits, deadline: Tick) {
+        let broker = &context.broker;
         let all: Vec<usize> = (0..self.parts.len()).collect();
         self.read(broker, &all).await;
         while self.waits(limits) && broker.clock.tick() < deadline {
             let poll = LongPoll::new(limits.min_bytes.saturating_sub(self.available()));
             self.watch(scope, &poll);
+            context.effort.parked(broker.clock);
             poll.wait(broker.clock.until(deadline)).await;
             let moved = self.moved(scope, &poll);
             if moved.is_empty() {

@@ -129,14 +129,21 @@ impl<'c> Reply<'c> {
             return Ok(hole);
         }
         let first = Offset(part.asked.wanted.offset);
-        let converted = self.context.broker.background.run(move || {
+        let (context, clock) = (self.context, self.context.broker.clock);
+        let converting = context.broker.background.run(move || {
+            let began = clock.precise();
             let bytes: Bytes = slice.read().map_err(|_| ErrorCode::KafkaStorageError)?;
-            down_convert(&bytes, magic >= 1, first, MAX_DECOMPRESSED_DEFAULT).map_err(|error| match error {
+            let converted = down_convert(&bytes, magic >= 1, first, MAX_DECOMPRESSED_DEFAULT);
+            let converted = converted.map_err(|error| match error {
                 DownConvertError::Zstd => ErrorCode::UnsupportedCompressionType,
                 DownConvertError::Read(_) => ErrorCode::CorruptMessage,
-            })
+            })?;
+            Ok((converted, clock.precise().saturating_sub(began)))
         });
-        converted.await.map_err(|_| ErrorCode::UnknownServerError)?.map(Records::Bytes)
+        let (converted, took) = converting.await.map_err(|_| ErrorCode::UnknownServerError)??;
+        context.effort.converted(took);
+        context.effort.took_memory(converted.len() as u64);
+        Ok(Records::Bytes(converted))
     }
 
     fn refused(&mut self, part: &Part, error: ErrorCode) -> PartitionData {

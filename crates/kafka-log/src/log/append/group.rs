@@ -91,7 +91,9 @@ impl Log {
         // Markers are not for clients to send.
         let batch = StateBatch { header, marker: None };
         let update = match self.producers.check(&self.partition, &[batch], Strictness::Client)? {
-            Checked::Duplicate(mark) => return Ok(self.repeated(mark)),
+            Checked::Duplicate(mark) => {
+                return Ok(Appended { temporary_bytes: validated.temporary_bytes, ..self.repeated(mark) });
+            }
             Checked::New(update) => update,
         };
         let head = Head::of_v2(0, header);
@@ -105,6 +107,7 @@ impl Log {
             last_offset: header.last_offset(),
             log_append_time: append_time,
             bytes: header.size as u64,
+            temporary_bytes: validated.temporary_bytes,
             ..self.nothing()
         })
     }
