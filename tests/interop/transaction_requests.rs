@@ -53,6 +53,9 @@ fn run(kind: Kind) -> Vec<String> {
     history.ends();
     history.markers();
     history.lists();
+    if kind == Kind::Ours {
+        history.nothing_batched();
+    }
     history.lines
 }
 
@@ -346,6 +349,7 @@ impl History {
             self.add("adds to what is to come", version, (id, producer, epoch + 1), &[("one", &[0])]);
             self.add("adds what is not there", version, (id, producer, epoch), &[("one", &[7, 0])]);
             self.add("adds nothing", version, (id, producer, epoch), &[]);
+            self.refuse_some(version, (id, producer, epoch));
         }
         self.describe(id);
         self.add("adds an unknown topic", 3, (id, producer, epoch), &[("nope", &[0])]);
@@ -360,7 +364,35 @@ impl History {
         self.add("adds when it is fenced", 1, (id, producer, epoch), &[("one", &[0])]);
         self.add("adds when it is fenced", 3, (id, producer, epoch), &[("one", &[0])]);
         let again = self.first(id);
+        // When the last transaction began is still known.
+        self.describe(id);
         self.end("ends what has not begun", 3, again, true);
+    }
+
+    /// What could be added stands among what cannot, in an order that only a table of hashes knows.
+    fn refuse_some(&mut self, version: i16, who: Who<'_>) {
+        let asked: [(&str, Topics<'_>); 5] = [
+            ("two", &[("two", &[1, 0]), ("one", &[5])]),
+            ("some", &[("one", &[7, 0, 1]), ("two", &[0, 1]), ("nope", &[0]), ("other", &[2, 1])]),
+            ("one twice", &[("one", &[1, 9, 9, 0]), ("two", &[0])]),
+            ("internal ones", &[("__consumer_offsets", &[3, 1]), ("one", &[0, 1]), ("__transaction_state", &[0])]),
+            (
+                "many",
+                &[("two", &[3, 14, 15, 9, 2, 6, 5, 35, 8, 97, 93, 23, 84, 62, 64]), ("one", &[1, 0]), ("x", &[0])],
+            ),
+        ];
+        for (what, topics) in asked {
+            self.add(&format!("adds what is not there among others: {what}"), version, who, topics);
+        }
+    }
+
+    /// Apache's broker never answers a batch of nothing, and does not close either: it cannot be asked here.
+    fn nothing_batched(&mut self) {
+        for version in 4..=5 {
+            self.add_batched("batched: nothing", version, &[]);
+            let line = self.lines.pop().expect("it is noted");
+            assert_eq!(line, format!("batched: nothing (api {ADD_PARTITIONS} v{version}): 0 error 0"));
+        }
     }
 
     fn batched_partitions(&mut self) {
@@ -499,6 +531,7 @@ impl History {
             self.list("dead ones", version, &["Dead", "PrepareEpochFence"], &[], -1);
         }
         self.list("those that are open for long", 1, &["Ongoing"], &[], 3_600_000);
+        self.list("those that came again long after, or have never begun", 1, &["Empty"], &[], 3_600_000);
         // A transaction of this very millisecond is not older than 0 ms.
         std::thread::sleep(Duration::from_millis(2));
         self.list("those that are open for a while", 1, &["Ongoing"], &[], 0);

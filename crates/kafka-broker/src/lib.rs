@@ -24,6 +24,7 @@ mod fetch_sessions;
 mod handlers;
 mod housekeeping;
 mod idle_settings;
+mod java_hash;
 mod long_poll;
 mod metadata;
 mod metrics;

@@ -6,7 +6,7 @@ use kafka_types::{ErrorCode, ProducerEpoch, ProducerId};
 use time_types::WallMillis;
 
 use crate::request::InitProducer;
-use crate::transaction::{Facts, NOT_STARTED, State, Transaction, is_exhausted};
+use crate::transaction::{Facts, State, Transaction, is_exhausted};
 
 /// What is to be done for a producer that comes.
 #[derive(Debug, PartialEq)]
@@ -85,8 +85,13 @@ fn initialize(facts: &Facts, request: &InitProducer, now: WallMillis) -> Decisio
 /// A new id, because the epochs of the old one are used up.
 fn rotate(facts: &Facts, request: &InitProducer, fresh: ProducerId, now: WallMillis) -> Decision {
     let previous_epoch = if request.expected.is_some() { facts.producer_epoch } else { ProducerEpoch::NONE };
-    let rotated =
-        Facts { producer_epoch: ProducerEpoch(0), previous_epoch, previous_id: facts.producer_id, ..Facts::new(fresh) };
+    let rotated = Facts {
+        producer_epoch: ProducerEpoch(0),
+        previous_epoch,
+        previous_id: facts.producer_id,
+        started: facts.started,
+        ..Facts::new(fresh)
+    };
     Decision::Initialize(at_rest(&rotated, request, now))
 }
 
@@ -95,7 +100,6 @@ fn at_rest(facts: &Facts, request: &InitProducer, now: WallMillis) -> Facts {
         state: State::Empty,
         timeout_ms: request.timeout_ms,
         partitions: BTreeSet::new(),
-        started: NOT_STARTED,
         updated: now,
         ..facts.clone()
     }

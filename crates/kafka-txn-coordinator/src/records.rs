@@ -10,7 +10,7 @@ use time_types::WallMillis;
 
 use crate::RecordError;
 use crate::effect::KeyValue;
-use crate::transaction::{Facts, State};
+use crate::transaction::{Facts, NOT_STARTED, State};
 
 /// One record, decoded.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ fn to_wire(facts: &Facts) -> TransactionLogValue {
         transaction_status: facts.state.code(),
         transaction_partitions: (facts.state != State::Empty).then_some(topics),
         transaction_last_update_timestamp_ms: facts.updated.0,
-        transaction_start_timestamp_ms: facts.started.0,
+        transaction_start_timestamp_ms: if facts.state == State::Empty { NOT_STARTED.0 } else { facts.started.0 },
     }
 }
 
@@ -96,6 +96,10 @@ mod tests {
         let open = facts.with_partitions(&partitions, WallMillis(77));
         let record = encode("id", Some(&open));
         let wire = TransactionLogValue::from_bytes(record.value.clone().unwrap()).unwrap();
+        assert_eq!(wire.transaction_start_timestamp_ms, 77);
+        let come_again = Facts { state: State::Empty, ..open.clone() };
+        let again = TransactionLogValue::from_bytes(encode("id", Some(&come_again)).value.unwrap()).unwrap();
+        assert_eq!(again.transaction_start_timestamp_ms, NOT_STARTED.0, "whoever loads it knows of no transaction");
         let topics: Vec<_> = wire.transaction_partitions.unwrap().into_iter().map(|one| one.partition_ids).collect();
         assert_eq!(topics, [vec![0, 1], vec![7]]);
         let back = decode(&record.key, record.value.as_deref()).unwrap().unwrap();

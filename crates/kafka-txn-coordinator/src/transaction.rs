@@ -107,6 +107,8 @@ pub(crate) struct Facts {
     pub(crate) timeout_ms: i32,
     pub(crate) state: State,
     pub(crate) partitions: BTreeSet<TopicPartition>,
+    /// When the present transaction began, or the last one: that is still told when the producer has come again, and only
+    /// not stored then.
     pub(crate) started: WallMillis,
     pub(crate) updated: WallMillis,
 }

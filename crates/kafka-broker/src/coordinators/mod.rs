@@ -26,6 +26,7 @@ pub(crate) use groups::OFFSETS_TOPIC;
 pub(crate) use on_shard::deadlines;
 pub(crate) use transactions::TRANSACTION_TOPIC;
 
+use crate::java_hash;
 use crate::replicas::Owned;
 
 /// A coordinator without I/O: it is told what happens and says what to do.
@@ -116,10 +117,10 @@ pub(crate) fn apart(bytes: &Bytes) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 
-/// The partition of an internal topic that keeps a group or a transactional id: Java's `String.hashCode` over UTF-16
-/// units, made positive as Kafka does it.
+/// The partition of an internal topic that keeps a group or a transactional id: Java's hash, made positive as Kafka does
+/// it.
 pub(crate) fn partition_for(name: &str, partitions: i32) -> i32 {
-    let hash = name.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    let hash = java_hash::of_text(name);
     let positive = if hash == i32::MIN { 0 } else { hash.abs() };
     positive % partitions.max(1)
 }

@@ -1,17 +1,18 @@
 //! AddPartitionsToTxn: producers say what a transaction is going to write to, and leaders ask whether they did.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use kafka_metadata::{MetadataImage, topic_name};
 use kafka_security::Operation;
 use kafka_txn_coordinator::{AddPartitions, Reply, Request};
-use kafka_types::{ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
+use kafka_types::{ErrorCode, ProducerEpoch, ProducerId, TopicName, TopicPartition};
 use kafka_wire::add_partitions_to_txn::{
     self as wire, AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopic,
     AddPartitionsToTxnTopicResult, AddPartitionsToTxnTransaction,
 };
 
 use super::{Context, error_codes};
+use crate::java_hash;
 
 pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::Response {
     if wire::Version(context.version).is_batched() {
@@ -20,6 +21,8 @@ pub(crate) async fn handle(context: &Context, request: wire::Request) -> wire::R
             let error_code = ErrorCode::ClusterAuthorizationFailed.code();
             return wire::Response { error_code, ..Default::default() };
         }
+        // A batch of nothing has an answer of nothing. Apache's broker sends its answer with the last transaction that it
+        // has dealt with, so never if there is none: the connection hears nothing more until it has been idle for too long.
         let mut results_by_transaction = Vec::with_capacity(request.transactions.len());
         for transaction in request.transactions {
             let transactional_id = transaction.transactional_id.clone();
@@ -61,17 +64,20 @@ async fn answer(context: &Context, transaction: AddPartitionsToTxnTransaction) -
             (!is_known(&image, topic, index)).then_some(ErrorCode::UnknownTopicOrPartition)
         }
     };
-    if topics.iter().any(|topic| topic.partitions.iter().any(|index| refusal(&topic.name, *index).is_some())) {
-        return results(&topics, |topic, index| refusal(topic, index).unwrap_or(ErrorCode::OperationNotAttempted));
-    }
-    let partitions = topics
+    let partitions: Vec<_> = topics
         .iter()
-        .flat_map(|topic| topic.partitions.iter().map(|index| TopicPartition::new(topic.name.as_str(), *index)));
+        .flat_map(|topic| topic.partitions.iter().map(|index| TopicPartition::new(topic.name.as_str(), *index)))
+        .collect();
+    if partitions.iter().any(|one| refusal(&one.topic, one.partition).is_some()) {
+        return refused(partitions, |one| {
+            refusal(&one.topic, one.partition).unwrap_or(ErrorCode::OperationNotAttempted)
+        });
+    }
     let asked = AddPartitions {
         transactional_id: transaction.transactional_id.clone(),
         producer_id: ProducerId(transaction.producer_id),
         producer_epoch: ProducerEpoch(transaction.producer_epoch),
-        partitions: partitions.collect(),
+        partitions,
     };
     let request =
         if transaction.verify_only { Request::VerifyPartitions(asked) } else { Request::AddPartitions(asked) };
@@ -86,6 +92,30 @@ async fn answer(context: &Context, transaction: AddPartitionsToTxnTransaction) -
         Ok(_) => results(&topics, |_, _| ErrorCode::UnknownServerError),
         Err(error) => results(&topics, |_, _| error),
     }
+}
+
+/// Each partition once, in the order of Apache's tables: partitions by one, their topics by another.
+fn refused(
+    mut partitions: Vec<TopicPartition>,
+    error: impl Fn(&TopicPartition) -> ErrorCode,
+) -> Vec<AddPartitionsToTxnTopicResult> {
+    let mut seen = HashSet::new();
+    partitions.retain(|one| seen.insert(one.clone()));
+    java_hash::order_partitions(&mut partitions, |one| one);
+    let mut topics: Vec<AddPartitionsToTxnTopicResult> = Vec::new();
+    let mut places: HashMap<TopicName, usize> = HashMap::new();
+    for one in partitions {
+        let place = *places.entry(one.topic.clone()).or_insert_with(|| {
+            topics.push(AddPartitionsToTxnTopicResult { name: one.topic.to_string(), ..Default::default() });
+            topics.len() - 1
+        });
+        topics[place].results_by_partition.push(AddPartitionsToTxnPartitionResult {
+            partition_index: one.partition,
+            partition_error_code: error(&one).code(),
+        });
+    }
+    java_hash::order_texts(&mut topics, |topic| &topic.name);
+    topics
 }
 
 fn is_known(image: &MetadataImage, topic: &str, index: i32) -> bool {

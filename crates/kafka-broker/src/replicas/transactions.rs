@@ -103,6 +103,9 @@ impl Owned {
         let partition = self.partition(topic_partition)?;
         let (id, epoch) = producer;
         let sequence = first_sequence(records);
+        // Apache 3.9's broker does not ask about the epoch here, and takes records of an open transaction with an epoch that
+        // no coordinator gave out. They would make the transaction's own producer, and its markers, too old for the log:
+        // it would stay open for ever, and hide all that follows from committed readers (later releases ask, too).
         if !partition.log.has_open_transaction(id, epoch) {
             if partition.replica.leader().is_none() {
                 return Err(ErrorCode::NotLeaderOrFollower.into());
