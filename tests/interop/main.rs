@@ -13,6 +13,7 @@ mod frames;
 mod group_requests;
 mod groups;
 mod kafka_data_dirs;
+mod listeners;
 mod metrics;
 mod odd_requests;
 mod operators;

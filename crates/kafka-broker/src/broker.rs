@@ -1,6 +1,5 @@
 //! What everybody in the broker shares, and the questions that cross shards.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::time::Duration;
@@ -23,6 +22,7 @@ use crate::fetch_sessions::FetchSessions;
 use crate::handlers::fetch::SharedSession;
 use crate::metadata::MetadataCache;
 use crate::metrics::Metrics;
+use crate::network::listeners::Listeners;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
 use crate::replicas::{Owned, Shared};
@@ -38,6 +38,8 @@ use crate::zookeeper::ZooKeeper;
 pub(crate) struct ListenerInfo {
     /// Its name in capitals; answers name brokers by their endpoints of this listener.
     pub(crate) name: String,
+    /// The end of its connections: that of the broker, or its own if it is closed before.
+    pub(crate) shutdown: Shutdown,
 }
 
 /// The broker. Made once, in `startup.rs`.
@@ -78,8 +80,7 @@ pub(crate) struct Broker {
     pub(crate) limits: ConnectionLimits,
     /// For requests of all connections; `None`: as much as they send.
     pub(crate) request_memory: Option<Arc<Memory>>,
-    /// The ports that listeners have, by name.
-    pub(crate) ports: HashMap<String, i32>,
+    pub(crate) listeners: Listeners,
 }
 
 impl Broker {
@@ -102,12 +103,14 @@ impl Broker {
     /// How this broker registers itself under these settings.
     pub(crate) fn registration(&self, config: &BrokerConfig) -> BrokerRegistration {
         let mut endpoints = config.advertised_listeners.clone();
+        // One that could not be opened at run time is told to nobody.
+        endpoints.retain(|endpoint| self.listeners.port(&endpoint.listener).is_some());
         for endpoint in &mut endpoints {
             if endpoint.host.is_empty() {
                 endpoint.host = crate::advertised::host_name();
             }
             if endpoint.port == 0 {
-                endpoint.port = self.ports.get(&endpoint.listener).copied().unwrap_or(0);
+                endpoint.port = self.listeners.port(&endpoint.listener).map_or(0, i32::from);
             }
         }
         BrokerRegistration {

@@ -1,6 +1,5 @@
 //! Start and stop, in order, on one page.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
@@ -17,7 +16,7 @@ use vfs::{OsVfs, Vfs};
 use zk_client::{Client, EventReceiver, Options};
 
 use crate::background::Background;
-use crate::broker::{Broker, ListenerInfo};
+use crate::broker::Broker;
 use crate::checkpoints::CheckpointOrders;
 use crate::clock::{Clock, random_bytes};
 use crate::config::{Config, TopicSettingsCache};
@@ -25,7 +24,7 @@ use crate::dir_moves::DirMoves;
 use crate::fetch_sessions::FetchSessions;
 use crate::metadata::MetadataCache;
 use crate::metrics::Metrics;
-use crate::network::acceptor;
+use crate::network::listeners::Listeners;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
 use crate::replicas::log_dirs::LogDirs;
@@ -36,8 +35,8 @@ use crate::settings::{Changes, brokers};
 use crate::shard::Shards;
 use crate::zookeeper::{self, ZooKeeper};
 use crate::{
-    advertised, authorizer, checkpoints, cleaner, controller, descriptors, dir_failures, dir_moves, housekeeping,
-    idle_settings, operators, peers, session_file, watches,
+    authorizer, checkpoints, cleaner, controller, descriptors, dir_failures, dir_moves, housekeeping, idle_settings,
+    operators, peers, session_file, watches,
 };
 
 pub(crate) mod connections;
@@ -90,8 +89,9 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let (shards, _threads) = Shards::start(config.shards(), move |_| Owned::new(Arc::clone(&for_shards)));
     let moves = loading::hand_over(&shared, &shards, logs).await?;
     let limits = ConnectionLimits::new(&config, &background).await?;
-    let listeners = bind(&config, &limits)?;
     let shutdown = Shutdown::new();
+    let listeners = Listeners::new(&shutdown);
+    let bound = bind(&config, &limits, &listeners)?;
     let authorizer = authorizer::start(&config, clock, &shutdown, random_seed()).await?;
     let (controller, runner) = controller::create(id, controller_settings(&config), Arc::clone(&zookeeper), clock);
     let broker = Arc::new(Broker {
@@ -122,7 +122,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
         replication_quotas: ReplicationQuotas::new(&shared.config),
         limits,
         request_memory: shared.config.queued_max_request_bytes().map(Memory::new),
-        ports: ports(&listeners)?,
+        listeners,
     });
     let operators = operators::start(&broker);
     let running = Running { broker: Arc::clone(&broker), shared, session_dir, operators };
@@ -132,7 +132,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     tokio::spawn(watches::run(Arc::clone(&broker), events, running.session_dir.clone()));
     watches::start(&broker).await?;
     go_on_moving(&broker, moves).await;
-    serve(&running, listeners).await;
+    serve(&running, bound).await;
     Ok(running)
 }
 
@@ -242,9 +242,8 @@ fn controller_settings(config: &Config) -> kafka_controller::ControllerSettings 
 }
 
 /// Opens every port, so that a taken one is an error now and clients that come early wait in the queue.
-fn bind(config: &Config, limits: &ConnectionLimits) -> Result<Vec<(Endpoint, Listener)>> {
-    let queues = config.socket_queues();
-    let mut listeners = Vec::new();
+fn bind(config: &Config, limits: &ConnectionLimits, listeners: &Listeners) -> Result<Vec<(Endpoint, Listener)>> {
+    let mut bound = Vec::new();
     for endpoint in &config.broker().listeners {
         if endpoint.protocol != kafka_metadata::SecurityProtocol::Plaintext {
             bail!(
@@ -253,25 +252,9 @@ fn bind(config: &Config, limits: &ConnectionLimits) -> Result<Vec<(Endpoint, Lis
                 endpoint.protocol
             );
         }
-        info!(
-            target: "kafka.network.SocketServer",
-            "[SocketServer listenerType=ZK_BROKER, nodeId={}] Created data-plane acceptor and processors for endpoint : ListenerName({})",
-            config.broker().broker_id.map_or(-1, |id| id.0), endpoint.listener
-        );
-        let (address, port) = advertised::bind_address(endpoint)?;
-        let listener = Listener::bind(address, port, queues, limits.of(&endpoint.listener))
-            .map_err(|error| advertised::bind_error(endpoint, &error))?;
-        listeners.push((endpoint.clone(), listener));
+        bound.push((endpoint.clone(), listeners.bind(config, limits, endpoint)?));
     }
-    Ok(listeners)
-}
-
-/// The ports that listeners have, by name.
-fn ports(listeners: &[(Endpoint, Listener)]) -> Result<HashMap<String, i32>> {
-    let port = |(endpoint, listener): &(Endpoint, Listener)| {
-        Ok((endpoint.listener.clone(), i32::from(listener.local()?.port())))
-    };
-    listeners.iter().map(port).collect()
+    Ok(bound)
 }
 
 /// Registers this life of the broker, and remembers its session for the next one.
@@ -293,11 +276,7 @@ async fn register(running: &Running) -> Result<()> {
 fn open_ports(broker: &Arc<Broker>, listeners: Vec<(Endpoint, Listener)>) {
     info!(target: "kafka.network.SocketServer", "[SocketServer listenerType=ZK_BROKER, nodeId={}] Enabling request processing.", broker.id);
     for (endpoint, listener) in listeners {
-        let host = if endpoint.host.is_empty() { "0.0.0.0" } else { endpoint.host.as_str() };
-        let port = listener.local().map_or(endpoint.port, |local| i32::from(local.port()));
-        info!(target: "kafka.network.DataPlaneAcceptor", "Awaiting socket connections on {host}:{port}.");
-        let info = Arc::new(ListenerInfo { name: endpoint.listener.clone() });
-        tokio::spawn(acceptor::run(Arc::clone(broker), listener, info));
+        broker.listeners.serve(broker, &endpoint, listener);
     }
 }
 

@@ -2,31 +2,31 @@
 
 use std::sync::Arc;
 
-use net::{Accepted, Incoming, Listener, Stream};
+use net::{Accepted, Incoming, Listener, Shutdown, Stream};
 use tracing::{debug, info, warn};
 
 use super::connection;
 use crate::broker::{Broker, ListenerInfo};
 
-/// Accepts until shutdown begins.
+/// Accepts until the listener ends.
 pub(crate) async fn run(broker: Arc<Broker>, mut listener: Listener, info: Arc<ListenerInfo>) {
     let mut next = 0;
     loop {
         let incoming = tokio::select! {
             incoming = listener.accept() => incoming,
-            () = broker.shutdown.begun() => return,
+            () = info.shutdown.begun() => return,
         };
         if let Some(pause) = broker.quotas.accept(&broker, &info.name) {
             // All that come after it wait with it, in the system's queue.
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = broker.shutdown.begun() => return,
+                () = info.shutdown.begun() => return,
             }
         }
         match incoming {
             Incoming::Accepted(accepted) => {
                 if let Some(pause) = broker.quotas.connect(&broker, accepted.stream.peer().ip()) {
-                    keep_waiting(&broker, accepted, pause);
+                    keep_waiting(&info.shutdown, accepted, pause);
                     continue;
                 }
                 next = (next + 1) % broker.shards.count();
@@ -43,8 +43,8 @@ pub(crate) async fn run(broker: Arc<Broker>, mut listener: Listener, info: Arc<L
 
 /// An address that connects too often is not served, and learns it late: a client that comes back at once would come
 /// back at once for ever. The connection has its place among the others meanwhile.
-fn keep_waiting(broker: &Arc<Broker>, accepted: Accepted, pause: std::time::Duration) {
-    let shutdown = broker.shutdown.clone();
+fn keep_waiting(shutdown: &Shutdown, accepted: Accepted, pause: std::time::Duration) {
+    let shutdown = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

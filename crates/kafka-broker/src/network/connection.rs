@@ -31,7 +31,7 @@ pub(crate) async fn serve(
     let peer = stream.peer();
     let mut reader = FrameReader::new(broker.config.request_max_bytes());
     let idle = broker.config.connections_max_idle();
-    let mut ends = Ends::new(broker.shutdown.watch(), broker.clock, idle);
+    let mut ends = Ends::new(listener.shutdown.watch(), broker.clock, idle);
     let mut silent_since = broker.clock.precise();
     loop {
         let next = ends.before(silent_since, pin!(next_request(&broker, &mut reader, &mut stream))).await;
@@ -63,7 +63,7 @@ pub(crate) async fn serve(
         }
         drop(memory);
         if !pause.is_zero() {
-            if !rested(pause, idle, &broker.shutdown).await {
+            if !rested(pause, idle, &listener.shutdown).await {
                 break;
             }
             silent_since = broker.clock.precise();

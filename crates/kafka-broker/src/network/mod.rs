@@ -1,8 +1,9 @@
 //! The way of a request: connection, dispatch, handler, and back.
 
-pub(crate) mod acceptor;
+mod acceptor;
 mod connection;
 mod dispatch;
 mod ends;
+pub(crate) mod listeners;
 
 pub(crate) use dispatch::served_versions;

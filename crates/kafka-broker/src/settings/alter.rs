@@ -1,6 +1,7 @@
 //! AlterConfigs and IncrementalAlterConfigs: checks in Apache's order and words, then the write.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use kafka_metadata::alter::{AlterError, AlterOp, alter};
 use kafka_metadata::broker_config::{self, Layer};
@@ -145,7 +146,7 @@ async fn topic(broker: &Broker, resource: &Resource, validate_only: bool) -> Res
     topics::put(broker, name, changed).await.map_err(|error| Refusal::storage(&error))
 }
 
-async fn broker(broker: &Broker, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {
+async fn broker(broker: &Arc<Broker>, resource: &Resource, validate_only: bool) -> Result<(), Refusal> {
     let name = &resource.name;
     let (layer, entity) =
         if name.is_empty() { (Layer::ForAll, DEFAULT_ENTITY.to_owned()) } else { (Layer::Own, broker.id.to_string()) };

@@ -1,5 +1,7 @@
 //! New settings of this broker, put in force while it runs.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use kafka_controller::Event;
 use kafka_metadata::BrokerConfig;
@@ -25,7 +27,7 @@ pub(crate) async fn stored(zookeeper: &ZooKeeper, config: &Config, id: BrokerId)
 }
 
 /// Reads both layers again.
-pub(super) async fn read(broker: &Broker) -> Result<()> {
+pub(super) async fn read(broker: &Arc<Broker>) -> Result<()> {
     let config = stored(&broker.zookeeper, &broker.config, broker.id).await?;
     if let Err(error) = broker.config.check_shards(&config) {
         error!(target: "kafka.server.DynamicBrokerConfig", "{error}");
@@ -34,7 +36,7 @@ pub(super) async fn read(broker: &Broker) -> Result<()> {
 }
 
 /// What the parts of the broker read when they need it holds from now on; what they keep is told to them.
-pub(super) async fn put_in_force(broker: &Broker, config: BrokerConfig) -> Result<()> {
+pub(super) async fn put_in_force(broker: &Arc<Broker>, config: BrokerConfig) -> Result<()> {
     let before = broker.config.replace(config);
     let now = broker.config.broker();
     if before.layers() == now.layers() {
@@ -56,10 +58,19 @@ pub(super) async fn put_in_force(broker: &Broker, config: BrokerConfig) -> Resul
     if let Err(error) = broker.limits.apply(&broker.config, &broker.background).await {
         error!(target: "kafka.network.ConnectionQuotas", "The limits of connections stay as they were: {error:#}");
     }
-    if before.advertised_listeners != now.advertised_listeners {
-        advertise(broker).await?;
-    }
-    Ok(())
+    follow_listeners(broker, &before, &now).await
+}
+
+/// Opens and closes listeners, and tells others of it.
+async fn follow_listeners(broker: &Arc<Broker>, before: &BrokerConfig, now: &BrokerConfig) -> Result<()> {
+    let changed = broker.listeners.follow(broker, now).await;
+    let told = if changed.any || before.advertised_listeners != now.advertised_listeners {
+        advertise(broker).await
+    } else {
+        Ok(())
+    };
+    changed.end_closed();
+    told
 }
 
 /// Clients learn of other addresses from the registration, which is written anew in the same life.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, anyhow};
 use kafka_metadata::Endpoint;
@@ -14,7 +15,8 @@ use crate::config::Config;
 /// How many there may be, and of each listener (`listener.name.<listener>.max.connections`).
 pub(crate) struct ConnectionLimits {
     all: Limits,
-    listeners: HashMap<String, Limits>,
+    /// Those that are closed among them: what they had may still be open.
+    listeners: Mutex<HashMap<String, Limits>>,
 }
 
 impl ConnectionLimits {
@@ -23,14 +25,24 @@ impl ConnectionLimits {
         let all = Limits::none();
         let part = |endpoint: &Endpoint| (endpoint.listener.clone(), all.part());
         let listeners = config.broker().listeners.iter().map(part).collect();
-        let limits = ConnectionLimits { all, listeners };
+        let limits = ConnectionLimits { all, listeners: Mutex::new(listeners) };
         limits.apply(config, background).await?;
         Ok(limits)
     }
 
     /// Those of one listener.
-    pub(super) fn of(&self, listener: &str) -> Limits {
-        self.listeners.get(listener).unwrap_or(&self.all).clone()
+    pub(crate) fn of(&self, listener: &str) -> Limits {
+        self.listeners().get(listener).unwrap_or(&self.all).clone()
+    }
+
+    /// A listener is about to be opened.
+    pub(crate) fn add(&self, config: &Config, listener: &str) {
+        let limits = self.listeners().entry(listener.to_owned()).or_insert_with(|| self.all.part()).clone();
+        set(&limits, config, listener);
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, HashMap<String, Limits>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the limits as the settings have them, now and after a change. Hosts are looked up, which takes its time.
@@ -40,12 +52,17 @@ impl ConnectionLimits {
         let overrides = background.run(move || addresses(&overrides)).await??;
         self.all.set_per_address(Some(config.positive("max.connections.per.ip") as usize), overrides);
         self.all.set_total(Some(config.positive(CONNECTIONS) as usize), WhenFull::Wait);
-        for (listener, limits) in &self.listeners {
-            let max = usize::try_from(broker.listener_int(listener, CONNECTIONS)).unwrap_or(0);
-            limits.set_part(Some(max), broker.is_protected(listener));
+        for (listener, limits) in &*self.listeners() {
+            set(limits, config, listener);
         }
         Ok(())
     }
+}
+
+fn set(limits: &Limits, config: &Config, listener: &str) {
+    let broker = config.broker();
+    let max = usize::try_from(broker.listener_int(listener, CONNECTIONS)).unwrap_or(0);
+    limits.set_part(Some(max), broker.is_protected(listener));
 }
 
 /// Of a listener, or of all together.

@@ -7,6 +7,7 @@ use properties::{Check, Kind, Scope, Setting};
 use super::describe::{base_of, is_dynamic, is_security};
 use super::error::ConfigError;
 use super::{BrokerConfig, DEFINITIONS, LISTENER_LIMITS, Texts};
+use crate::endpoint::Endpoint;
 
 /// Limits that are known at run time only; no file has them.
 static RATES: [Setting; 3] = [
@@ -29,7 +30,7 @@ const POOLS: [&str; 5] = [
 ];
 
 /// Changeable beside Apache's broker, and fixed here while the broker runs.
-const FIXED_HERE: [&str; 3] = ["listeners", "listener.security.protocol.map", "principal.builder.class"];
+const FIXED_HERE: [&str; 1] = ["principal.builder.class"];
 
 /// The definition of a setting that is known at run time only.
 pub(super) fn rate_of(name: &str) -> Option<&'static Setting> {
@@ -67,7 +68,9 @@ impl BrokerConfig {
             Layer::Own => (&self.texts.dynamic_default, changed),
             Layer::ForAll => (changed, &self.texts.dynamic_own),
         };
-        let proposed = self.with_dynamic(for_all, own)?;
+        let proposed = self.assemble_with(for_all, own)?;
+        self.check_protocols(&proposed)?;
+        super::support::check(&proposed)?;
         self.check_steps(&proposed)?;
         Ok(proposed)
     }
@@ -129,7 +132,37 @@ impl BrokerConfig {
             return Err(invalid(&rule));
         }
         self.check_listeners(proposed)?;
+        self.check_addresses(proposed)?;
         self.check_fixed(proposed)
+    }
+
+    /// What a listener speaks, it speaks as long as it is there.
+    fn check_protocols(&self, proposed: &BrokerConfig) -> Result<(), ConfigError> {
+        match self.staying(proposed).find(|(before, after)| before.protocol != after.protocol) {
+            Some((before, _)) => Err(invalid(&format!(
+                "Security protocol cannot be updated for existing listener ListenerName({})",
+                before.listener
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Apache's broker takes another address for a listener that it has, tells it to clients, and stays where it was.
+    fn check_addresses(&self, proposed: &BrokerConfig) -> Result<(), ConfigError> {
+        match self.staying(proposed).find(|(before, after)| before != after) {
+            Some((before, _)) => Err(ConfigError::config(format!(
+                "The address of {} cannot be changed while this broker runs: remove the listener and add one of another \
+                 name, or set it in its file and start it anew.",
+                before.connection_string()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The listeners that there are before and after a change.
+    fn staying<'c>(&'c self, proposed: &'c BrokerConfig) -> impl Iterator<Item = (&'c Endpoint, &'c Endpoint)> {
+        let after = |before: &Endpoint| proposed.listeners.iter().find(|after| after.listener == before.listener);
+        self.listeners.iter().filter_map(move |before| after(before).map(|after| (before, after)))
     }
 
     /// A listener that nobody may come to is none.
@@ -366,7 +399,6 @@ mod tests {
     #[test]
     fn what_this_broker_cannot_change_is_refused_by_name() {
         for (name, value) in [
-            ("listeners", "PLAINTEXT://:1"),
             ("listener.name.plaintext.num.network.threads", "4"),
             ("listener.name.plaintext.ssl.keystore.location", "x"),
             ("sasl.enabled.mechanisms", "PLAIN,GSSAPI"),
@@ -375,7 +407,33 @@ mod tests {
                 format!("{name} cannot be changed while this broker runs: set it in its file and start it anew.");
             assert_eq!(answer(Layer::Own, &[(name, value)]), expected);
         }
+        let moved = "The address of PLAINTEXT://:9092 cannot be changed while this broker runs: remove the listener and \
+                     add one of another name, or set it in its file and start it anew.";
+        assert_eq!(answer(Layer::Own, &[("listeners", "PLAINTEXT://:1")]), moved);
         assert_eq!(answer(Layer::Own, &[("listeners", "PLAINTEXT://:9092")]), "OK", "as it is");
+    }
+
+    #[test]
+    fn listeners_come_and_go_but_for_that_of_brokers() {
+        let (both, named) = ("PLAINTEXT://:9092,OTHER://:9093", "PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT");
+        let map_name = "listener.security.protocol.map";
+        assert_eq!(
+            answer(Layer::Own, &[("listeners", both)]),
+            format!("Error creating broker listeners from '{both}': No security protocol defined for listener OTHER")
+        );
+        let changed = [("listeners", both), (map_name, named), ("listener.name.other.max.connections", "7")];
+        let config = file().propose(Layer::Own, &map(&changed)).expect("legal");
+        assert_eq!(config.listeners.len(), 2);
+        assert_eq!((config.listener_int("OTHER", "max.connections"), config.is_protected("PLAINTEXT")), (7, true));
+        let refused = config.propose(Layer::Own, &map(&[("listeners", "OTHER://:9093"), (map_name, named)]));
+        assert!(refused.unwrap_err().message.contains("inter.broker.listener.name must be a listener name defined in"));
+        let other_tongue = [("listeners", both), (map_name, "PLAINTEXT:PLAINTEXT,OTHER:SSL")];
+        assert_eq!(
+            config.propose(Layer::Own, &map(&other_tongue)).unwrap_err().message,
+            wrapped("Security protocol cannot be updated for existing listener ListenerName(OTHER)")
+        );
+        let gone = config.propose(Layer::Own, &map(&[])).expect("legal");
+        assert_eq!(gone.listeners.len(), 1);
     }
 
     #[test]

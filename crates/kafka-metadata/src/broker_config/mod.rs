@@ -98,7 +98,18 @@ impl BrokerConfig {
         for_all: &BTreeMap<String, String>,
         own: &BTreeMap<String, String>,
     ) -> Result<BrokerConfig, ConfigError> {
-        BrokerConfig::build(Texts {
+        let config = self.assemble_with(for_all, own)?;
+        support::check(&config)?;
+        Ok(config)
+    }
+
+    /// As [`BrokerConfig::with_dynamic`], whether this broker has what is asked for or not.
+    fn assemble_with(
+        &self,
+        for_all: &BTreeMap<String, String>,
+        own: &BTreeMap<String, String>,
+    ) -> Result<BrokerConfig, ConfigError> {
+        BrokerConfig::assemble(Texts {
             fixed: self.texts.fixed.clone(),
             dynamic_default: Texts::pick(for_all, Layer::ForAll),
             dynamic_own: Texts::pick(own, Layer::Own),
@@ -106,6 +117,12 @@ impl BrokerConfig {
     }
 
     fn build(texts: Texts) -> Result<BrokerConfig, ConfigError> {
+        let config = BrokerConfig::assemble(texts)?;
+        support::check(&config)?;
+        Ok(config)
+    }
+
+    fn assemble(texts: Texts) -> Result<BrokerConfig, ConfigError> {
         let effective = texts.effective();
         let get = |name: &str| effective.get(name).map(String::as_str);
         let values = DEFINITIONS.parse(get).map_err(|errors| ConfigError::from(errors.into_iter().next()))?;
@@ -139,7 +156,6 @@ impl BrokerConfig {
             texts,
         };
         check::together(&config)?;
-        support::check(&config)?;
         Ok(config)
     }
 
