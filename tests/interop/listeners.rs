@@ -21,6 +21,8 @@ struct Stage {
     /// Ends first.
     broker: Broker,
     zookeeper: ZooKeeper,
+    /// The connection on which settings are changed, and no other.
+    wire: Option<KafkaWire>,
     _dir: TempDir,
     /// What ports are called in the notes, the same for every broker.
     ports: Vec<(u16, &'static str)>,
@@ -33,7 +35,7 @@ impl Stage {
         let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
         let broker = Broker::start(kind, &dir.join("kafka"), &zookeeper.address());
         let ports = vec![(broker.port(), "FIRST"), (free_port(), "SECOND"), (free_port(), "THIRD")];
-        Stage { broker, zookeeper, _dir: dir, ports, lines: Vec::new() }
+        Stage { broker, zookeeper, wire: None, _dir: dir, ports, lines: Vec::new() }
     }
 
     fn port(&self, name: &str) -> u16 {
@@ -58,7 +60,8 @@ impl Stage {
             body.no_tags();
         }
         body.no_tags().i8(0).no_tags();
-        let mut wire = KafkaWire::connect(self.broker.port()).expect("it accepts");
+        let port = self.broker.port();
+        let wire = self.wire.get_or_insert_with(|| KafkaWire::connect(port).expect("it accepts"));
         let reply = wire.ask(44, 1, &body).expect("an answer to IncrementalAlterConfigs");
         let mut read = KafkaReply::new(&reply, true);
         read.i32();
@@ -217,6 +220,46 @@ fn a_listener_has_its_limits_is_closed_by_who_came_over_it_and_stays_over_a_rest
     assert!(wait_until(PATIENCE, || brokers(&mut client).is_none()));
     stage.await_closed("SECOND");
     stage.await_registered(1);
+}
+
+/// Lowers the limit below what there is, and notes which clients stay: those of the brokers' own listener.
+fn lower(kind: Kind) -> Vec<String> {
+    let mut stage = Stage::new(kind);
+    assert_eq!(stage.alter(&[(LISTENERS, Some(BOTH)), (PROTOCOLS, Some(MAP))]), 0);
+    let mut clients = [stage.client("SECOND"), stage.client("FIRST"), stage.client("SECOND")];
+    assert_eq!(stage.alter(&[("max.connections", Some("1"))]), 0);
+    let others_end = wait_until(PATIENCE, || [0, 2].into_iter().all(|at| brokers(&mut clients[at]).is_none()));
+    let stays = brokers(&mut clients[1]).is_some();
+    stage.note(&format!("the others end: {others_end}; that of brokers stays: {stays}"));
+    stage.lines
+}
+
+#[test]
+fn whoever_is_above_a_limit_goes_but_for_brokers() {
+    let ours = lower(Kind::Ours);
+    assert!(ours.last().is_some_and(|line| line.ends_with("end: true; that of brokers stays: true")), "{ours:?}");
+    let _permit = JvmPermit::take();
+    compare(&ours, &lower(Kind::Apache));
+}
+
+#[test]
+fn a_broker_gets_in_and_the_client_that_was_silent_for_longest_goes() {
+    let mut stage = Stage::new(Kind::Ours);
+    assert_eq!(stage.alter(&[(LISTENERS, Some(BOTH)), (PROTOCOLS, Some(MAP))]), 0);
+    let mut clients: Vec<KafkaWire> = (0..3).map(|_| stage.client("SECOND")).collect();
+    // How many connections brokers have among themselves is their own affair.
+    let mut ask =
+        |order: &[usize]| -> Vec<bool> { order.iter().map(|at| brokers(&mut clients[*at]).is_some()).collect() };
+    assert_eq!(ask(&[1, 2, 0]), [true; 3]);
+    let fits = (3..10).rev().find(|limit| {
+        let limit = limit.to_string();
+        assert_eq!(stage.alter(&[("max.connections", Some(limit.as_str()))]), 0);
+        ask(&[1, 2, 0]) != [true; 3]
+    });
+    assert!(fits.is_some_and(|limit| limit > 3), "there is no room for those who are there: {fits:?}");
+    assert_eq!(ask(&[1, 2, 0]), [false, true, true]);
+    let _broker = stage.client("FIRST");
+    assert_eq!(ask(&[2, 0]), [false, true]);
 }
 
 #[test]

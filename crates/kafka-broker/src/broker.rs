@@ -23,6 +23,7 @@ use crate::handlers::fetch::SharedSession;
 use crate::metadata::MetadataCache;
 use crate::metrics::Metrics;
 use crate::network::listeners::Listeners;
+use crate::network::seats::Seats;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
 use crate::replicas::{Owned, Shared};
@@ -40,6 +41,8 @@ pub(crate) struct ListenerInfo {
     pub(crate) name: String,
     /// The end of its connections: that of the broker, or its own if it is closed before.
     pub(crate) shutdown: Shutdown,
+    /// Its connections.
+    pub(crate) seats: Seats,
 }
 
 /// The broker. Made once, in `startup.rs`.

@@ -111,6 +111,12 @@ impl Limits {
         self.shared.room.notify_waiters();
     }
 
+    /// Connections above the limit on all together: there are some if a part is exempt from it, or if it was lowered.
+    pub fn excess(&self) -> usize {
+        let counts = self.counts();
+        counts.max_total.map_or(0, |max| counts.total.saturating_sub(max))
+    }
+
     /// Connections that are open now.
     pub fn open(&self) -> usize {
         self.counts().total
@@ -482,7 +488,11 @@ mod tests {
             let _three = accepted(own.accept().await);
             exempt.limits.set_part(None, true);
             let _four = accepted(exempt.accept().await);
-            assert_eq!(limits.open(), 4);
+            assert_eq!((limits.open(), limits.excess()), (4, 1));
+            limits.set_total(Some(2), WhenFull::Wait);
+            assert_eq!(exempt.limits.excess(), 2, "of all together");
+            limits.set_total(None, WhenFull::Wait);
+            assert_eq!(limits.excess(), 0);
         });
     }
 

@@ -29,6 +29,7 @@ pub(crate) async fn run(broker: Arc<Broker>, mut listener: Listener, info: Arc<L
                     keep_waiting(&info.shutdown, accepted, pause);
                     continue;
                 }
+                broker.listeners.close_excess(&broker);
                 next = (next + 1) % broker.shards.count();
                 if let Err(error) = hand_over(&broker, accepted, &info, next).await {
                     debug!(target: "kafka.network.DataPlaneAcceptor", "A connection was lost before it was served: {error}");

@@ -31,8 +31,9 @@ pub(crate) async fn serve(
     let peer = stream.peer();
     let mut reader = FrameReader::new(broker.config.request_max_bytes());
     let idle = broker.config.connections_max_idle();
-    let mut ends = Ends::new(listener.shutdown.watch(), broker.clock, idle);
     let mut silent_since = broker.clock.precise();
+    let seat = listener.seats.take(silent_since);
+    let mut ends = Ends::new(listener.shutdown.watch(), seat, broker.clock, idle);
     loop {
         let next = ends.before(silent_since, pin!(next_request(&broker, &mut reader, &mut stream))).await;
         let (frame, memory) = match next {
@@ -40,6 +41,10 @@ pub(crate) async fn serve(
             Ok(Ok(None)) | Err(End::Shutdown) => break,
             Ok(Err(error)) => {
                 log_frame_error(&error, peer);
+                break;
+            }
+            Err(End::Excess) => {
+                debug!(target: "kafka.network.Processor", "Closing the connection from {peer}: there are more than max.connections");
                 break;
             }
             Err(End::Idle) => {
@@ -55,6 +60,7 @@ pub(crate) async fn serve(
             Outcome::Close => false,
         };
         silent_since = broker.clock.precise();
+        ends.active(silent_since);
         if let Some(measured) = measured {
             shelf.answered(&Answered { sent: silent_since, ..measured });
         }

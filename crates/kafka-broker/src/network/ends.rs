@@ -10,6 +10,7 @@ use std::time::Duration;
 use net::ShutdownWatch;
 use tokio::time::{Sleep, sleep};
 
+use super::seats::Seat;
 use crate::clock::Clock;
 
 /// How long requests that are being served when the broker's end begins may still take: their clients get an answer, and
@@ -23,12 +24,15 @@ pub(crate) enum End {
     Idle,
     /// The broker ends.
     Shutdown,
+    /// There are more connections than may be.
+    Excess,
 }
 
 /// What may end one connection. Futures are pinned by the caller: what a call takes by value has its place in the
 /// connection's memory twice.
 pub(crate) struct Ends {
     shutdown: ShutdownWatch,
+    seat: Seat,
     clock: Clock,
     idle: Duration,
     /// Runs out when the client would have been silent for too long, or earlier.
@@ -37,8 +41,13 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// The connection has just begun.
-    pub(crate) fn new(shutdown: ShutdownWatch, clock: Clock, idle: Duration) -> Ends {
-        Ends { shutdown, clock, idle, timer: Box::pin(sleep(idle)) }
+    pub(crate) fn new(shutdown: ShutdownWatch, seat: Seat, clock: Clock, idle: Duration) -> Ends {
+        Ends { shutdown, seat, clock, idle, timer: Box::pin(sleep(idle)) }
+    }
+
+    /// The client was answered at this moment.
+    pub(crate) fn active(&self, now: Duration) {
+        self.seat.active(now);
     }
 
     /// The next request, unless the connection ends before it. The client has been silent since then: a moment that the
@@ -52,11 +61,18 @@ impl Ends {
             if self.shutdown.has_begun() {
                 return Poll::Ready(Err(End::Shutdown));
             }
+            if self.seat.is_called() {
+                return Poll::Ready(Err(End::Excess));
+            }
             if let Poll::Ready(request) = request.as_mut().poll(task) {
+                self.seat.busy();
                 return Poll::Ready(Ok(request));
             }
             if self.shutdown.poll_begun(task).is_ready() {
                 return Poll::Ready(Err(End::Shutdown));
+            }
+            if self.seat.poll_called(task).is_ready() {
+                return Poll::Ready(Err(End::Excess));
             }
             self.poll_idle(since, task).map(|()| Err(End::Idle))
         })
@@ -96,13 +112,14 @@ impl Ends {
 mod tests {
     use std::pin::pin;
 
+    use super::super::seats::{Seats, close_excess};
     use super::*;
 
     const IDLE: Duration = Duration::from_millis(40);
 
     fn ends(shutdown: &net::Shutdown, idle: Duration) -> (Ends, Clock) {
         let clock = Clock::start();
-        (Ends::new(shutdown.watch(), clock, idle), clock)
+        (Ends::new(shutdown.watch(), Seats::default().take(Duration::ZERO), clock, idle), clock)
     }
 
     #[tokio::test]
@@ -122,6 +139,25 @@ mod tests {
         let before = clock.precise();
         assert_eq!(ends.before(before, pin!(std::future::pending::<()>())).await, Err(End::Idle));
         assert!(clock.precise().saturating_sub(before) >= IDLE);
+    }
+
+    #[tokio::test]
+    async fn one_too_many_goes_when_it_is_silent_and_after_its_answer() {
+        let (shutdown, clock, seats) = (net::Shutdown::new(), Clock::start(), Seats::default());
+        let begin = || Ends::new(shutdown.watch(), seats.take(clock.precise()), clock, Duration::from_mins(10));
+        let (mut silent, mut served) = (begin(), begin());
+        assert_eq!(served.before(clock.precise(), pin!(std::future::ready(1))).await, Ok(1));
+        let call = async |excess: usize| {
+            tokio::task::yield_now().await;
+            close_excess(seats.candidates(), excess);
+        };
+        let mut silence = pin!(std::future::pending::<()>());
+        let (ended, ()) = tokio::join!(silent.before(clock.precise(), silence.as_mut()), call(1));
+        assert_eq!(ended, Err(End::Excess));
+        let mut answering = pin!(tokio::task::yield_now());
+        let (answer, ()) = tokio::join!(served.unless_drained(answering.as_mut()), call(2));
+        assert_eq!(answer, Some(()));
+        assert_eq!(served.before(clock.precise(), pin!(std::future::ready(2))).await, Err(End::Excess));
     }
 
     #[tokio::test]

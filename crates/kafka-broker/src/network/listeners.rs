@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use super::acceptor;
+use super::seats::{self, Seats};
 use crate::advertised;
 use crate::broker::{Broker, ListenerInfo};
 use crate::config::Config;
@@ -52,7 +53,8 @@ impl Listeners {
         let listener = Listener::bind(address, port, config.socket_queues(), limits.of(&endpoint.listener))
             .map_err(|error| advertised::bind_error(endpoint, &error))?;
         let port = listener.local()?.port();
-        let info = ListenerInfo { name: endpoint.listener.clone(), shutdown: self.shutdown.child() };
+        let info =
+            ListenerInfo { name: endpoint.listener.clone(), shutdown: self.shutdown.child(), seats: Seats::default() };
         let open = Open { info: Arc::new(info), port, acceptor: None };
         self.open().insert(endpoint.listener.clone(), open);
         Ok(listener)
@@ -66,6 +68,18 @@ impl Listeners {
         info!(target: "kafka.network.DataPlaneAcceptor", "Awaiting socket connections on {host}:{}.", one.port);
         let accepting = acceptor::run(Arc::clone(broker), listener, Arc::clone(&one.info));
         one.acceptor = Some(self.runtime.spawn(accepting));
+    }
+
+    /// Closes what is above `max.connections`, but not connections of brokers: they are let in whatever there is.
+    pub(crate) fn close_excess(&self, broker: &Broker) {
+        let excess = broker.limits.excess();
+        if excess == 0 {
+            return;
+        }
+        let config = broker.config.broker();
+        let open = self.open();
+        let others = open.iter().filter(|(name, _)| !config.is_protected(name));
+        seats::close_excess(others.flat_map(|(_, one)| one.info.seats.candidates()).collect(), excess);
     }
 
     /// The port of a listener that is open.

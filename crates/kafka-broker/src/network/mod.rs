@@ -5,5 +5,6 @@ mod connection;
 mod dispatch;
 mod ends;
 pub(crate) mod listeners;
+pub(crate) mod seats;
 
 pub(crate) use dispatch::served_versions;

@@ -58,6 +58,7 @@ pub(super) async fn put_in_force(broker: &Arc<Broker>, config: BrokerConfig) -> 
     if let Err(error) = broker.limits.apply(&broker.config, &broker.background).await {
         error!(target: "kafka.network.ConnectionQuotas", "The limits of connections stay as they were: {error:#}");
     }
+    broker.listeners.close_excess(broker);
     follow_listeners(broker, &before, &now).await
 }
 

@@ -35,6 +35,11 @@ impl ConnectionLimits {
         self.listeners().get(listener).unwrap_or(&self.all).clone()
     }
 
+    /// Connections above the limit on all together.
+    pub(crate) fn excess(&self) -> usize {
+        self.all.excess()
+    }
+
     /// A listener is about to be opened.
     pub(crate) fn add(&self, config: &Config, listener: &str) {
         let limits = self.listeners().entry(listener.to_owned()).or_insert_with(|| self.all.part()).clone();
