@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_log::{SyncDone, SyncJob};
+use kafka_log::{Log, SyncDone, SyncJob};
 use time_types::Tick;
 use tokio::sync::Notify;
 use tracing::{error, info};
@@ -26,7 +26,7 @@ const CLOSE_EVERY: Duration = Duration::from_secs(2);
 const SYNC_BYTES: u64 = 64 << 20;
 /// .. and one whose oldest unsynced record is so old. So recovery after a kill reads seconds of log, not a segment.
 const SYNC_AGE_MS: u64 = 5_000;
-/// Logs that are closed at the same time. All but a few of the threads wait for the disk, and what they wait for together
+/// Logs that are closed at the same time, at most. All but a few of the threads wait for the disk, and what they wait for together
 /// a file system writes together: thousands of logs are closed several times sooner than one after the other.
 const CLOSERS: usize = 32;
 /// How often directories of deleted partitions are looked at.
@@ -172,11 +172,13 @@ pub(crate) async fn close_all(broker: &Arc<Broker>, shared: &Arc<Shared>) -> boo
     let Ok(points) = checkpoints::all(broker).await else { return false };
     let taken = broker.shards.on_all(|owned| (owned.partitions.take_all(), owned.moves.take_all())).await;
     let Ok(taken) = taken else { return false };
-    let mut closing = Vec::new();
-    let (closers, _threads) = Background::start(CLOSERS);
     let logs = taken.into_iter().flat_map(|(partitions, futures)| {
         partitions.into_iter().map(super::replicas::partition::Partition::stop).chain(futures)
     });
+    let logs: Vec<Log> = logs.collect();
+    let at_once = logs.iter().filter(|log| log.has_to_be_closed()).take(CLOSERS).count();
+    let (closers, _threads) = Background::start(at_once);
+    let mut closing = Vec::with_capacity(logs.len());
     for log in logs {
         let dir = shared.dirs.index_of(&log);
         let failed = shared.dirs.all()[dir].online().is_none();

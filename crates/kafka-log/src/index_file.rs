@@ -187,6 +187,11 @@ impl<const N: usize> IndexFile<N> {
         self.preallocate()
     }
 
+    /// Is it longer than its entries?
+    pub(crate) fn is_padded(&self) -> bool {
+        self.padded
+    }
+
     /// Writes what is in memory and cuts the file to its entries.
     pub(crate) fn trim(&mut self) -> Result<(), LogError> {
         self.write_tail()?;

@@ -582,6 +582,11 @@ impl Segment {
         Ok(())
     }
 
+    /// Is there room in the index files that is to be taken back?
+    pub(crate) fn is_padded(&self) -> bool {
+        self.offsets.file.is_padded() || self.times.file.is_padded()
+    }
+
     /// The files that have to be synced, clean from now on; and whether a name is new.
     pub(crate) fn take_dirty(&mut self) -> Result<(Vec<DirtyFile>, bool), LogError> {
         let mut files = Vec::new();

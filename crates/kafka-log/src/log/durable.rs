@@ -93,6 +93,18 @@ impl Log {
         Ok(())
     }
 
+    /// Has [`Log::close`] anything to write or to sync? A log that nobody has reached for since it was found clean has not.
+    pub fn has_to_be_closed(&self) -> bool {
+        let lacks_snapshot = !self.snapshots.contains(self.log_end) && self.log_end > self.first_base();
+        self.unsynced.since.is_some()
+            || self.names_changed
+            || self.metadata.unwritten().is_some()
+            || self.epochs.is_changed()
+            || lacks_snapshot
+            || self.active().is_padded()
+            || self.holds_files()
+    }
+
     /// Syncs everything, trims the indexes, writes the producer snapshot. Returns the recovery point, which is the log
     /// end. When all logs of a directory are closed and its checkpoints written, it may be marked as clean.
     pub fn close(mut self) -> Result<Offset, LogError> {

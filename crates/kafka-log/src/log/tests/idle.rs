@@ -55,7 +55,7 @@ fn a_sync_that_comes_late_leaves_the_next_log_of_that_name_alone() {
 #[test]
 fn idle_logs_hold_no_files() {
     let mut world = world(LogConfig { segment_bytes: 200, ..LogConfig::default() });
-    assert!(!world.log.holds_files(), "a new log");
+    assert!(!world.log.holds_files() && world.log.has_to_be_closed(), "a new log");
     for _ in 0..5 {
         world.must(&batch(1000, &[&[b'x'; 60]]));
     }
@@ -67,10 +67,12 @@ fn idle_logs_hold_no_files() {
     world.log.flush().expect("syncs");
     world.log.release_files();
     assert!(!world.log.holds_files());
+    assert!(world.log.has_to_be_closed(), "its index files are longer than they have to be");
     assert_eq!(world.all().len(), 5, "and everything is found again");
     world.must(&batch(1000, &[b"more"]));
     let world = world.restart();
     assert!(!world.log.holds_files(), "a log that was recovered");
+    assert!(!world.log.has_to_be_closed(), "nothing has happened to it");
     assert_eq!(world.all().len(), 6);
 }
 
