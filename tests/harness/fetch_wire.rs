@@ -236,6 +236,13 @@ impl Asked {
         self.lines.push(format!("{what} v{version}: {line}"));
     }
 
+    /// Asks what is no part of the history, over the same connection.
+    pub fn aside(&mut self, api: i16, version: i16, body: &KafkaBody) {
+        if self.wire.ask(api, version, body).is_err() {
+            self.reconnect();
+        }
+    }
+
     /// Fetches; returns the session's id.
     pub fn fetch(&mut self, what: &str, fetch: &Fetch) -> i32 {
         let began = Instant::now();

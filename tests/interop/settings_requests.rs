@@ -1,7 +1,12 @@
 //! Raw requests about settings, quotas, credentials and elections against Apache's broker and ours: the same answers, to
 //! the byte.
 
-use tests::{Asked, Broker, JvmPermit, KafkaBody, Kind, TempDir, Tools, ZooKeeper, compare};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use tests::{Asked, Broker, JvmPermit, KafkaBody, Kind, TempDir, Tools, ZooKeeper, compare, wait_until};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -26,7 +31,7 @@ fn optional<'b>(body: &'b mut KafkaBody, text: Option<&str>) -> &'b mut KafkaBod
     }
 }
 
-fn incremental(asked: &mut Asked, kind: i8, name: &str, ops: &[Op<'_>]) {
+fn incremental(asked: &mut Followed, kind: i8, name: &str, ops: &[Op<'_>]) {
     let mut body = KafkaBody::new(true);
     body.array(1).i8(kind).text(name).array(ops.len());
     for (setting, operation, value) in ops {
@@ -35,10 +40,10 @@ fn incremental(asked: &mut Asked, kind: i8, name: &str, ops: &[Op<'_>]) {
     }
     body.no_tags().i8(0).no_tags();
     asked.ask(&format!("incremental {kind} {name} {ops:?}"), INCREMENTAL, 1, &body);
-    settle();
+    asked.settle();
 }
 
-fn replace(asked: &mut Asked, kind: i8, name: &str, settings: &[(&str, Option<&str>)]) {
+fn replace(asked: &mut Followed, kind: i8, name: &str, settings: &[(&str, Option<&str>)]) {
     let mut body = KafkaBody::new(true);
     body.array(1).i8(kind).text(name).array(settings.len());
     for (setting, value) in settings {
@@ -47,29 +52,75 @@ fn replace(asked: &mut Asked, kind: i8, name: &str, settings: &[(&str, Option<&s
     }
     body.no_tags().i8(0).no_tags();
     asked.ask(&format!("replace {kind} {name} {settings:?}"), ALTER, 2, &body);
-    settle();
+    asked.settle();
 }
 
-/// Apache's broker answers before it has followed its own notice.
-fn settle() {
-    std::thread::sleep(std::time::Duration::from_millis(150));
-}
-
-fn describe(asked: &mut Asked, kind: i8, name: &str, setting: &str) {
+fn describe(asked: &mut Followed, kind: i8, name: &str, setting: &str) {
     let mut body = KafkaBody::new(true);
     body.array(1).i8(kind).text(name).array(1).text(setting).no_tags().i8(1).i8(0).no_tags();
     asked.ask(&format!("describe {kind} {name} {setting}"), DESCRIBE, 4, &body);
 }
 
-fn run(kind: Kind, history: fn(&mut Asked)) -> Vec<String> {
+fn run(kind: Kind, history: fn(&mut Followed)) -> Vec<String> {
     let dir = TempDir::new("settings-history");
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
     let broker = Broker::start(kind, &dir.join("kafka"), &zookeeper.address());
-    let args = format!("--create --topic t --partitions 2 --bootstrap-server {}", broker.address());
-    assert_eq!(Tools(Kind::Ours).run("kafka-topics", &args).code, 0);
-    let mut asked = Asked::new(broker.port());
+    for topic in ["t", MARK] {
+        let args = format!("--create --topic {topic} --partitions 2 --bootstrap-server {}", broker.address());
+        assert_eq!(Tools(Kind::Ours).run("kafka-topics", &args).code, 0);
+    }
+    let log = (kind == Kind::Apache).then(|| File::open(broker.log()).expect("it logs"));
+    let mut asked = Followed { asked: Asked::new(broker.port()), log, marks: 0 };
     history(&mut asked);
-    asked.lines
+    asked.asked.lines
+}
+
+/// A topic that only marks the place in the order of changes.
+const MARK: &str = "mark";
+
+/// A history of which each request follows upon what the one before it has changed.
+struct Followed {
+    asked: Asked,
+    /// Where Apache's broker says which change it follows.
+    log: Option<File>,
+    marks: u32,
+}
+
+impl Followed {
+    /// Waits until the broker has followed what it was asked to change. Ours has done so when it answers; Apache's follows
+    /// its own notices, one after the other: when it says that it is at one that comes later, it has done the others.
+    fn settle(&mut self) {
+        let Some(mut log) = self.log.take() else { return };
+        log.seek(SeekFrom::End(0)).expect("a file has an end");
+        self.marks += 1;
+        let mut body = KafkaBody::new(true);
+        let value = (1_000_000_000 + self.marks).to_string();
+        body.array(1).i8(TOPIC).text(MARK).array(1).text("retention.ms").i8(0).text(&value).no_tags();
+        body.no_tags().i8(0).no_tags();
+        self.asked.aside(INCREMENTAL, 1, &body);
+        let mut said = Vec::new();
+        let followed = wait_until(Duration::from_secs(30), || {
+            log.read_to_end(&mut said).expect("it can be read");
+            let said = String::from_utf8_lossy(&said);
+            said.lines().any(|line| line.contains("entityPath: topics/mark ") && line.contains(&value))
+        });
+        assert!(followed, "it does not follow change {}: {}", self.marks, String::from_utf8_lossy(&said));
+        self.log = Some(log);
+    }
+}
+
+impl Deref for Followed {
+    type Target = Asked;
+
+    fn deref(&self) -> &Asked {
+        &self.asked
+    }
+}
+
+impl DerefMut for Followed {
+    fn deref_mut(&mut self) -> &mut Asked {
+        &mut self.asked
+    }
 }
 
 #[test]
@@ -84,7 +135,7 @@ fn quotas_credentials_and_elections_are_answered_as_apaches_broker_answers() {
     compare(&run(Kind::Ours, others), &run(Kind::Apache, others));
 }
 
-fn settings(asked: &mut Asked) {
+fn settings(asked: &mut Followed) {
     topics(asked);
     brokers(asked);
     limits_of_connections(asked);
@@ -96,7 +147,7 @@ fn settings(asked: &mut Asked) {
     }
 }
 
-fn topics(asked: &mut Asked) {
+fn topics(asked: &mut Followed) {
     for (name, operation, value) in [
         ("retention.ms", 2, Some("5")),
         ("retention.ms", 3, Some("5")),
@@ -136,7 +187,7 @@ fn topics(asked: &mut Asked) {
     describe(asked, TOPIC, "t", "flush.ms");
 }
 
-fn brokers(asked: &mut Asked) {
+fn brokers(asked: &mut Followed) {
     for (name, value) in [
         ("log.cleaner.threads", "abc"),
         ("log.cleaner.threads", "0"),
@@ -196,7 +247,7 @@ fn brokers(asked: &mut Asked) {
 }
 
 /// Of all connections, and of those to one listener.
-fn limits_of_connections(asked: &mut Asked) {
+fn limits_of_connections(asked: &mut Followed) {
     for (name, value) in [
         ("max.connections", "0"),
         ("max.connections", "200"),
@@ -224,7 +275,7 @@ fn limits_of_connections(asked: &mut Asked) {
     }
 }
 
-fn loggers(asked: &mut Asked) {
+fn loggers(asked: &mut Followed) {
     for (name, operation, value) in [
         ("kafka.server.KafkaApis", 0, Some("debug")),
         ("kafka.server.KafkaApis", 0, Some("DEBUG")),
@@ -248,7 +299,7 @@ fn loggers(asked: &mut Asked) {
 /// Types with names.
 type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
 
-fn alter_quota(asked: &mut Asked, entity: Entity<'_>, key: &str, value: f64, remove: bool) {
+fn alter_quota(asked: &mut Followed, entity: Entity<'_>, key: &str, value: f64, remove: bool) {
     let mut body = KafkaBody::new(true);
     body.array(1).array(entity.len());
     for (kind, name) in entity {
@@ -259,7 +310,7 @@ fn alter_quota(asked: &mut Asked, entity: Entity<'_>, key: &str, value: f64, rem
     asked.ask(&format!("quota {entity:?} {key}={value} {remove}"), ALTER_QUOTAS, 1, &body);
 }
 
-fn find_quotas(asked: &mut Asked, parts: &[(&str, i8, Option<&str>)], strict: bool) {
+fn find_quotas(asked: &mut Followed, parts: &[(&str, i8, Option<&str>)], strict: bool) {
     let mut body = KafkaBody::new(true);
     body.array(parts.len());
     for (kind, match_type, name) in parts {
@@ -270,7 +321,7 @@ fn find_quotas(asked: &mut Asked, parts: &[(&str, i8, Option<&str>)], strict: bo
     asked.ask(&format!("quotas {parts:?} {strict}"), DESCRIBE_QUOTAS, 1, &body);
 }
 
-fn others(asked: &mut Asked) {
+fn others(asked: &mut Followed) {
     quotas(asked);
     credentials(asked);
     for (election, partitions) in [(0, &[0, 0][..]), (1, &[1]), (0, &[9]), (2, &[0])] {
@@ -284,7 +335,7 @@ fn others(asked: &mut Asked) {
     }
 }
 
-fn quotas(asked: &mut Asked) {
+fn quotas(asked: &mut Followed) {
     let alice: Entity<'_> = &[("user", Some("alice"))];
     let (produce, connect) = ("producer_byte_rate", "connection_creation_rate");
     find_quotas(asked, &[], false);
@@ -336,8 +387,8 @@ fn quotas(asked: &mut Asked) {
     find_quotas(asked, &[("user", 0, Some("alice"))], true);
 }
 
-fn credentials(asked: &mut Asked) {
-    let alter = |asked: &mut Asked, deleted: &[(&str, i8)], set: &[(&str, i8, i32, &[u8])]| {
+fn credentials(asked: &mut Followed) {
+    let alter = |asked: &mut Followed, deleted: &[(&str, i8)], set: &[(&str, i8, i32, &[u8])]| {
         let mut body = KafkaBody::new(true);
         body.array(deleted.len());
         for (user, mechanism) in deleted {
@@ -349,9 +400,9 @@ fn credentials(asked: &mut Asked) {
         }
         body.no_tags();
         asked.ask(&format!("scram {deleted:?} {set:?}"), ALTER_SCRAM, 0, &body);
-        settle();
+        asked.settle();
     };
-    let describe = |asked: &mut Asked, users: &[&str]| {
+    let describe = |asked: &mut Followed, users: &[&str]| {
         let mut body = KafkaBody::new(true);
         body.array(users.len());
         for user in users {

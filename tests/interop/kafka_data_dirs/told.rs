@@ -111,15 +111,8 @@ fn of_partition(port: u16, (topic, partition): &Partition, times: &[i64]) -> Tol
     }
 }
 
-/// All records of a partition, as the console consumer prints them with everything it can print.
-pub(crate) fn consume(port: u16, topic: &str, partition: i32, isolation: &str) -> Vec<String> {
-    consume_all(port, &[(topic.to_owned(), partition)], isolation)
-        .remove(&(topic.to_owned(), partition))
-        .unwrap_or_default()
-}
-
-/// The same of several partitions.
-fn consume_all(port: u16, partitions: &[Partition], isolation: &str) -> BTreeMap<Partition, Vec<String>> {
+/// All records of partitions, as the console consumer prints them with everything it can print.
+pub(crate) fn consume_all(port: u16, partitions: &[Partition], isolation: &str) -> BTreeMap<Partition, Vec<String>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", format!("127.0.0.1:{port}"))
         .set("group.id", "nobody")
