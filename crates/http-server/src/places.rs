@@ -142,7 +142,7 @@ mod tests {
         let work = held[0].work();
         held[1].moved.set(began + MS * 500);
         let Prospect::Wait(rest) = places.prospect(began + MS * 100) else { panic!("nobody is silent for so long") };
-        assert_eq!(rest, SILENT - MS * 98, "the third is next");
+        assert_eq!(rest + MS * 98, SILENT, "the third is next");
         let Prospect::After(next) = places.prospect(began + MS * 2 + SILENT) else { panic!("it is time") };
         assert!(Rc::ptr_eq(&next, &held[2]));
         drop((next, held.remove(2)));
