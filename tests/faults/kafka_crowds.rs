@@ -161,15 +161,20 @@ fn who_does_not_read_is_not_served_any_further_and_costs_little() {
     let clients: u64 = if full() { 200 } else { 20 };
     let before = site.broker.process().resident_kib();
     let asked = fetch_all();
-    let streams: Vec<TcpStream> = (0..clients)
-        .map(|_| {
+    let some = |count: u64| -> Vec<TcpStream> {
+        let clients = (0..count).map(|_| {
             let mut stream = site.socket();
             stream.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout can be set");
             // At some time the broker takes no more.
             while stream.write_all(&asked).is_ok() {}
             stream
-        })
-        .collect();
+        });
+        clients.collect()
+    };
+    let streams: Vec<TcpStream> = std::thread::scope(|scope| {
+        let groups: Vec<_> = (0..4).map(|_| scope.spawn(|| some(clients / 4))).collect();
+        groups.into_iter().flat_map(|group| group.join().expect("a group of clients")).collect()
+    });
     let held = site.broker.process().resident_kib().saturating_sub(before);
     eprintln!("{clients} clients that do not read hold {held} KiB");
     assert!(held < 1024 * clients + 8192, "{held} KiB: replies lie in the log until they are taken");

@@ -2,10 +2,11 @@
 //! read. They are told that their offset is out of range, begin anew where the log does, and come to its end.
 
 use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use tests::{
 
 const TOPIC: &str = "vanishing";
 const LAST: &str = "the last one";
+const AFTER_THE_LAST: Duration = Duration::from_secs(2);
 const BROKER: &str =
     "log.retention.check.interval.ms=100\nlog.initial.task.delay.ms=100\nlog.segment.delete.delay.ms=100\n";
 const SEGMENTS: &str = "--config segment.bytes=30000 --config retention.bytes=90000 --config file.delete.delay.ms=100";
@@ -165,17 +167,44 @@ fn consume(kind: Kind, server: &str, errors: &Path, stop: &Arc<AtomicBool>) -> J
     let stop = Arc::clone(stop);
     let errors = File::create(errors).expect("the test's directory can be written");
     thread::spawn(move || {
-        let child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("it starts");
+        let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("it starts");
         let id = child.id().to_string();
-        let output = thread::spawn(move || child.wait_with_output().expect("our own child can be waited for"));
+        let printed = child.stdout.take().expect("it is piped");
+        let output = thread::spawn(move || to_the_last(printed, &mut child));
         while !stop.load(Ordering::Relaxed) {
             for (signal, rest) in [("-STOP", 700), ("-CONT", 200)] {
                 let _ = Command::new("kill").args([signal, &id]).status();
                 thread::sleep(Duration::from_millis(rest));
             }
         }
-        String::from_utf8_lossy(&output.join().expect("waiting does not panic").stdout).into_owned()
+        output.join().expect("reading does not panic")
     })
+}
+
+/// Everything that a consumer prints. It would wait for its whole timeout after the last record; so it is ended a while
+/// after it has printed that, in which it would print whatever it read again.
+fn to_the_last(printed: ChildStdout, child: &mut Child) -> String {
+    let mut text = String::new();
+    thread::scope(|scope| {
+        let (ended, is_last) = mpsc::channel();
+        scope.spawn(move || {
+            if is_last.recv().is_ok() {
+                thread::sleep(AFTER_THE_LAST);
+                let _ = child.kill();
+            }
+            child.wait().expect("our own child can be waited for");
+        });
+        for line in BufReader::new(printed).lines() {
+            let line = line.expect("text");
+            if line == LAST {
+                // Told twice, it is still ended once.
+                let _ = ended.send(());
+            }
+            text.push_str(&line);
+            text.push('\n');
+        }
+    });
+    text
 }
 
 /// Numbers ascend to the last record; returns how often some are left out.
