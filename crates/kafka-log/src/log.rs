@@ -101,7 +101,8 @@ impl Log {
         self.metadata.topic_id()
     }
 
-    /// Gives a log without topic id one; `false` if it has another. It becomes durable before the next append.
+    /// Gives a log without topic id one; `false` if it has another. It is written before the next append and becomes
+    /// durable with its records.
     pub fn assign_topic_id(&mut self, id: Uuid) -> bool {
         self.metadata.assign(id)
     }

@@ -227,7 +227,7 @@ impl LogDir {
         Ok(contents)
     }
 
-    /// Makes an empty log, whose directory must not exist. `topic_id` becomes durable before the first append.
+    /// Makes an empty log, whose directory must not exist. `topic_id` is written before the first append.
     pub fn create(
         &self,
         partition: &TopicPartition,

@@ -1,8 +1,9 @@
 //! `partition.metadata`: the topic's id, so that a directory of a topic that was deleted and made anew under the same
-//! name is not taken for the new one's. It is durable before the first record is written.
+//! name is not taken for the new one's. It is written before the first record, and durable when the first one is: whoever
+//! appends does not wait for the disk.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kafka_types::Uuid;
 use vfs::Vfs;
@@ -11,17 +12,28 @@ use crate::error::{IoContext, LoadError, LogError};
 
 const FILE_NAME: &str = "partition.metadata";
 
-/// The file's content and whether the disk has it.
+/// The file's content and where it is.
 #[derive(Debug)]
 pub(crate) struct MetadataFile {
     topic_id: Option<Uuid>,
-    durable: bool,
+    kept: Kept,
+}
+
+/// How much the file has to go through and still is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kept {
+    /// There is no file yet.
+    Nothing,
+    /// The end of this process; a power loss may leave it empty.
+    Written,
+    /// A power loss.
+    Durable,
 }
 
 impl MetadataFile {
     /// No id, and no file yet.
     pub(crate) fn absent() -> MetadataFile {
-        MetadataFile { topic_id: None, durable: true }
+        MetadataFile { topic_id: None, kept: Kept::Durable }
     }
 
     /// As the file says.
@@ -33,11 +45,11 @@ impl MetadataFile {
             Err(error) => return Err(error).context("reading", &path).map_err(LoadError::Storage),
         };
         if bytes.is_empty() {
-            // Of a log without records, which a power loss may have left so.
+            // A power loss may leave it so. No record was durable then.
             return Ok(MetadataFile::absent());
         }
         match decode(&String::from_utf8_lossy(&bytes)) {
-            Ok(topic_id) => Ok(MetadataFile { topic_id: Some(topic_id), durable: true }),
+            Ok(topic_id) => Ok(MetadataFile { topic_id: Some(topic_id), kept: Kept::Durable }),
             Err(what) => Err(LoadError::Malformed { path, what }),
         }
     }
@@ -49,38 +61,51 @@ impl MetadataFile {
     /// Takes the id unless there is another.
     pub(crate) fn assign(&mut self, id: Uuid) -> bool {
         if self.topic_id.is_none() && !id.is_zero() {
-            *self = MetadataFile { topic_id: Some(id), durable: false };
+            *self = MetadataFile { topic_id: Some(id), kept: Kept::Nothing };
         }
         self.topic_id.is_none_or(|known| known == id)
     }
 
-    /// The id that is not on disk yet.
+    /// The id that is in no file yet.
     pub(crate) fn unwritten(&self) -> Option<Uuid> {
-        self.topic_id.filter(|_| !self.durable)
+        self.topic_id.filter(|_| self.kept == Kept::Nothing)
     }
 
-    /// There is no record, so nobody has waited for the disk yet.
+    /// The id that a power loss could take away.
+    pub(crate) fn not_durable(&self) -> Option<Uuid> {
+        self.topic_id.filter(|_| self.kept < Kept::Durable)
+    }
+
+    /// The file may have been written without anybody waiting for the disk.
     pub(crate) fn doubt(&mut self) {
-        self.durable = self.topic_id.is_none();
+        if self.topic_id.is_some() {
+            self.kept = self.kept.min(Kept::Written);
+        }
     }
 
-    /// `id` is on disk.
-    pub(crate) fn on_written(&mut self, id: Uuid) {
-        self.durable |= self.topic_id == Some(id);
+    /// `id` is in the file, and perhaps durable.
+    pub(crate) fn on_written(&mut self, id: Uuid, durable: bool) {
+        if self.topic_id == Some(id) {
+            self.kept = self.kept.max(if durable { Kept::Durable } else { Kept::Written });
+        }
     }
 }
 
-/// Writes the file and makes it, its directory and the directory's name durable.
+/// Writes the file if there is none, or an empty one: what is there may be durable. Nobody waits for the disk.
 pub(crate) fn write(vfs: &dyn Vfs, dir: &Path, id: Uuid) -> Result<(), LogError> {
+    let path = dir.join(FILE_NAME);
+    if vfs.read(&path).is_ok_and(|bytes| !bytes.is_empty()) {
+        return Ok(());
+    }
+    vfs::durable::replace_file(vfs, &path, encode(id).as_bytes()).context("writing", &path)
+}
+
+/// Writes the file and makes it, its directory and the directory's name durable.
+pub(crate) fn write_durably(vfs: &dyn Vfs, dir: &Path, id: Uuid) -> Result<(), LogError> {
     let path = dir.join(FILE_NAME);
     vfs::durable::write_file(vfs, &path, encode(id).as_bytes()).context("writing", &path)?;
     let parent = vfs::durable::parent_of(dir);
     vfs.sync_dir(&parent).context("syncing", &parent)
-}
-
-/// The file and its content.
-pub(crate) fn text_of(dir: &Path, id: Uuid) -> (PathBuf, Vec<u8>) {
-    (dir.join(FILE_NAME), encode(id).into_bytes())
 }
 
 fn encode(id: Uuid) -> String {

@@ -73,14 +73,12 @@ impl UnrecoveredLog {
             Recovery { of: &self, config: &config, now, epochs, snapshots, segments: Vec::new(), trusted_to: None };
         recovery.open_segments(&listing.segments)?;
         let log_end = recovery.check_segments()?;
+        let never_synced = self.recovery_point == Offset(0) && self.shutdown != CleanShutdown::Yes;
         let mut metadata = metadata.or_else(|error| match error {
-            // Nobody waits for the disk before there is a record.
-            LoadError::Malformed { .. } if log_end == Offset(0) => Ok(MetadataFile::absent()),
+            // Nobody waits for the disk before the first sync.
+            LoadError::Malformed { .. } if log_end == Offset(0) || never_synced => Ok(MetadataFile::absent()),
             error => Err(error),
         })?;
-        if log_end == Offset(0) {
-            metadata.doubt();
-        }
         if !epochs_known {
             recovery.find_epochs()?;
         }
@@ -94,6 +92,9 @@ impl UnrecoveredLog {
             CleanShutdown::Yes if trusted_to.is_none() => log_end,
             _ => self.recovery_point.min(log_end),
         };
+        if log_end == Offset(0) || recovery_point < log_end {
+            metadata.doubt();
+        }
         let unsynced = unsynced_of(&segments, recovery_point, log_end, epochs.is_changed(), now);
         let mut log = Log {
             vfs: self.vfs,

@@ -4,11 +4,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kafka_types::{Offset, TopicPartition};
+use kafka_types::{Offset, TopicPartition, Uuid};
 use time_types::Tick;
 use vfs::{File, Vfs};
 
 use crate::error::{IoContext, LogError};
+use crate::metadata_file;
 
 /// Which log, and which of its pasts: a job that ends after its log was deleted and made anew under the same name, or
 /// after records were taken back, must not speak for what is there now.
@@ -78,8 +79,8 @@ pub struct SyncJob {
     pub(crate) dir: PathBuf,
     pub(crate) files: Vec<DirtyFile>,
     pub(crate) snapshot: Option<(PathBuf, Vec<u8>)>,
-    /// `partition.metadata`, to be written if it is not there: the owner's own is durable and must not be replaced.
-    pub(crate) topic_id: Option<(PathBuf, Vec<u8>)>,
+    /// What is to be in `partition.metadata`, and whether that has to survive a power loss.
+    pub(crate) topic_id: Option<(Uuid, bool)>,
     /// Small files to be replaced whole: `leader-epoch-checkpoint`.
     pub(crate) texts: Vec<(PathBuf, Vec<u8>)>,
     /// Do they have to survive a power loss?
@@ -97,6 +98,7 @@ pub struct SyncDone {
     /// Everything below this offset survives a power loss, if `result` is good: the new recovery point.
     pub up_to: Offset,
     pub(crate) snapshot: Option<Offset>,
+    pub(crate) topic_id: Option<(Uuid, bool)>,
     pub(crate) life: Life,
     /// After a failure the log must not be used any more.
     pub result: Result<(), LogError>,
@@ -113,6 +115,7 @@ impl SyncJob {
         let result = self.sync();
         SyncDone {
             snapshot: self.snapshot.as_ref().map(|_| self.up_to),
+            topic_id: self.topic_id,
             partition: self.partition,
             up_to: self.up_to,
             life: self.life,
@@ -136,8 +139,9 @@ impl SyncJob {
             })();
             written.context("writing", path)?;
         }
-        if let Some((path, bytes)) = self.topic_id.as_ref().filter(|(path, _)| !self.vfs.exists(path)) {
-            vfs::durable::replace_file(&*self.vfs, path, bytes).context("writing", path)?;
+        if let Some((id, durable)) = self.topic_id {
+            let write = if durable { metadata_file::write_durably } else { metadata_file::write };
+            write(&*self.vfs, &self.dir, id)?;
         }
         for (path, bytes) in &self.texts {
             let write = if self.texts_durable { vfs::durable::write_file } else { vfs::durable::replace_file };

@@ -53,6 +53,9 @@ impl Log {
             return Ok(self.recovery_point);
         }
         self.guard(done.result)?;
+        if let Some((id, durable)) = done.topic_id {
+            self.metadata.on_written(id, durable);
+        }
         if done.life == self.life {
             done.snapshot.into_iter().for_each(|offset| self.snapshots.note(offset));
             self.recovery_point = self.recovery_point.max(done.up_to.min(self.log_end));
@@ -98,7 +101,7 @@ impl Log {
         let lacks_snapshot = !self.snapshots.contains(self.log_end) && self.log_end > self.first_base();
         self.unsynced.since.is_some()
             || self.names_changed
-            || self.metadata.unwritten().is_some()
+            || self.metadata.not_durable().is_some()
             || self.epochs.is_changed()
             || lacks_snapshot
             || self.active().is_padded()
@@ -119,7 +122,7 @@ impl Log {
         Ok(self.log_end)
     }
 
-    /// Makes `partition.metadata` durable now, if it is not.
+    /// Writes `partition.metadata` if it is not there. The next sync makes it durable.
     pub(crate) fn write_metadata(&mut self) -> Result<(), LogError> {
         let Some(id) = self.metadata.unwritten() else { return Ok(()) };
         let written = {
@@ -128,7 +131,7 @@ impl Log {
             metadata_file::write(&*self.vfs, &self.dir, id)
         };
         self.guard_opening(written)?;
-        self.metadata.on_written(id);
+        self.metadata.on_written(id, false);
         Ok(())
     }
 
@@ -176,6 +179,7 @@ impl Log {
             // An epoch without records may be lost with the power: the next leadership has a higher one.
             texts_durable: !files.is_empty() || self.names_changed || self.recovery_point < self.log_end,
             files,
+            topic_id: self.metadata.not_durable().map(|id| (id, true)),
             snapshot,
             texts,
             names_changed: std::mem::take(&mut self.names_changed),
@@ -184,9 +188,10 @@ impl Log {
     }
 
     /// Where there never was a record, there is nothing that a power loss could take: the small files are written for
-    /// those who look, and nobody waits for the disk. The first append makes the topic's id and the directory durable.
+    /// those who look, and nobody waits for the disk. The first sync of records makes the topic's id and the directory
+    /// durable.
     fn job_without_records(&mut self) -> SyncJob {
-        let topic_id = self.metadata.unwritten().map(|id| metadata_file::text_of(&self.dir, id));
+        let topic_id = self.metadata.unwritten().map(|id| (id, false));
         let texts = self.changed_epochs().into_iter().collect();
         SyncJob { topic_id, texts, ..self.empty_job() }
     }

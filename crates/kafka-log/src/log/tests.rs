@@ -132,13 +132,20 @@ fn offsets_epoch_and_bytes() {
 }
 
 #[test]
-fn the_topic_id_is_durable_before_the_first_record() {
+fn the_topic_id_is_there_before_the_first_record_and_durable_when_that_is() {
     let mut world = world(LogConfig::default());
     assert!(!world.names().contains(&"partition.metadata".to_owned()));
+    let expected = format!("version: 0\ntopic_id: {}", Uuid([7; 16])).into_bytes();
+    let path = Path::new(DATA).join("t-0/partition.metadata");
     world.must(&batch(1000, &[b"a"]));
+    assert_eq!(world.vfs.read(&path).expect("is there"), expected, "also after a kill");
+    let job = world.log.sync_job().expect("is usable").expect("a record is new");
+    // What comes meanwhile is for the next one.
+    world.must(&batch(2000, &[b"b"]));
+    world.log.on_synced(job.run()).expect("is synced");
+    assert_eq!(world.log.recovery_point(), Offset(1));
     world.vfs.crash();
-    let text = world.vfs.read(&Path::new(DATA).join("t-0/partition.metadata")).expect("survives");
-    assert_eq!(String::from_utf8_lossy(&text), format!("version: 0\ntopic_id: {}", Uuid([7; 16])));
+    assert_eq!(world.vfs.read(&path).expect("survives"), expected);
     assert!(world.log.assign_topic_id(Uuid([7; 16])));
     assert!(!world.log.assign_topic_id(Uuid([8; 16])));
 }

@@ -27,11 +27,46 @@ fn without_a_record_the_small_files_are_written_and_not_waited_for() {
 }
 
 #[test]
+fn whoever_appends_first_does_not_wait_for_the_disk() {
+    for call in [Call::Sync, Call::SyncDir] {
+        let memory = MemoryVfs::with_dirs([DATA]);
+        let faults = FaultVfs::new(Arc::new(memory.clone()));
+        let dir = LogDir::open(Arc::new(faults.clone()), Path::new(DATA)).expect("opens");
+        let log = dir.create(&tp(), Uuid([7; 16]).into(), LogConfig::default(), at(0)).expect("creates");
+        let mut world = World { vfs: memory, dir, log };
+        faults.fail_from(On::Only(call), 0, Fault::Io);
+        world.must(&batch(1000, &[b"a"]));
+        assert!(world.log.flush().is_err(), "whoever wants it durable does");
+    }
+}
+
+#[test]
+fn an_id_that_a_power_loss_has_taken_is_written_anew() {
+    let mut world = world(LogConfig::default());
+    world.must(&batch(1000, &[b"a"]));
+    let path = Path::new(DATA).join("t-0/partition.metadata");
+    // The record came to the disk, and the file's content did not.
+    let World { vfs, dir, log } = world;
+    drop((dir, log));
+    vfs.open(&path, vfs::OpenMode::Create).and_then(|file| file.set_len(0)).expect("is there");
+    let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let (_dir, mut log) = open_one(&shared, &tp(), &LogConfig::default(), at(1));
+    assert_eq!((log.log_end(), log.topic_id()), (Offset(1), None));
+    assert!(log.assign_topic_id(Uuid([7; 16])));
+    log.append_as_leader(at(1), &batch(2000, &[b"b"]), EPOCH, Origin::Client).expect("appends");
+    log.flush().expect("syncs");
+    vfs.crash();
+    let text = vfs.read(&path).expect("survives");
+    assert_eq!(String::from_utf8_lossy(&text), format!("version: 0\ntopic_id: {}", Uuid([7; 16])));
+}
+
+#[test]
 fn a_sync_that_comes_late_does_not_take_the_durable_topic_id_away() {
     let mut world = world(LogConfig::default());
     world.log.assign_epoch(at(0), LeaderEpoch(3), Offset(0));
     let late = world.log.sync_job().expect("is usable").expect("the epoch is new");
     world.must(&batch(1000, &[b"a"]));
+    world.log.flush().expect("syncs");
     world.log.on_synced(late.run()).expect("is written");
     world.vfs.crash();
     let text = world.vfs.read(&Path::new(DATA).join("t-0/partition.metadata")).expect("survives");
