@@ -1,6 +1,7 @@
 //! TLS and SASL between their clients and our server, our clients and theirs.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -45,6 +46,9 @@ impl Secure {
         let mut server = ZooKeeper::prepare(kind, &dir.join("zookeeper"), &settings);
         server.run_under(&["env", &format!("{variable}={flags}")]);
         server.run();
+        // Apache's opens it behind the plain one, and a shell does not ask twice.
+        let open = wait_until(Duration::from_secs(30), || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        assert!(open, "{kind:?} has no port for TLS");
         Secure { server, port, jaas, dir }
     }
 
