@@ -1,6 +1,7 @@
 //! The tasks that run other programs: test, bench, ci.
 
 use std::io::{BufReader, stdout};
+use std::num::NonZero;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -8,6 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::failures::Failures;
 use crate::{layers, purity, scripts, tidy};
+
+/// Tests at once for each processor: most of their time goes by in waiting, for sessions that run out and servers that start.
+const TESTS_PER_PROCESSOR: usize = 2;
 
 /// Builds all programs, hands their directory to the tests and runs them. Plain `cargo test` would not build other
 /// packages' programs and would test stale ones, so the harness refuses without the directory.
@@ -19,6 +23,10 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<()> {
     tests.args(others).env("KAFKA_PROGRAMS", root.join("target/release"));
     if full {
         tests.env("KAFKA_TESTS_FULL", "1");
+    }
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        tests.env("RUST_TEST_THREADS", (processors * TESTS_PER_PROCESSOR).to_string());
     }
     let mut running = tests.stdout(Stdio::piped()).spawn().context("cargo test did not start")?;
     let output = BufReader::new(running.stdout.take().context("the pipe was asked for")?);
