@@ -1,5 +1,7 @@
 //! The real Apache Kafka 3.9.1 and ZooKeeper 3.8.4, from Maven's artefacts, kept below `target/`.
 
+mod archive;
+
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -43,6 +45,8 @@ const POM_ZOOKEEPER_39: &str = r#"<project xmlns="http://maven.apache.org/POM/4.
 </project>
 "#;
 
+/// The classes of a broker, parsed and checked: see [`archive`].
+const CLASSES: &str = "classes.jsa";
 /// Stands beside the jars when all are there; named anew when there are others.
 const COMPLETE: &str = "complete-2";
 
@@ -85,7 +89,11 @@ impl Apache {
         if !home.join(COMPLETE).exists() {
             fetch(&home, pom);
         }
-        Apache { home }
+        let apache = Apache { home };
+        if pom == POM && !apache.home.join(CLASSES).exists() {
+            archive::make(&apache);
+        }
+        apache
     }
 
     /// A program of theirs under the name of its script, such as `kafka-topics`.
@@ -101,7 +109,12 @@ impl Apache {
     /// Any class on their class path.
     pub fn java(&self, class: &str, heap: &str, log: &str) -> Command {
         let mut command = Command::new("java");
-        command.args(self.java_options(heap, log)).arg("-cp").arg(self.class_path()).arg(class);
+        command.args(self.java_options(heap, log));
+        let classes = self.home.join(CLASSES);
+        if classes.exists() {
+            command.args(archive::use_of(&classes));
+        }
+        command.arg("-cp").arg(self.class_path()).arg(class);
         command
     }
 
