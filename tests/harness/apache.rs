@@ -11,9 +11,8 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use crate::dirs::repository;
 use crate::install::ensure_program;
 
-/// Tests that may run JVMs at once. The machine has two cores, and a JVM that serves spends most of its time waiting, as the
-/// tests do.
-const TESTS_WITH_JVMS: usize = 3;
+/// Tests that may run JVMs at once: the machine has two cores.
+const TESTS_WITH_JVMS: usize = 2;
 
 const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
