@@ -77,12 +77,29 @@ pub(crate) fn same_lines(expected: &Section, answer: &str) -> Option<String> {
     // A deadline that nobody has any more, and what is read of the tree by tools.
     let told = |text: &String| !text.starts_with("0 expire at") && !text.contains("_per_namespace\"");
     let wanted: Vec<String> = expected.texts().map(stripped).filter(told).collect();
-    let given: Vec<String> = answer.lines().map(stripped).filter(told).collect();
+    let given: Vec<String> = answer.lines().map(stripped).map(told_apart).filter(told).collect();
     let missing = wanted.iter().filter(|text| !given.iter().any(|line| compare::fits(text, line)));
     let missing = missing.map(|text| format!("there should be {text}"));
     let unknown = given.iter().filter(|line| !wanted.iter().any(|text| compare::fits(text, line)));
     let wrong: Vec<String> = missing.chain(unknown.map(|line| format!("what is {line}?"))).collect();
     (!wrong.is_empty()).then(|| format!("{}\nin\n{answer}", wrong.join("\n")))
+}
+
+/// Sessions whose time is over in the same tick are told in one line, those of the capture each in one of its own.
+fn told_apart(line: String) -> String {
+    if let Some((count, rest)) = line.split_once(" expire at ")
+        && count.parse::<u32>().is_ok_and(|count| count > 1)
+    {
+        return format!("1 expire at {rest}");
+    }
+    if let Some((tick, rest)) = line.split_once("\" : [ ")
+        && tick.trim_start_matches([' ', '"']).parse::<u64>().is_ok()
+        && let Some((first, others)) = rest.split_once(", ")
+        && others.trim_end_matches(" ]").split(", ").all(|id| id.parse::<u64>().is_ok())
+    {
+        return format!("{tick}\" : [ {first} ]");
+    }
+    line
 }
 
 /// With numbers of any kind in place of figures.
