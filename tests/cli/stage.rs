@@ -108,20 +108,12 @@ impl Stage {
 
     /// A text of the transcripts as it has to read here.
     pub(crate) fn here(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (recorded, here) in &self.renamed {
-            text = text.replace(recorded, here);
-        }
-        text
+        replaced(text, self.renamed.iter().map(|(recorded, here)| (recorded.as_str(), here.as_str())))
     }
 
     /// What was printed here as it would read in the transcripts.
     pub(crate) fn recorded(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (recorded, here) in self.renamed.iter().rev() {
-            text = text.replace(here, recorded);
-        }
-        text
+        replaced(text, self.renamed.iter().map(|(recorded, here)| (here.as_str(), recorded.as_str())))
     }
 
     /// Runs a command whose outcome is not looked at but for success.
@@ -352,4 +344,37 @@ fn shorter_timeouts(line: &str) -> String {
         Ok(timeout) => format!("{}{}{}", &line[..start], (timeout / 3).max(1500).min(timeout), &line[end..]),
         Err(_) => line.to_owned(),
     }
+}
+
+/// The text with other names, all at once: a port that stands for one may hold the digits of another. Of two names that
+/// begin at the same place the longer one is meant, and a number only as a whole.
+fn replaced<'a>(text: &str, names: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut names: Vec<_> = names.collect();
+    names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    let (mut done, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(next) = rest.chars().next() {
+        let after_digit = text[..text.len() - rest.len()].ends_with(|c: char| c.is_ascii_digit());
+        let begins = |name: &&(&str, &str)| {
+            let is_number = name.0.bytes().all(|byte| byte.is_ascii_digit());
+            rest.strip_prefix(name.0)
+                .is_some_and(|after| !is_number || !after_digit && !after.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        if let Some((name, instead)) = names.iter().find(begins) {
+            done.push_str(instead);
+            rest = &rest[name.len()..];
+        } else {
+            done.push(next);
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    done
+}
+
+#[test]
+fn names_are_replaced_at_once_and_numbers_as_a_whole() {
+    let names = [("2181", "38080"), ("8080", "21810"), ("/tmp/zookeeper", "/tmp/t-2181/zookeeper")];
+    let text = "localhost:2181, http://localhost:8080/, 12181, 21812, /tmp/zookeeper";
+    let here = replaced(text, names.into_iter());
+    assert_eq!(here, "localhost:38080, http://localhost:21810/, 12181, 21812, /tmp/t-2181/zookeeper");
+    assert_eq!(replaced(&here, names.into_iter().map(|(a, b)| (b, a))), text);
 }
