@@ -159,10 +159,12 @@ impl Dirs {
         Ok(in_logs.map(|name| self.logs.join(name)).or(in_snapshots.map(|name| self.snapshots.join(name))))
     }
 
-    /// Removes what a crash left of unfinished snapshots.
+    /// Removes what a crash left of unfinished snapshots, and of logs without a transaction.
     pub fn remove_unfinished(&self, vfs: &dyn Vfs) -> io::Result<()> {
-        for name in names(vfs, &self.snapshots)?.iter().filter(|name| name.starts_with(UNFINISHED_PREFIX)) {
-            vfs.remove_file(&self.snapshots.join(name))?;
+        for dir in [&self.snapshots, &self.logs] {
+            for name in names(vfs, dir)?.iter().filter(|name| name.starts_with(UNFINISHED_PREFIX)) {
+                vfs.remove_file(&dir.join(name))?;
+            }
         }
         Ok(())
     }

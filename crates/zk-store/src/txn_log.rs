@@ -16,7 +16,7 @@ use thiserror::Error;
 use vfs::{File, OpenMode, Vfs};
 use zk_proto::{LoggedTxn, Zxid};
 
-use crate::file_names::log_name;
+use crate::file_names::{UNFINISHED_PREFIX, log_name};
 use crate::record::{self, GROUP_MAX, HEAD};
 
 /// A file gets more room when its end comes this near to what has been reserved.
@@ -74,8 +74,8 @@ struct Current {
     reserved: u64,
     /// How far it has blocks: what was written, and zeros behind it.
     filled: u64,
-    /// Its name may vanish in a power loss until the directory is synced.
-    name_synced: bool,
+    /// It gets this name with its first group: Apache's server does not start beside an empty log.
+    to_be_named: Option<String>,
 }
 
 /// Writes transaction logs.
@@ -187,9 +187,11 @@ impl TxnLog {
         current.end += bytes;
         if self.options.force_sync {
             current.file.sync_data()?;
-            if !current.name_synced {
+        }
+        if let Some(name) = current.to_be_named.take() {
+            self.vfs.rename(&self.dir.join(format!("{UNFINISHED_PREFIX}{name}")), &self.dir.join(name))?;
+            if self.options.force_sync {
                 self.vfs.sync_dir(&self.dir)?;
-                current.name_synced = true;
             }
         }
         self.collected.clear();
@@ -199,8 +201,13 @@ impl TxnLog {
     }
 
     fn begin(&mut self, first: Zxid) -> io::Result<()> {
-        let file = self.vfs.open(&self.dir.join(log_name(first)), OpenMode::CreateNew)?;
-        self.current = Some(Current { file, end: 0, reserved: 0, filled: 0, name_synced: false });
+        let name = log_name(first);
+        if self.vfs.open(&self.dir.join(&name), OpenMode::Read).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{name} is there already")));
+        }
+        let file = self.vfs.open(&self.dir.join(format!("{UNFINISHED_PREFIX}{name}")), OpenMode::Create)?;
+        file.set_len(0)?;
+        self.current = Some(Current { file, end: 0, reserved: 0, filled: 0, to_be_named: Some(name) });
         Ok(())
     }
 }
@@ -243,7 +250,7 @@ mod tests {
     fn zeros_go_ahead_of_short_groups_within_what_is_reserved() {
         let file = MemoryVfs::new().open(Path::new("/log"), OpenMode::CreateNew).unwrap();
         let current =
-            |end, filled| Current { file: Arc::clone(&file), end, reserved: 4 * FILL, filled, name_synced: true };
+            |end, filled| Current { file: Arc::clone(&file), end, reserved: 4 * FILL, filled, to_be_named: None };
         assert_eq!(current(0, 0).zeros_behind(100), FILL - 100);
         assert_eq!(current(100, FILL).zeros_behind(FILL / 8), 0, "there are some");
         assert_eq!(current(FILL - 10, FILL).zeros_behind(100), FILL - 90);
