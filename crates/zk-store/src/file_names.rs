@@ -15,6 +15,11 @@ pub const VERSION_DIR: &str = "version-2";
 /// with `snapshot.` would be taken for a snapshot by Apache whatever follows.
 pub const UNFINISHED_PREFIX: &str = ".unfinished-";
 
+/// What a file is called until it may bear this name.
+pub(crate) fn unfinished_name(name: &str) -> String {
+    format!("{UNFINISHED_PREFIX}{name}")
+}
+
 /// How a snapshot is packed, and what its name ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {

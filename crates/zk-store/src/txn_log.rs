@@ -16,7 +16,7 @@ use thiserror::Error;
 use vfs::{File, OpenMode, Vfs};
 use zk_proto::{LoggedTxn, Zxid};
 
-use crate::file_names::{UNFINISHED_PREFIX, log_name};
+use crate::file_names::{log_name, unfinished_name};
 use crate::record::{self, GROUP_MAX, HEAD};
 
 /// A file gets more room when its end comes this near to what has been reserved.
@@ -189,7 +189,7 @@ impl TxnLog {
             current.file.sync_data()?;
         }
         if let Some(name) = current.to_be_named.take() {
-            self.vfs.rename(&self.dir.join(format!("{UNFINISHED_PREFIX}{name}")), &self.dir.join(name))?;
+            self.vfs.rename(&self.dir.join(unfinished_name(&name)), &self.dir.join(name))?;
             if self.options.force_sync {
                 self.vfs.sync_dir(&self.dir)?;
             }
@@ -205,7 +205,7 @@ impl TxnLog {
         if self.vfs.open(&self.dir.join(&name), OpenMode::Read).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{name} is there already")));
         }
-        let file = self.vfs.open(&self.dir.join(format!("{UNFINISHED_PREFIX}{name}")), OpenMode::Create)?;
+        let file = self.vfs.open(&self.dir.join(unfinished_name(&name)), OpenMode::Create)?;
         file.set_len(0)?;
         self.current = Some(Current { file, end: 0, reserved: 0, filled: 0, to_be_named: Some(name) });
         Ok(())

@@ -8,7 +8,7 @@ use vfs::{File, OpenMode, Vfs, durable};
 use zk_proto::Zxid;
 
 use super::packing::Packer;
-use crate::file_names::{Compression, Dirs, SnapshotFile, UNFINISHED_PREFIX, snapshot_name};
+use crate::file_names::{Compression, Dirs, SnapshotFile, snapshot_name, unfinished_name};
 
 /// Bytes between two syncs. The log's syncs go to the same disk: one of them should not find a whole snapshot before it.
 const SYNC_EVERY: u64 = 1 << 20;
@@ -30,7 +30,7 @@ impl SnapshotSink {
     /// Begins the file for the snapshot at `zxid`.
     pub fn create(vfs: Arc<dyn Vfs>, dirs: &Dirs, zxid: Zxid, compression: Compression) -> io::Result<SnapshotSink> {
         let name = snapshot_name(zxid, compression);
-        let unfinished = dirs.snapshots_dir().join(format!("{UNFINISHED_PREFIX}{name}"));
+        let unfinished = dirs.snapshots_dir().join(unfinished_name(&name));
         let file = vfs.open(&unfinished, OpenMode::Create)?;
         file.set_len(0)?;
         let target = SnapshotFile { zxid, compression, path: dirs.snapshots_dir().join(name) };
