@@ -1,5 +1,6 @@
 //! A broker for tests: answers what a closure says, over real sockets.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use kafka_wire::{Api, ApiKey, Decoder, Message, Piece, RequestHeader, api_versions, metadata};
 use net::frame::FrameReader;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::bootstrap::HostPort;
 
@@ -75,6 +76,20 @@ impl Asked {
             other => panic!("{other} is not usual"),
         }
     }
+}
+
+/// An address that refuses connections as long as this lives: its port is taken, so that no other test gets it, and
+/// nobody listens.
+pub(crate) struct Vacant {
+    pub(crate) address: HostPort,
+    _socket: TcpSocket,
+}
+
+/// Takes one.
+pub(crate) fn vacant() -> Vacant {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    Vacant { address: HostPort::new("127.0.0.1", socket.local_addr().unwrap().port()), _socket: socket }
 }
 
 /// Starts a broker; it ends with the test's runtime. Counts its connections.

@@ -96,11 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_listens_on_a_free_port() {
+    fn only_who_listens_on_a_port_owns_it() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        assert_eq!(port_owner(port).unwrap().pid, std::process::id());
-        drop(listener);
-        assert_eq!(port_owner(port), None);
+        assert_eq!(port_owner(listener.local_addr().unwrap().port()).unwrap().pid, std::process::id());
+        let silent = tokio::net::TcpSocket::new_v4().unwrap();
+        silent.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        assert_eq!(port_owner(silent.local_addr().unwrap().port()), None);
     }
 }

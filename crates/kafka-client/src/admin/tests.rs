@@ -7,7 +7,7 @@ use kafka_wire::{ApiKey, create_topics, delete_topics, metadata};
 
 use super::*;
 use crate::bootstrap::HostPort;
-use crate::fake::{Asked, Reply, broker};
+use crate::fake::{Asked, Reply, broker, vacant};
 
 async fn admin(server: &HostPort, timeout_ms: &str) -> Admin {
     let address = server.text();
@@ -86,10 +86,8 @@ async fn a_broker_that_is_no_controller_makes_the_call_look_again() {
 
 #[tokio::test]
 async fn without_a_broker_the_call_ends_in_javas_words() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = HostPort::new("127.0.0.1", listener.local_addr().unwrap().port());
-    drop(listener);
-    let error = admin(&server, "200").await.create_topics(&[topic("t")], false).await.unwrap_err();
+    let server = vacant();
+    let error = admin(&server.address, "200").await.create_topics(&[topic("t")], false).await.unwrap_err();
     assert_eq!(error, Error::Timeout("Timed out waiting for a node assignment. Call: createTopics".to_owned()));
     assert_eq!(error.exception(), "org.apache.kafka.common.errors.TimeoutException");
 }

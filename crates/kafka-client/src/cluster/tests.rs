@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kafka_wire::ApiKey;
 
 use super::*;
-use crate::fake::{Asked, Logged, Reply, broker, capture};
+use crate::fake::{Asked, Logged, Reply, broker, capture, vacant};
 
 fn options(server: &HostPort) -> ClusterOptions {
     let mut options = ClusterOptions::new(vec![server.text()], "c");
@@ -27,11 +27,6 @@ fn topic(name: &str, code: i16, leader: i32) -> metadata::MetadataResponseTopic 
         }],
         ..metadata::MetadataResponseTopic::default()
     }
-}
-
-async fn nobody() -> HostPort {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    HostPort::new("127.0.0.1", listener.local_addr().unwrap().port())
 }
 
 #[tokio::test]
@@ -118,11 +113,11 @@ async fn coordinators_are_found_by_old_and_new_brokers() {
 
 #[tokio::test]
 async fn a_broker_that_is_away_is_told_of_in_javas_words() {
-    let server = nobody().await;
+    let server = vacant();
     let (logged, _guard) = capture();
-    let cluster = Cluster::new(options(&server)).await.unwrap();
+    let cluster = Cluster::new(options(&server.address)).await.unwrap();
     assert!(cluster.any().await.is_err());
-    let address = server.text();
+    let address = server.address.text();
     assert_eq!(
         logged.lines(),
         [
@@ -193,8 +188,8 @@ async fn hosts_without_an_address_are_configuration_errors() {
 #[tokio::test]
 async fn bootstrap_addresses_come_back_if_they_are_to() {
     // A broker that names a broker which is not there.
-    let gone = nobody().await;
-    let gone_port = i32::from(gone.port);
+    let gone = vacant();
+    let gone_port = i32::from(gone.address.port);
     let (server, _) = broker(move |mut asked| match asked.key() {
         ApiKey::Metadata => asked.answer(&metadata::Response {
             brokers: vec![metadata::MetadataResponseBroker {

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::fake::{Asked, Reply, broker};
+use crate::fake::{Asked, Reply, broker, vacant};
 
 fn options() -> ConnectionOptions {
     ConnectionOptions { client_id: "test".to_owned(), request_timeout_ms: 2_000, ..ConnectionOptions::default() }
@@ -129,13 +129,10 @@ async fn the_last_handle_closes_the_socket() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_unreachable() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = HostPort::new("127.0.0.1", listener.local_addr().unwrap().port());
-    drop(listener);
-    let error = Connection::open(&server, &options()).await.unwrap_err();
-    assert!(
-        matches!(error, ConnectionError::Unreachable { ref address, .. } if *address == format!("/{}", server.text()))
-    );
+    let server = vacant();
+    let error = Connection::open(&server.address, &options()).await.unwrap_err();
+    let named = format!("/{}", server.address.text());
+    assert!(matches!(error, ConnectionError::Unreachable { ref address, .. } if *address == named));
 }
 
 #[tokio::test]
