@@ -1,8 +1,8 @@
 //! A broker for tests: answers what a closure says, over real sockets.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
 use kafka_wire::{Api, ApiKey, Decoder, Message, Piece, RequestHeader, api_versions, metadata};
@@ -136,7 +136,7 @@ impl Logged {
 
 /// Collects the log lines of the test's thread while the guard lives.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Log(Arc<std::sync::Mutex<Vec<Logged>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<Logged>>>);
 
 impl Log {
     pub(crate) fn lines(&self) -> Vec<Logged> {
@@ -145,6 +145,10 @@ impl Log {
 }
 
 pub(crate) fn capture() -> (Log, tracing::subscriber::DefaultGuard) {
+    // With one subscriber alone in the process, `tracing` asks the thread that comes first to a line whether anybody
+    // wants it, and keeps the answer for all threads: another test's thread says no. With two it asks all subscribers.
+    static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(Log::default()));
+    LazyLock::force(&SECOND);
     let log = Log::default();
     let guard = tracing::subscriber::set_default(log.clone());
     (log, guard)

@@ -11,7 +11,7 @@ fn options(server: &HostPort) -> ClusterOptions {
     let mut options = ClusterOptions::new(vec![server.text()], "c");
     options.log_prefix = "[Producer clientId=c] ".to_owned();
     options.reconnect_backoff_ms = 1;
-    options.connection.request_timeout_ms = 2_000;
+    options.connection.request_timeout_ms = 60_000;
     options
 }
 

@@ -117,7 +117,7 @@ async fn a_broken_connection_is_told_and_tried_again() {
 #[tokio::test]
 async fn partitions_that_are_added_are_seen_in_time() {
     let world = World { partitions: 1, ..World::default() };
-    let (producer, world) = producer(world, &[("metadata.max.age.ms", "20"), ("max.block.ms", "50")]).await;
+    let (producer, world) = producer(world, &[("metadata.max.age.ms", "20")]).await;
     producer.send(&record(None)).await.unwrap().await.unwrap();
     assert!(producer.send(&record(Some(1))).await.is_err(), "there is no such partition yet");
     world.lock().unwrap().partitions = 2;
@@ -134,11 +134,11 @@ async fn partitions_that_are_added_are_seen_in_time() {
 
 #[tokio::test]
 async fn a_topic_that_gets_no_records_is_not_asked_for_any_more() {
-    let settings = [("metadata.max.age.ms", "5"), ("metadata.max.idle.ms", "5000")];
+    let settings = [("metadata.max.age.ms", "5"), ("metadata.max.idle.ms", "60000")];
     let (producer, world) = producer(World { partitions: 1, ..World::default() }, &settings).await;
     producer.send(&record(None)).await.unwrap().await.unwrap();
-    let later = producer.shared.clock().tick().after(5000);
-    assert!(producer.shared.accumulator().topics_in_use(later, 5000).is_empty());
+    let later = producer.shared.clock().tick().after(60_000);
+    assert!(producer.shared.accumulator().topics_in_use(later, 60_000).is_empty());
     let looks = world.lock().unwrap().looks;
     for _ in 0..400 {
         if world.lock().unwrap().looks >= looks + 3 {
