@@ -27,7 +27,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, ConnectRequest) {
     let request = ConnectRequest::from_bytes(read_frame(&mut stream).await).unwrap();
     let response = ConnectResponse {
         protocol_version: 0,
-        timeout_ms: 6000,
+        // No ping comes between the requests, however long the test is kept from going on.
+        timeout_ms: 600_000,
         session_id: SessionId(42),
         password: Some(Bytes::from(vec![1; 16])),
         read_only: Some(false),
@@ -49,7 +50,8 @@ async fn answer_get(stream: &mut TcpStream, data: &'static [u8]) -> String {
 
 async fn listen() -> (TcpListener, Options) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = Options::new(&listener.local_addr().unwrap().to_string()).unwrap();
+    let mut options = Options::new(&listener.local_addr().unwrap().to_string()).unwrap();
+    options.session_timeout_ms = 600_000;
     (listener, options)
 }
 

@@ -11,7 +11,7 @@ const SUPER: &str = "Authorization: digest super:test\r\n";
 
 fn with_operators() -> ServerConfig {
     let mut config = config();
-    let admin = AdminConfig { address: "127.0.0.1".into(), port: 0, idle_ms: 300, ..AdminConfig::default() };
+    let admin = AdminConfig { address: "127.0.0.1".into(), port: 0, ..AdminConfig::default() };
     config.admin = Some(AdminConfig { snapshot: Some(0), restore: Some(0), ..admin });
     config.prometheus = Some(PrometheusConfig { host: "127.0.0.1".into(), port: 0, process: true });
     config.superuser = Some(zk_state::auth::DigestAlgorithm::Sha1.digest_of("super:test"));
@@ -21,7 +21,7 @@ fn with_operators() -> ServerConfig {
 /// What a server answers to `request`, until it closes the connection.
 fn raw(port: u16, request: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     // A server that has had enough closes while it is still written to.
     let _ = socket.write_all(request);
     let mut answer = Vec::new();
@@ -248,7 +248,9 @@ fn snapshots_are_for_those_who_may_do_all_and_not_too_often() {
 
 #[test]
 fn hostile_askers_cost_little_and_nobody_waits_for_them() {
-    let server = Running::start(with_operators(), Arc::new(MemoryVfs::new()));
+    let mut config = with_operators();
+    config.admin.as_mut().unwrap().idle_ms = 2_000;
+    let server = Running::start(config, Arc::new(MemoryVfs::new()));
     let long = "a".repeat(100_000);
     for request in [
         format!("GET /commands/ruok HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"),
