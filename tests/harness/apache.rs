@@ -180,6 +180,7 @@ fn class_of(program: &str) -> (&'static str, &'static str, &'static str) {
         "kafka-leader-election" => tool("org.apache.kafka.tools.LeaderElectionCommand"),
         "kafka-log-dirs" => tool("org.apache.kafka.tools.LogDirsCommand"),
         "kafka-reassign-partitions" => tool("org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
+        "kafka-transactions" => tool("org.apache.kafka.tools.TransactionsCommand"),
         "kafka-producer-perf-test" => tool("org.apache.kafka.tools.ProducerPerformance"),
         "kafka-consumer-perf-test" => tool("org.apache.kafka.tools.ConsumerPerformance"),
         "kafka-verifiable-producer" => tool("org.apache.kafka.tools.VerifiableProducer"),

@@ -46,7 +46,7 @@ impl Tools {
     }
 }
 
-/// Runs a command to its end, `input` on its standard input, for two minutes at the most.
+/// Runs a command to its end, `input` on its standard input, for five minutes at the most.
 ///
 /// # Panics
 /// When it cannot be started.
@@ -54,7 +54,7 @@ impl Tools {
 pub fn run_command(command: Command, input: &str) -> Output {
     // `timeout` bounds a tool that hangs; its own code for that is 124.
     let mut bounded = Command::new("timeout");
-    bounded.arg(Duration::from_mins(2).as_secs().to_string()).arg(command.get_program()).args(command.get_args());
+    bounded.arg(Duration::from_mins(5).as_secs().to_string()).arg(command.get_program()).args(command.get_args());
     for (key, value) in command.get_envs() {
         match value {
             Some(value) => bounded.env(key, value),
