@@ -32,7 +32,7 @@ pub(crate) fn curl(command: &str) -> String {
     let method = if command.contains("-X POST") { "POST" } else { "GET" };
     let (address, path) = url.strip_prefix("http://localhost:").and_then(|rest| rest.split_once('/')).expect("a URL");
     let mut stream = TcpStream::connect(("127.0.0.1", address.parse().expect("a port"))).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket has timeouts");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a socket has timeouts");
     let request = format!("{method} /{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it listens");
     let mut answer = String::new();

@@ -119,13 +119,13 @@ fn a_broker_waits_for_zookeeper_and_says_so_once() {
     command.arg(&file);
     let mut broker = Running::start(command, &dir.join("broker.out"));
     let waits = "No ZooKeeper answers at";
-    assert!(wait_until(Duration::from_secs(10), || broker.output().contains(waits)), "{}", broker.output());
+    assert!(wait_until(Duration::from_mins(1), || broker.output().contains(waits)), "{}", broker.output());
     std::thread::sleep(Duration::from_secs(2));
     assert!(broker.ended().is_none(), "{}", broker.output());
     assert_eq!(broker.output().matches(waits).count(), 1, "{}", broker.output());
     assert!(broker.output().contains("./zookeeper-server-start.sh"), "{}", broker.output());
     zookeeper.run();
-    broker.wait_ready("the broker", Duration::from_secs(10), || false_until_started(&dir.join("broker.out")));
+    broker.wait_ready("the broker", Duration::from_mins(1), || false_until_started(&dir.join("broker.out")));
 }
 
 fn false_until_started(log: &Path) -> bool {
@@ -198,7 +198,7 @@ fn an_unknown_setting_is_a_warning_that_names_it() {
     let changed = Tools(Ours).run("kafka-configs", &format!("{change} --bootstrap-server {}", broker.address()));
     assert_eq!(changed.code, 0, "{}", changed.stderr);
     let told = || warns(&fs::read_to_string(broker.log()).expect("it logs"), "num.io.threads is set and has no effect");
-    assert!(wait_until(Duration::from_secs(20), told), "{}", fs::read_to_string(broker.log()).expect("it logs"));
+    assert!(wait_until(Duration::from_mins(1), told), "{}", fs::read_to_string(broker.log()).expect("it logs"));
 }
 
 #[test]
@@ -213,6 +213,6 @@ fn a_missing_file_and_one_that_is_none_are_told() {
         let output = run_server(program, dir.path());
         says(&output, &[&dir.path().display().to_string()]);
         assert_eq!(output.code, code, "{program}");
-        assert!(begin.elapsed() < Duration::from_secs(5));
+        assert!(begin.elapsed() < Duration::from_mins(1));
     }
 }

@@ -133,7 +133,7 @@ fn servers_run_in_the_background() {
     start("./kafka-server-start.sh -daemon ../config/server.properties", &overrides);
     let log = lab.path("other logs/kafkaServer.out");
     let is_up = || fs::read_to_string(&log).is_ok_and(|log| log.contains("started (kafka.server.KafkaServer)"));
-    assert!(wait_until(Duration::from_secs(20), is_up), "{}", fs::read_to_string(&log).unwrap_or_default());
+    assert!(wait_until(Duration::from_mins(1), is_up), "{}", fs::read_to_string(&log).unwrap_or_default());
     assert!(other.join("meta.properties").exists() && !lab.path("kafka-data").exists());
     let ids = run(&lab, "./zookeeper-shell.sh localhost:2181 ls /brokers/ids", 0);
     assert_eq!(ids.lines().last(), Some("[7]"), "{ids}");

@@ -293,7 +293,7 @@ fn monitor(expected: &Section, answer: &str) -> Option<String> {
 fn ask(port: u16, word: &str) -> String {
     let mut answer = String::new();
     if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+        let _ = stream.set_read_timeout(Some(Duration::from_mins(1)));
         let _ = stream.write_all(word.as_bytes());
         // As `nc` does at the end of its input: what is no word then is no frame either.
         let _ = stream.shutdown(std::net::Shutdown::Write);

@@ -180,11 +180,11 @@ impl Stage {
         id.unwrap_or_else(|| panic!("no id in {described}")).to_owned()
     }
 
-    /// How long a program may take to come up, and to answer what was typed.
-    fn patience(&self) -> (Duration, Duration) {
+    /// How long what should not come has time to come, when all that should is there.
+    fn rest(&self) -> Duration {
         match self.kind {
-            Kind::Ours => (Duration::from_millis(1200), Duration::from_millis(600)),
-            Kind::Apache => (Duration::from_secs(6), Duration::from_secs(2)),
+            Kind::Ours => Duration::from_millis(600),
+            Kind::Apache => Duration::from_secs(2),
         }
     }
 
@@ -192,50 +192,78 @@ impl Stage {
     fn run_until(&self, case: &Case, signal: &str) -> Output {
         let (out, err) = (self.path("out"), self.path("err"));
         let mut child = start(self.command(&case.command), &out, &err);
+        let group = Pid::from_child(&child);
         let lines = case.stdout.texts().count();
         let started = case.stdout.texts().any(|line| line.contains("started (kafka.server.KafkaServer)"));
         let log = case.stdout.texts().any(|line| line.starts_with("[<TIMESTAMP>]"));
-        let (come_up, answer) = self.patience();
-        if started {
-            wait_until(Duration::from_secs(30), || read(&out).contains("started (kafka.server.KafkaServer)"));
-        } else if log || lines == 0 {
-            std::thread::sleep(come_up);
-        } else {
-            wait_until(Duration::from_secs(20), || read(&out).lines().count() >= lines);
+        if self.kind == Kind::Apache && (log || lines == 0) {
+            // A Java machine catches signals long before its program is there.
+            std::thread::sleep(Duration::from_secs(6));
         }
-        std::thread::sleep(answer);
+        let has_come = || {
+            if started {
+                read(&out).contains("started (kafka.server.KafkaServer)")
+            } else if log {
+                compare::log(&case.stdout, &self.recorded(&read(&out))).is_none() && catches_signals(group)
+            } else {
+                // The last line of errors says how it ended.
+                let errors = case.stderr.texts().count().saturating_sub(1);
+                let complained = lines > 0 || read(&err).lines().count() >= errors;
+                read(&out).lines().count() >= lines && complained && catches_signals(group)
+            }
+        };
+        wait_until(Duration::from_mins(1), || {
+            has_come() || child.try_wait().expect("our own child can be asked for").is_some()
+        });
+        std::thread::sleep(self.rest());
         let signal = match signal {
             "SIGINT" => Signal::INT,
             "SIGTERM" => Signal::TERM,
             other => panic!("no signal {other}"),
         };
-        let _ = kill_process_group(Pid::from_child(&child), signal);
+        let _ = kill_process_group(group, signal);
         let status = child.wait().expect("our own child can be waited for");
         Output { stdout: read(&out), stderr: read(&err), code: code_of(status) }
     }
 
     /// Types at a terminal.
     fn type_in(&self, case: &Case, keys: &[Key], order: Order) -> Vec<String> {
-        let (come_up, answer) = self.patience();
         let mut command = self.command(&case.command);
         // The transcripts were taken where lines cannot be edited: Kafka ships without JLine.
         command.env("TERM", "dumb");
         let mut terminal = Terminal::start(command);
-        terminal.echo().pause(come_up);
-        for key in keys {
+        terminal.echo();
+        let expected = case.terminal.texts().collect::<Vec<_>>().join("\n");
+        let sent = sent_by_producer(case, keys).map(|topic| (topic, self.end_of(topic)));
+        for (at, key) in keys.iter().enumerate() {
+            if let Some(before) = before_key(&expected, keys, at) {
+                wait_until(Duration::from_mins(1), || before.stands_on(&terminal.screen()));
+            }
+            terminal.pause(self.rest());
             match key {
                 Key::Text(text) => terminal.send(text),
-                // The console producer lingers for a second, and what lingers is lost.
-                Key::Interrupt => terminal.pause(Duration::from_millis(1200)).ctrl_c(),
+                Key::Interrupt => {
+                    // The console producer lingers for a second, and what lingers is lost.
+                    if let Some((topic, end)) = sent {
+                        assert!(wait_until(Duration::from_mins(1), || self.end_of(topic) > end), "nothing is sent");
+                    }
+                    terminal.ctrl_c()
+                }
                 Key::End => terminal.ctrl_d(),
             };
-            terminal.pause(answer);
         }
         let (screen, code) = terminal.end();
         let mut wrong = Vec::new();
         wrong.extend(compare::section("the screen", &case.terminal, &self.recorded(&screen), order));
         wrong.extend(wrong_code(case, code));
         wrong
+    }
+
+    /// How many records a topic has had, over all partitions.
+    fn end_of(&self, topic: &str) -> u64 {
+        let line = format!("./kafka-get-offsets.sh --topic {topic} --bootstrap-server localhost:9092");
+        let told = run_command(self.command(&line), "").stdout;
+        told.lines().filter_map(|line| line.rsplit(':').next()?.parse::<u64>().ok()).sum()
     }
 
     /// Puts a script in `bin/` that runs Apache's program.
@@ -268,16 +296,21 @@ impl<'a> Conversation<'a> {
         let mut child = start(command, &stage.path("said"), &stage.path("complained"));
         let stdin = child.stdin.take().expect("it was piped");
         let mut conversation = Conversation { stage, child, stdin, seen: (0, 0) };
-        let greeted = wait_until(Duration::from_secs(20), || conversation.news().0.contains("SyncConnected"));
+        let greeted = wait_until(Duration::from_mins(1), || conversation.news().0.contains(" path:null\n"));
         assert!(greeted, "no greeting: {:?}", conversation.news());
         std::thread::sleep(Duration::from_millis(50));
         conversation.look_away();
         conversation
     }
 
-    /// Types a line whose outcome is not looked at.
+    /// Types a line whose outcome is not looked at but for there being one.
     pub(crate) fn say(&mut self, line: &str) {
         self.stdin.write_all(format!("{line}\n").as_bytes()).expect("it still reads");
+        let answered = wait_until(Duration::from_mins(1), || {
+            let (out, err) = self.news();
+            out.contains('\n') || err.contains('\n')
+        });
+        assert!(answered, "nothing comes of {line}");
         std::thread::sleep(Duration::from_millis(200));
         self.look_away();
     }
@@ -287,7 +320,7 @@ impl<'a> Conversation<'a> {
         let line = self.stage.here(case.stdin.as_deref().expect("a case in a conversation is a line"));
         self.stdin.write_all(line.as_bytes()).expect("it still reads");
         let enough = |text: &str, section: &Section| text.lines().count() >= section.texts().count();
-        wait_until(Duration::from_secs(5), || {
+        wait_until(Duration::from_mins(1), || {
             let (out, err) = self.news();
             enough(&out, &case.stdout) && enough(&err, &case.stderr)
         });
@@ -317,6 +350,77 @@ impl Drop for Conversation<'_> {
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
+}
+
+/// What stands on a terminal when a key is pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Before {
+    /// Lines that have ended.
+    lines: usize,
+    /// Something stands behind them: a prompt.
+    prompt: bool,
+}
+
+impl Before {
+    fn stands_on(self, screen: &str) -> bool {
+        let prompt = screen.rsplit('\n').next().is_some_and(|last| !last.is_empty());
+        let lines = screen.matches('\n').count();
+        lines > self.lines || lines == self.lines && (prompt || !self.prompt)
+    }
+}
+
+/// What stands on the terminal before the key at `at` is pressed, where that can be seen: `expected` shows what is typed
+/// where it was typed.
+fn before_key(expected: &str, keys: &[Key], at: usize) -> Option<Before> {
+    let echo = |key: &Key| match key {
+        Key::Text(text) => Some(text.trim_end().to_owned()).filter(|text| !text.is_empty()),
+        Key::Interrupt => Some("^C".to_owned()),
+        Key::End => None,
+    };
+    let mut cursor = 0;
+    // Line ends that are typed before the next key that shows.
+    let mut typed = 0;
+    for (number, key) in keys.iter().enumerate() {
+        if let Some(echo) = echo(key) {
+            let begins = |place: usize| place == 0 || matches!(expected.as_bytes()[place - 1], b'\n' | b'>');
+            let place =
+                expected[cursor..].match_indices(&echo).map(|(found, _)| cursor + found).find(|at| begins(*at))?;
+            if number >= at {
+                let screen = &expected[..place];
+                let prompt = number == at && !screen.is_empty() && !screen.ends_with('\n');
+                return Some(Before { lines: screen.matches('\n').count().saturating_sub(typed), prompt });
+            }
+            cursor = place + echo.len();
+        }
+        if let (true, Key::Text(text)) = (number >= at, key) {
+            typed += text.matches('\n').count();
+        }
+    }
+    None
+}
+
+/// The topic of a console producer that is interrupted when a line has been typed.
+fn sent_by_producer<'a>(case: &'a Case, keys: &[Key]) -> Option<&'a str> {
+    let types = keys.iter().any(|key| matches!(key, Key::Text(text) if text.contains('\n')));
+    let is_producer = case.command.contains("kafka-console-producer") && keys.contains(&Key::Interrupt);
+    if !types || !is_producer {
+        return None;
+    }
+    case.command.split_once("--topic ")?.1.split(' ').next()
+}
+
+/// Does a program of the group catch Ctrl-C? A shell that only starts it does not count.
+fn catches_signals(group: Pid) -> bool {
+    let processes = fs::read_dir("/proc").expect("the system tells of its processes").flatten();
+    processes.filter(|process| process.file_name().to_string_lossy().parse::<u32>().is_ok()).any(|process| {
+        let read = |name: &str| fs::read_to_string(process.path().join(name)).unwrap_or_default();
+        let stat = read("stat");
+        let Some((name, rest)) = stat.rsplit_once(") ") else { return false };
+        let of_group = rest.split(' ').nth(2) == Some(&group.as_raw_nonzero().to_string());
+        let status = if of_group && !name.ends_with("(bash") { read("status") } else { String::new() };
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+        caught.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 0b10 != 0)
+    })
 }
 
 fn start(mut command: Command, out: &Path, err: &Path) -> Child {
@@ -382,4 +486,17 @@ fn names_are_replaced_at_once_and_numbers_as_a_whole() {
     let here = replaced(text, names.into_iter());
     assert_eq!(here, "localhost:38080, http://localhost:21810/, 12181, 21812, /tmp/t-2181/zookeeper");
     assert_eq!(replaced(&here, names.into_iter().map(|(a, b)| (b, a))), text);
+}
+
+#[test]
+fn what_stands_on_a_terminal_before_each_key() {
+    let text = |text: &str| Key::Text(text.to_owned());
+    let before = |lines, prompt| Some(Before { lines, prompt });
+    let keys = [text("typed\n"), Key::End];
+    assert_eq!([0, 1].map(|at| before_key(">typed\n>", &keys, at)), [before(0, true), None]);
+    let keys = [text(""), text("\n"), text("ls /\n"), Key::Interrupt];
+    let all = [0, 1, 2, 3].map(|at| before_key("Welcome\nevent ls /\n\nls /\n[n]\n^C", &keys, at));
+    assert_eq!(all, [before(2, false), before(2, false), before(3, false), before(5, false)]);
+    assert!(before(1, true).is_some_and(|before| !before.stands_on("a\n") && before.stands_on("a\n>")));
+    assert!(before(1, true).is_some_and(|before| before.stands_on("a\nb\n") && !before.stands_on(">")));
 }

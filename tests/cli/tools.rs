@@ -87,7 +87,7 @@ fn zookeeper_shell_on_a_terminal() {
 
 /// Waits until the session of the shell that was killed has run out.
 fn await_expiry(port: u16) {
-    let gone = wait_until(Duration::from_secs(30), || {
+    let gone = wait_until(Duration::from_mins(1), || {
         let children = RawZk::connect(port).and_then(|mut session| session.children("/")).expect("it serves");
         !children.iter().any(|name| name.starts_with("es-"))
     });

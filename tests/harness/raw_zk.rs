@@ -20,7 +20,7 @@ pub struct RawZk {
 impl RawZk {
     /// Opens a session of 20 s.
     pub fn connect(port: u16) -> io::Result<RawZk> {
-        RawZk::connect_within(port, Duration::from_secs(10))
+        RawZk::connect_within(port, Duration::from_secs(30))
     }
 
     /// The same, if every answer comes within so much time.

@@ -84,7 +84,7 @@ impl ZooKeeper {
         let _permit = (self.kind == Kind::Apache).then(JvmPermit::take);
         let before = fs::read(self.log()).map_or(0, |bytes| bytes.len());
         let mut running = Running::start(self.command(), &self.log());
-        let status = running.wait(Duration::from_secs(30));
+        let status = running.wait(Duration::from_mins(1));
         (status.code(), running.output()[before..].to_owned())
     }
 
@@ -93,7 +93,7 @@ impl ZooKeeper {
         let permit = (self.kind == Kind::Apache).then(JvmPermit::take);
         let mut running = Running::start(self.command(), &self.log());
         let port = self.port;
-        running.wait_ready("ZooKeeper", Duration::from_secs(30), || {
+        running.wait_ready("ZooKeeper", Duration::from_mins(1), || {
             // Apache's says `imok` before it serves.
             ask(port, "srvr").is_some_and(|answer| answer.contains("Mode:"))
         });
@@ -131,7 +131,7 @@ impl ZooKeeper {
     /// Stops it with SIGTERM, if it runs.
     pub fn stop(&mut self) {
         if let Some((mut running, _permit)) = self.running.take() {
-            running.stop(Duration::from_secs(30));
+            running.stop(Duration::from_mins(1));
         }
     }
 
@@ -153,7 +153,7 @@ impl ZooKeeper {
 
 fn ask(port: u16, word: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
     stream.write_all(word.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
