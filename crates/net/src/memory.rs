@@ -79,7 +79,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         drop(second);
-        timeout(SOON, waiting).await.expect("woken").expect("no panic");
+        timeout(Duration::from_mins(1), waiting).await.expect("woken").expect("no panic");
         assert_eq!(memory.free.load(Ordering::Relaxed), 100, "all is given back");
     }
 }
