@@ -13,6 +13,7 @@ mod kafka_wire;
 mod lab;
 mod process;
 mod pty;
+mod pulse;
 mod python;
 mod raw_kafka;
 mod raw_zk;
@@ -35,6 +36,7 @@ pub use kafka_wire::{
 pub use lab::Lab;
 pub use process::{Running, wait_until};
 pub use pty::Terminal;
+pub use pulse::Pulse;
 pub use python::Python;
 pub use raw_kafka::{Fetched, FoundOffset, KeyAndValue, RawBatch, RawKafka, batch_positions, checksum};
 pub use raw_zk::{RawZk, Tree};
