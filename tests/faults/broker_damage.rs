@@ -37,7 +37,7 @@ impl Site {
 
     fn connect(&self) -> RawKafka {
         let mut last = None;
-        let led = wait_until(Duration::from_secs(20), || {
+        let led = wait_until(Duration::from_mins(1), || {
             last =
                 RawKafka::connect(self.broker.port()).and_then(|mut kafka| kafka.list_offsets("t", 0, -1, false)).ok();
             last.is_some_and(|(error, ..)| error == 0)

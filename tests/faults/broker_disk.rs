@@ -100,7 +100,7 @@ pub(crate) fn send(
 fn leaders(broker: &Broker) -> Vec<Option<i32>> {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", broker.address()).create().expect("a consumer");
-    let metadata = consumer.fetch_metadata(Some(TOPIC), Duration::from_secs(10)).expect("the broker answers");
+    let metadata = consumer.fetch_metadata(Some(TOPIC), Duration::from_mins(1)).expect("the broker answers");
     let topic = metadata.topics().first().expect("what was asked for");
     let mut leaders: Vec<(i32, i32)> = topic.partitions().iter().map(|one| (one.id(), one.leader())).collect();
     leaders.sort_unstable();
@@ -214,17 +214,18 @@ impl TwoDirs {
     /// The directory `d1` has failed: its partition is offline and refused, the other one is served.
     fn assert_one_failed(&mut self, good: i32, bad: i32) {
         let gone = || leaders(&self.broker)[bad as usize].is_none();
-        assert!(wait_until(Duration::from_secs(20), gone), "the controller did not hear of it:\n{}", self.output());
+        assert!(wait_until(Duration::from_mins(1), gone), "the controller did not hear of it:\n{}", self.output());
         assert_eq!(leaders(&self.broker)[good as usize], Some(0));
-        let output = self.output();
         let dir = self.dir.join("d1").display().to_string();
         for text in [
             format!("Stopping serving replicas in dir {dir}"),
             format!("Stopping serving logs in dir {dir}"),
             format!("Stopped serving replicas in dir {dir}"),
         ] {
-            assert!(output.contains(&text), "{text}:\n{output}");
+            let told = wait_until(Duration::from_mins(1), || self.output().contains(&text));
+            assert!(told, "{text}:\n{}", self.output());
         }
+        let output = self.output();
         assert_eq!(
             output
                 .matches(&format!("in dir {dir} (org.apache.kafka.storage.internals.log.LogDirFailureChannel)"))
@@ -262,7 +263,7 @@ fn a_full_disk_takes_its_directory_offline_and_nothing_else() {
 
     two.stop_traced();
     two.broker.run();
-    assert!(wait_until(Duration::from_secs(20), || leaders(&two.broker) == [Some(0), Some(0)]));
+    assert!(wait_until(Duration::from_mins(1), || leaders(&two.broker) == [Some(0), Some(0)]));
     assert_all_there(&two.broker, &recorder.acknowledged);
 }
 
@@ -314,7 +315,7 @@ fn a_directory_that_is_gone_at_the_start_leaves_the_other_one_serving() {
     two.broker.run();
     assert!(two.output().contains("Failed to create or validate data directory"), "{}", two.output());
     let served = || leaders(&two.broker)[good as usize] == Some(0) && leaders(&two.broker)[bad as usize].is_none();
-    assert!(wait_until(Duration::from_secs(20), served), "{:?}:\n{}", leaders(&two.broker), two.output());
+    assert!(wait_until(Duration::from_mins(1), served), "{:?}:\n{}", leaders(&two.broker), two.output());
     assert!(
         !two.dir.join("d0").join(format!("{TOPIC}-{bad}")).exists(),
         "an empty log in its place would lose records"
@@ -327,7 +328,7 @@ fn a_directory_that_is_gone_at_the_start_leaves_the_other_one_serving() {
     fs::remove_file(&d1).expect("it was made above");
     fs::rename(&away, &d1).expect("the test's directory can be written");
     two.broker.run();
-    assert!(wait_until(Duration::from_secs(20), || leaders(&two.broker) == [Some(0), Some(0)]), "{}", two.output());
+    assert!(wait_until(Duration::from_mins(1), || leaders(&two.broker) == [Some(0), Some(0)]), "{}", two.output());
     assert_all_there(&two.broker, &recorder.acknowledged);
 }
 

@@ -23,7 +23,7 @@ fn a_file_waits_as_long_as_its_setting_says() {
         text.lines().any(|line| line == "t 0 3")
     };
     let (recovery, watermark) = ("recovery-point-offset-checkpoint", "replication-offset-checkpoint");
-    assert!(wait_until(Duration::from_secs(30), || says(recovery)), "nobody has said how often this one is written");
+    assert!(wait_until(Duration::from_mins(1), || says(recovery)), "nobody has said how often this one is written");
     assert!(!says(watermark), "this one waits for an hour");
     broker.stop();
     assert!(says(watermark) && says(recovery));

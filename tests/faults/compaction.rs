@@ -41,8 +41,8 @@ fn write(tools: Tools, address: &str, round: usize, expected: &mut BTreeMap<Stri
 
 fn read(tools: Tools, address: &str) -> Vec<(String, String)> {
     let args = format!(
-        "--topic compacted --bootstrap-server {address} --from-beginning --timeout-ms 4000 --property print.key=true \
-         --property key.separator=:"
+        "--topic compacted --bootstrap-server {address} --partition 0 --offset earliest --timeout-ms 4000 \
+         --property print.key=true --property key.separator=:"
     );
     let consumed = tools.run("kafka-console-consumer", &args);
     let lines = consumed.stdout.lines().filter_map(|line| line.split_once(':'));
@@ -70,7 +70,7 @@ fn compaction_and_kills_leave_the_last_value_of_each_key() {
         broker.kill();
         broker.run();
     }
-    let shrunk = wait_until(Duration::from_secs(20), || bytes_of_segments(&partition) < written / 3);
+    let shrunk = wait_until(Duration::from_mins(1), || bytes_of_segments(&partition) < written / 3);
     assert!(shrunk, "{written} bytes were written, {} are left", bytes_of_segments(&partition));
 
     let records = read(tools, &broker.address());
@@ -79,7 +79,7 @@ fn compaction_and_kills_leave_the_last_value_of_each_key() {
     assert_eq!(last, expected);
     let checkpoint = broker.data().join("cleaner-offset-checkpoint");
     let names_it = || fs::read_to_string(&checkpoint).is_ok_and(|text| text.contains("compacted 0 "));
-    assert!(wait_until(Duration::from_secs(5), names_it), "{} does not name the log", checkpoint.display());
+    assert!(wait_until(Duration::from_mins(1), names_it), "{} does not name the log", checkpoint.display());
     broker.stop();
     let log = fs::read_to_string(broker.log()).expect("the log");
     assert!(!log.contains("uncleanable") && !log.contains("panicked"), "{log}");
@@ -101,12 +101,12 @@ fn a_cleaner_rests_while_it_cleans_and_goes_on_when_it_may() {
     let begun = |broker: &Broker| {
         fs::read_to_string(broker.log()).expect("it logs").matches("Beginning cleaning of log compacted-0").count()
     };
-    assert!(wait_until(Duration::from_secs(30), || begun(&broker) == 1), "it does not begin");
+    assert!(wait_until(Duration::from_mins(1), || begun(&broker) == 1), "it does not begin");
     // At a byte a second it is at it for hours, and keeps nobody from stopping.
     broker.stop();
     assert_eq!(bytes_of_segments(&partition), written);
     broker.run();
-    assert!(wait_until(Duration::from_secs(30), || begun(&broker) == 2), "it does not begin anew");
+    assert!(wait_until(Duration::from_mins(1), || begun(&broker) == 2), "it does not begin anew");
     let limit = format!(
         "--alter --entity-type brokers --entity-name 0 --add-config log.cleaner.io.max.bytes.per.second=1000000000 \
          --bootstrap-server {}",
@@ -114,7 +114,7 @@ fn a_cleaner_rests_while_it_cleans_and_goes_on_when_it_may() {
     );
     assert_eq!(bytes_of_segments(&partition), written, "it is not through");
     assert_eq!(tools.run("kafka-configs", &limit).code, 0);
-    assert!(wait_until(Duration::from_secs(30), || bytes_of_segments(&partition) < written), "it does not go on");
+    assert!(wait_until(Duration::from_mins(1), || bytes_of_segments(&partition) < written), "it does not go on");
     let last: BTreeMap<String, String> = read(tools, &broker.address()).into_iter().collect();
     assert_eq!(last, expected);
 }

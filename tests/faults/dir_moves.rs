@@ -116,7 +116,7 @@ fn assert_arrives(two: &TwoDirs, partition: i32, to: &Path) {
         let found = where_is(&two.broker, partition);
         found.len() == 1 && !found[0].is_future && Path::new(&found[0].dir) == to
     };
-    assert!(wait_until(Duration::from_secs(30), moved), "{:?}\n{}", where_is(&two.broker, partition), two.output());
+    assert!(wait_until(Duration::from_mins(1), moved), "{:?}\n{}", where_is(&two.broker, partition), two.output());
 }
 
 fn assert_moved(two: &TwoDirs, partition: i32, to: &Path, from: &Path) {
@@ -195,7 +195,7 @@ fn a_move_goes_on_after_a_kill_and_can_be_given_up() {
         let found = where_is(&two.broker, partition);
         found.len() == 2 && found.iter().any(|one| one.is_future && Path::new(&one.dir) == d1)
     };
-    assert!(wait_until(Duration::from_secs(5), || on_its_way(&two)), "{:?}", where_is(&two.broker, partition));
+    assert!(wait_until(Duration::from_mins(1), || on_its_way(&two)), "{:?}", where_is(&two.broker, partition));
     // The second request takes the first one back.
     assert_eq!(alter(&two.broker, TOPIC, partition, &d0), 0);
     assert_eq!(where_is(&two.broker, partition).len(), 1);
@@ -203,7 +203,7 @@ fn a_move_goes_on_after_a_kill_and_can_be_given_up() {
 
     assert_eq!(alter(&two.broker, TOPIC, partition, &d1), 0);
     load(&two.broker, partition, 2_000, 2_100);
-    assert!(wait_until(Duration::from_secs(5), || on_its_way(&two)), "{:?}", where_is(&two.broker, partition));
+    assert!(wait_until(Duration::from_mins(1), || on_its_way(&two)), "{:?}", where_is(&two.broker, partition));
     two.broker.kill();
     assert!(names(&d1, partition).iter().any(|name| name.ends_with("-future")));
     limit_from_the_start(&two, 100_000_000);
@@ -226,7 +226,7 @@ fn a_move_is_as_slow_as_it_has_to_be_and_as_fast_as_it_may_be_at_once() {
     limit(&two, 1);
     assert_eq!(alter(&two.broker, TOPIC, partition, &d1), 0);
     let copied = || where_is(&two.broker, partition).iter().find(|one| one.is_future).map(|one| one.size);
-    assert!(wait_until(Duration::from_secs(30), || copied() > Some(0)), "{:?}", where_is(&two.broker, partition));
+    assert!(wait_until(Duration::from_mins(1), || copied() > Some(0)), "{:?}", where_is(&two.broker, partition));
     limit(&two, 1 << 30);
     assert_arrives(&two, partition, &d1);
     if full() {

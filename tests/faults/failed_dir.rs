@@ -19,7 +19,7 @@ fn a_broker_without_a_usable_directory_stops_with_an_error() {
     fs::create_dir(&in_the_way).expect("the data directory can be written");
     let produced = tools.run_with_input("kafka-console-producer", &format!("--topic t {to}"), "kept\n");
     assert_eq!(produced.code, 0, "{}", produced.stderr);
-    let status = broker.process().wait(Duration::from_secs(20));
+    let status = broker.process().wait(Duration::from_mins(1));
     assert_eq!(status.code(), Some(1));
     let log = fs::read_to_string(broker.log()).expect("the log");
     assert!(log.contains("Shutdown broker because all log dirs in "), "{log}");

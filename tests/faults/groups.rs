@@ -122,7 +122,7 @@ fn committed(port: u16, partition: i32) -> i64 {
     let mut found = None;
     let mut body = KafkaBody::new(false);
     body.text(GROUP).array(1).text(TOPIC).array(1).i32(partition);
-    let told = wait_until(Duration::from_secs(20), || {
+    let told = wait_until(Duration::from_mins(1), || {
         let mut wire = KafkaWire::connect(port).expect("it accepts");
         let reply = wire.ask(FETCH_OFFSETS.0, FETCH_OFFSETS.1, &body).expect("an answer to OffsetFetch");
         let mut reply = KafkaReply::new(&reply, false);
@@ -149,7 +149,7 @@ fn begin(dir: &TempDir) -> (ZooKeeper, Broker) {
     // The first question makes the topic of the offsets.
     let mut body = KafkaBody::new(false);
     body.text(GROUP).i8(0);
-    let found = wait_until(Duration::from_secs(20), || {
+    let found = wait_until(Duration::from_mins(1), || {
         let mut wire = KafkaWire::connect(broker.port()).expect("it accepts");
         let reply = wire.ask(10, 1, &body).expect("an answer to FindCoordinator");
         KafkaReply::new(&reply[4..], false).i16() == 0
@@ -175,7 +175,7 @@ fn a_coordinator_that_is_killed_in_a_rebalance_loses_nothing() {
         // Another one joins, and the rest has not come back yet.
         let mut other = Member::new(port);
         other.send_join();
-        let begun = wait_until(Duration::from_secs(5), || members[0].beat() == REBALANCE_IN_PROGRESS);
+        let begun = wait_until(Duration::from_mins(1), || members[0].beat() == REBALANCE_IN_PROGRESS);
         assert!(begun, "round {round}: no rebalance begins");
         broker.kill();
         broker.run();
@@ -187,7 +187,7 @@ fn a_coordinator_that_is_killed_in_a_rebalance_loses_nothing() {
         }
         let late = members.len() - 1;
         members[late].send_join();
-        let begun = wait_until(Duration::from_secs(5), || members[0].beat() == REBALANCE_IN_PROGRESS);
+        let begun = wait_until(Duration::from_mins(1), || members[0].beat() == REBALANCE_IN_PROGRESS);
         assert!(begun, "round {round}: the new one starts no rebalance");
         assert_eq!(members[0].commit(0, newest), 0, "a member may commit before it joins again");
         // The new one waits for those who were there before it.

@@ -1,7 +1,7 @@
 //! `kill -9` of both servers under load, each time followed by `./restart.sh`.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
-use tests::{Kind, Lab, RawZk, full};
+use tests::{Kind, Lab, RawZk, full, wait_until};
 
 /// What a reader must find: per partition the values in the order of their offsets.
 type Acknowledged = Arc<Mutex<Vec<(i32, i64, u64)>>>;
@@ -47,13 +47,19 @@ fn nothing_acknowledged_is_lost_when_both_are_killed() {
         let (server, over, records) = (format!("localhost:{}", lab.broker_port()), over.clone(), records.clone());
         move || produce(&server, &over, &records)
     });
+    let made = Arc::new(AtomicUsize::new(0));
     let znodes = std::thread::spawn({
-        let (port, over) = (lab.zookeeper_port(), over.clone());
-        move || create_znodes(port, &over)
+        let (port, over, made) = (lab.zookeeper_port(), over.clone(), made.clone());
+        move || create_znodes(port, &over, &made)
     });
 
     for round in 0..if full() { 20 } else { 4 } {
         std::thread::sleep(Duration::from_millis(1500));
+        // On a slow disk that is not long enough for a load.
+        let wanted = (round + 1) * 30;
+        let loaded =
+            || made.load(Ordering::Relaxed) > wanted && records.lock().expect("nobody panicked").len() > wanted * 10;
+        assert!(wait_until(Duration::from_mins(3), loaded), "round {round}: the load is too thin");
         lab.kill_both();
         let restarted = lab.restart(&[]);
         assert_eq!(restarted.code, 0, "round {round}: {}{}", restarted.stdout, restarted.stderr);
@@ -149,7 +155,7 @@ fn produce(server: &str, over: &AtomicBool, records: &Acknowledged) {
 }
 
 /// Creates one znode after the other; returns the names of those that were acknowledged.
-fn create_znodes(port: u16, over: &AtomicBool) -> Vec<String> {
+fn create_znodes(port: u16, over: &AtomicBool, made: &AtomicUsize) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let mut next = 0u64;
     while !over.load(Ordering::Relaxed) {
@@ -162,7 +168,10 @@ fn create_znodes(port: u16, over: &AtomicBool) -> Vec<String> {
             let name = format!("n{next}");
             next += 1;
             match session.create(&format!("/acknowledged/{name}"), b"some data") {
-                Ok(_) => acknowledged.push(name),
+                Ok(_) => {
+                    acknowledged.push(name);
+                    made.fetch_add(1, Ordering::Relaxed);
+                }
                 // Unknown outcome: it may be there or not.
                 Err(_) => break,
             }

@@ -132,15 +132,18 @@ fn a_client_that_has_to_wait_is_not_listened_to() {
     lab.tool("kafka-topics", "--create --topic t --partitions 1");
     lab.tool("kafka-configs", "--alter --entity-type users --entity-default --add-config producer_byte_rate=2000");
     let mut wire = lab.wire();
-    let mut throttle = 0;
-    while throttle == 0 {
-        throttle = produce(&mut wire);
-    }
-    let told = Instant::now();
+    // Counted from before the question: how long the answer takes to be read is no matter of the broker's.
+    let (asked, throttle) = loop {
+        let asked = Instant::now();
+        match produce(&mut wire) {
+            0 => {}
+            throttle => break (asked, throttle),
+        }
+    };
     assert_eq!(fetch(&mut wire, 0).0, 0, "fetching is not limited");
-    let waited = told.elapsed();
+    let waited = asked.elapsed();
     assert!(waited >= Duration::from_millis(throttle as u64 * 9 / 10), "{waited:?} of {throttle} ms");
-    assert!(waited < Duration::from_millis(throttle as u64) + Duration::from_secs(2), "{waited:?} of {throttle} ms");
+    assert!(waited < Duration::from_millis(throttle as u64) + Duration::from_secs(10), "{waited:?} of {throttle} ms");
 }
 
 #[test]
@@ -174,12 +177,13 @@ fn changes_of_topics_are_limited() {
     let lab = lab("quota-mutations", "");
     lab.tool(
         "kafka-configs",
-        "--alter --entity-type clients --entity-name tests --add-config controller_mutation_rate=1",
+        "--alter --entity-type clients --entity-name tests --add-config controller_mutation_rate=0.5",
     );
     let mut wire = lab.wire();
-    assert_eq!(create(&mut wire, 7, "a", 12), (0, 0), "eleven are there, and a debt of one is allowed");
+    assert_eq!(create(&mut wire, 7, "a", 7), (0, 0), "five and a half are there, and a debt is allowed");
+    // The debt is paid off after three seconds, and by then the first ones are made on a slow disk, too.
     let (throttle, code) = create(&mut wire, 7, "b", 1);
-    assert!(code == 89 && throttle > 0 && throttle <= 1000, "THROTTLING_QUOTA_EXCEEDED: {code}, {throttle} ms");
+    assert!(code == 89 && throttle > 0 && throttle <= 3000, "THROTTLING_QUOTA_EXCEEDED: {code}, {throttle} ms");
     // The connection was not listened to for as long as it takes.
     assert_eq!(create(&mut wire, 7, "b", 3).1, 0);
     let (throttle, code) = create(&mut wire, 4, "c", 1);
@@ -200,8 +204,11 @@ fn connections_of_an_address_are_limited() {
         wire.ask(3, 1, &body).is_ok()
     };
     let limited = Ipv4Addr::new(127, 0, 0, 7);
+    let begun = Instant::now();
     let first = (0..30).take_while(|_| served(limited)).count();
-    assert!((8..=13).contains(&first), "{first} connections at once");
+    // One more for each second that it takes.
+    let most = 13 + begun.elapsed().as_secs() as usize;
+    assert!((8..=most).contains(&first), "{first} connections at once");
     assert!((0..30).all(|_| served(Ipv4Addr::new(127, 0, 0, 8))), "another address");
 }
 

@@ -210,7 +210,7 @@ fn of_two_producers_of_one_name_the_older_is_fenced() {
 fn a_transaction_whose_producer_is_gone_is_aborted_in_time() {
     let site = Site::new("gone", "transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n");
     site.create("t");
-    let gone = site.producer("gone", 4_000).expect("ready");
+    let gone = site.producer("gone", 8_000).expect("ready");
     gone.begin_transaction().expect("begun");
     send(&gone, "t", &["never"]);
     let other = site.producer("other", 60_000).expect("ready");

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,7 @@ fn failing_disk(name: &str, inject: &str) {
         }
     }
     assert!(acknowledged.len() < 1000, "the disk never failed");
-    let status = server.process().wait(Duration::from_secs(10));
+    let status = server.process().wait(Duration::from_mins(1));
     let output = server.process().output();
     // Apache's server stops as if it had been told to: the latch opens, and `main` returns.
     assert_eq!(status.code(), Some(EXIT_AFTER_FAILED_LOG), "{output}");
@@ -128,7 +128,7 @@ fn a_stop_under_full_load_is_clean() {
                 });
             }
             let enough = || acknowledged.lock().expect("nobody panicked").len() > 500;
-            assert!(wait_until(Duration::from_secs(30), enough), "the load is too thin");
+            assert!(wait_until(Duration::from_mins(3), enough), "the load is too thin");
             stopped.store(true, Ordering::SeqCst);
             let begin = Instant::now();
             server.stop();
@@ -205,7 +205,7 @@ fn a_damaged_snapshot_is_passed_over_and_without_any_nothing_starts() {
     let mut server = ZooKeeper::start_with(Kind::Ours, dir.path(), "snapCount=20");
     let acknowledged = create_until_it_ends(server.port(), 100);
     let has_several = || fs::read_dir(server.data()).expect("it is there").count() > 3;
-    assert!(wait_until(Duration::from_secs(20), has_several), "no snapshot was taken");
+    assert!(wait_until(Duration::from_mins(1), has_several), "no snapshot was taken");
     server.kill();
     for damage in [|bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2), |bytes: &mut Vec<u8>| bytes.clear()] {
         let path = newest(&server, "snapshot.");
@@ -236,6 +236,8 @@ fn kills_while_snapshots_are_taken_lose_nothing() {
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..if full() { 60 } else { 6 } {
         let port = server.port();
+        let under_way = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&under_way);
         let writer = thread::spawn(move || {
             let mut made = Vec::new();
             let Ok(mut session) = RawZk::connect(port) else { return made };
@@ -245,10 +247,15 @@ fn kills_while_snapshots_are_taken_lose_nothing() {
                     Ok(_) => made.push(name),
                     Err(_) => return made,
                 }
+                count.fetch_add(1, Ordering::SeqCst);
             }
             made
         });
-        thread::sleep(Duration::from_millis(150 + 37 * round % 200));
+        // Each time at another place among the snapshots.
+        let wanted = 60 + 37 * round % 90;
+        let loaded = wait_until(Duration::from_mins(3), || under_way.load(Ordering::SeqCst) >= wanted);
+        assert!(loaded, "round {round}: the load is too thin");
+        thread::sleep(Duration::from_millis(7 * round as u64 % 30));
         server.kill();
         acknowledged.extend(writer.join().expect("the writer did not panic"));
         server.run();
@@ -273,7 +280,7 @@ fn old_snapshots_and_logs_are_purged_and_nothing_is_lost() {
     // How many snapshots so many znodes bring depends on how long each takes: the server rests between them.
     let mut acknowledged = Vec::new();
     let mut session = RawZk::connect(server.port()).expect("a session");
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_mins(3);
     while count(&server, "snapshot.") <= 6 || acknowledged.len() < 400 {
         assert!(Instant::now() < end, "too few snapshots to purge");
         let name = format!("n{}", acknowledged.len());
@@ -285,7 +292,7 @@ fn old_snapshots_and_logs_are_purged_and_nothing_is_lost() {
     // The first purge comes with the start, the next one an hour later.
     server.run();
     let purged = || count(&server, "snapshot.") <= 3 && count(&server, "log.") <= 5;
-    assert!(wait_until(Duration::from_secs(20), purged), "{} snapshots", count(&server, "snapshot."));
+    assert!(wait_until(Duration::from_mins(1), purged), "{} snapshots", count(&server, "snapshot."));
     server.kill();
     server.run();
     assert_all_there(server.port(), &acknowledged);

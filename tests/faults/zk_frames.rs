@@ -10,7 +10,7 @@ const BAD_ARGUMENTS: i32 = -8;
 const NO_NODE: i32 = -101;
 
 /// How long it may take to close.
-const CLOSES: Duration = Duration::from_secs(15);
+const CLOSES: Duration = Duration::from_mins(1);
 
 fn with_session(port: u16) -> TcpStream {
     let mut frames = Frames::connect(port, Duration::from_secs(15)).expect("it accepts");
