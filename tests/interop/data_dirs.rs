@@ -94,7 +94,7 @@ fn down(zookeeper: &mut ZooKeeper, broker: &mut Broker, end: End) -> Tree {
 /// A killed broker's registration lives as long as its session; Apache's broker does not start before.
 fn await_expiry(zookeeper: &ZooKeeper) {
     let mut session = RawZk::connect(zookeeper.port()).expect("it serves");
-    let gone = wait_until(Duration::from_secs(20), || session.children("/brokers/ids").expect("it serves").is_empty());
+    let gone = wait_until(Duration::from_mins(1), || session.children("/brokers/ids").expect("it serves").is_empty());
     assert!(gone, "the session of the killed broker does not run out");
 }
 
@@ -194,7 +194,7 @@ impl Known {
         let patience = Duration::from_secs(30);
         // The news about the partitions comes a moment after the broker has started.
         let led = || (0..3).all(|partition| reader.fetch_watermarks("carried", partition, patience).is_ok());
-        assert!(wait_until(Duration::from_secs(20), led), "the partitions have no leader");
+        assert!(wait_until(Duration::from_mins(1), led), "the partitions have no leader");
         let ends: Vec<(i64, i64)> =
             (0..3).map(|p| reader.fetch_watermarks("carried", p, patience).expect("the log's ends")).collect();
         let mut partitions = TopicPartitionList::new();

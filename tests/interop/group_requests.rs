@@ -85,7 +85,7 @@ impl History {
 
     /// Asks the coordinator of a group until there is one.
     fn await_coordinator(&mut self) {
-        let up = wait_until(Duration::from_secs(30), || {
+        let up = wait_until(Duration::from_mins(1), || {
             let mut body = KafkaBody::new(false);
             body.text("g").i8(0);
             let found = self.wire("admin").ask(10, 1, &body).expect("an answer to FindCoordinator");
@@ -101,7 +101,7 @@ impl History {
     fn await_rebalance(&mut self, group: &str) {
         let mut body = KafkaBody::new(true);
         body.array(1).text(group).i8(0).no_tags();
-        let begun = wait_until(Duration::from_secs(10), || {
+        let begun = wait_until(Duration::from_mins(1), || {
             let reply = self.wire("admin").ask(15, 5, &body).expect("an answer to DescribeGroups");
             reply.windows(18).any(|word| word == b"PreparingRebalance")
         });
@@ -523,7 +523,7 @@ impl History {
         assert_eq!(deleted.code, 0, "{}", deleted.stdout);
         let mut body = KafkaBody::new(true);
         body.array(1).text("simple").varint(0).no_tags().i8(0).no_tags();
-        let forgotten = wait_until(Duration::from_secs(20), || {
+        let forgotten = wait_until(Duration::from_mins(1), || {
             let reply = self.wire("admin").ask(9, 8, &body).expect("an answer to OffsetFetch");
             !reply.windows(4).any(|word| word == b"gone")
         });

@@ -230,7 +230,7 @@ fn counters_do_not_go_back(port: u16, server: &str) {
     let (before, _) = sums();
     let args = format!("--delete --topic orders --bootstrap-server {server}");
     assert_eq!(Tools(Kind::Ours).run("kafka-topics", &args).code, 0);
-    assert!(wait_until(Duration::from_secs(20), || sums().1), "the topic's series stay");
+    assert!(wait_until(Duration::from_mins(1), || sums().1), "the topic's series stay");
     let (after, _) = sums();
     assert!(after.iter().zip(before).all(|(after, before)| *after >= before), "{after:?} after {before:?}");
 }
@@ -254,12 +254,12 @@ fn partitions_on_their_way_and_fetch_sessions_are_counted() {
     let wish = r#"{"version":1,"partitions":[{"topic":"t","partition":0,"replicas":[0,5]}]}"#;
     let mut session = RawZk::connect(zookeeper.port()).expect("it serves");
     assert!(session.create("/admin/reassign_partitions", wish.as_bytes()).expect("it can be written"));
-    assert!(wait_until(Duration::from_secs(20), || replicas() == [1, 0, 3]), "{:?}", replicas());
+    assert!(wait_until(Duration::from_mins(1), || replicas() == [1, 0, 3]), "{:?}", replicas());
     let mut nowhere = KafkaBody::new(true);
     nowhere.i32(30_000).array(1).text("t").array(1).i32(0).varint(0).no_tags().no_tags().no_tags();
     let mut asked = Asked::new(broker.port());
     asked.ask("call it off", 45, 0, &nowhere);
-    assert!(wait_until(Duration::from_secs(20), || replicas() == [0, 0, 3]), "{:?}", replicas());
+    assert!(wait_until(Duration::from_mins(1), || replicas() == [0, 0, 3]), "{:?}", replicas());
 
     let sessions = || {
         ["numincrementalfetchsessions", "numincrementalfetchpartitionscached", "incrementalfetchsessionevictions_total"]

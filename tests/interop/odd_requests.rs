@@ -52,7 +52,7 @@ fn negative_sizes(asked: &mut Asked) {
         }
     }
     let negative = Fetch { partition_bytes: -1, ..Fetch::new(12, &[("t", 0, 0)]) };
-    asked.fetch("negative, and waits", &negative.clone().wait(300, 1));
+    asked.fetch("negative, and waits", &negative.clone().wait(20_000, 1));
     let id = asked.fetch("negative in a session", &negative.session(0, 0));
     asked.fetch("and again", &Fetch::new(12, &[]).session(id, 1));
 }

@@ -98,7 +98,7 @@ fn said(kind: Kind, dir: &std::path::Path) -> Said {
 
 fn fetch(port: u16, command: &str) -> Value {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket has timeouts");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a socket has timeouts");
     let request = format!("GET /commands/{command} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it listens");
     let mut answer = String::new();

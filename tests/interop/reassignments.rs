@@ -78,7 +78,7 @@ impl History {
     fn wish(&mut self, partitions: &str, done: impl Fn(&mut History) -> bool) {
         let data = format!("{{\"version\":1,\"partitions\":[{partitions}]}}");
         assert!(self.zookeeper.create(WISHES, data.as_bytes()).expect("it can be written"), "{data}");
-        assert!(wait_until(Duration::from_secs(30), || done(self)), "{partitions}: {}", self.data(TOPIC));
+        assert!(wait_until(Duration::from_mins(1), || done(self)), "{partitions}: {}", self.data(TOPIC));
         self.asked.lines.push(format!("wished {partitions}"));
         // A controller answers when it is done with what it has begun.
         self.list(None);
@@ -179,7 +179,7 @@ fn follow_until(history: &mut History, what: &str, with_records: bool) {
         !after.split_once(';').expect("it ends").0.contains("records Some(0)")
     };
     let before = history.asked.lines.len();
-    let seen = wait_until(Duration::from_secs(30), || {
+    let seen = wait_until(Duration::from_mins(1), || {
         follow(history, what, 5);
         let line = history.asked.lines.last().is_some_and(|line| records(line) == with_records);
         if !line {
@@ -195,7 +195,7 @@ fn throttled(history: &mut History) {
     let data = format!("{{\"version\":1,\"partitions\":[{both}]}}");
     assert!(history.zookeeper.create(WISHES, data.as_bytes()).expect("it can be written"));
     let adding = |history: &mut History| history.data(TOPIC).matches("[5]").count();
-    assert!(wait_until(Duration::from_secs(30), || adding(history) == 2), "{}", history.data(TOPIC));
+    assert!(wait_until(Duration::from_mins(1), || adding(history) == 2), "{}", history.data(TOPIC));
     let large = "x".repeat(100_000);
     for partition in 0..2 {
         history.asked.produce("t", partition, &[&large]);

@@ -18,6 +18,8 @@ const TOPICS: &[(&str, &str)] = &[
     ("with.dots", ""),
 ];
 
+const PATIENCE: Duration = Duration::from_mins(1);
+
 struct Refusal {
     name: String,
     request: Vec<u8>,
@@ -42,12 +44,12 @@ fn wait_for_coordinator(port: u16) {
     // FindCoordinator v0 and OffsetFetch v2 for group "g", without partitions.
     let find = hex("000a000000000001ffff000167");
     let fetch = hex("0009000200000001ffff00016700000000");
-    let is_ok = |request: &[u8], at: usize| match ask(port, request) {
+    let is_ok = |request: &[u8], at: usize| match ask(port, request, PATIENCE) {
         Answer::Frame(frame) => frame.get(at..at + 2) == Some(&[0, 0]),
         _ => false,
     };
-    assert!(wait_until(Duration::from_secs(20), || is_ok(&find, 4)), "nobody coordinates groups");
-    assert!(wait_until(Duration::from_secs(20), || is_ok(&fetch, 8)), "the coordinator does not load");
+    assert!(wait_until(Duration::from_mins(1), || is_ok(&find, 4)), "nobody coordinates groups");
+    assert!(wait_until(Duration::from_mins(1), || is_ok(&fetch, 8)), "the coordinator does not load");
 }
 
 #[test]
@@ -65,7 +67,7 @@ fn refusals_are_the_originals_to_the_byte() {
     assert!(recordings.len() > 200, "only {} recordings", recordings.len());
     let mut differ = Vec::new();
     for Refusal { name, request, response } in recordings {
-        match ask(broker.port(), &request) {
+        match ask(broker.port(), &request, PATIENCE) {
             Answer::Frame(frame) if frame == response => {}
             other => differ.push(format!("{name}: {other:?}\n  instead of {response:?}")),
         }

@@ -47,7 +47,7 @@ impl Secure {
         server.run_under(&["env", &format!("{variable}={flags}")]);
         server.run();
         // Apache's opens it behind the plain one, and a shell does not ask twice.
-        let open = wait_until(Duration::from_secs(30), || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let open = wait_until(Duration::from_mins(1), || TcpStream::connect(("127.0.0.1", port)).is_ok());
         assert!(open, "{kind:?} has no port for TLS");
         Secure { server, port, jaas, dir }
     }
@@ -164,10 +164,10 @@ fn changed_stores_are_read_again() {
     assert!(shell().stdout.contains("[zookeeper]"));
     let log = || fs::read_to_string(secure.server.log()).unwrap();
     fs::write(&key_store, b"no store").unwrap();
-    assert!(wait_until(Duration::from_secs(20), || log().contains("The changed stores are not taken")), "{}", log());
+    assert!(wait_until(Duration::from_mins(1), || log().contains("The changed stores are not taken")), "{}", log());
     assert!(shell().stdout.contains("[zookeeper]"), "the old one is still there");
     fs::copy(store("server.p12"), &key_store).unwrap();
-    assert!(wait_until(Duration::from_secs(20), || log().contains("are read again")), "{}", log());
+    assert!(wait_until(Duration::from_mins(1), || log().contains("are read again")), "{}", log());
     assert!(shell().stdout.contains("[zookeeper]"));
 }
 

@@ -99,7 +99,7 @@ impl Followed {
         body.no_tags().i8(0).no_tags();
         self.asked.aside(INCREMENTAL, 1, &body);
         let mut said = Vec::new();
-        let followed = wait_until(Duration::from_secs(30), || {
+        let followed = wait_until(Duration::from_mins(1), || {
             log.read_to_end(&mut said).expect("it can be read");
             let said = String::from_utf8_lossy(&said);
             said.lines().any(|line| line.contains("entityPath: topics/mark ") && line.contains(&value))

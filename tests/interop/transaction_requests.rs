@@ -211,7 +211,7 @@ impl History {
 
     /// Notes everything of an id but when it began, once nothing is on its way.
     fn describe(&mut self, id: &str) {
-        let settled = wait_until(Duration::from_secs(30), || !self.describe_quietly(id).1.starts_with("Prepare"));
+        let settled = wait_until(Duration::from_mins(1), || !self.describe_quietly(id).1.starts_with("Prepare"));
         assert!(settled, "{id} does not come to its end");
         let mut body = KafkaBody::new(true);
         body.array(1).text(id).no_tags();
@@ -309,7 +309,7 @@ impl History {
         // Apache's has no ids yet when it is asked for the first time.
         let mut body = KafkaBody::new(true);
         body.no_text().i32(60_000).no_tags();
-        let has_ids = wait_until(Duration::from_secs(30), || {
+        let has_ids = wait_until(Duration::from_mins(1), || {
             self.ask_quietly((INIT, 2), &body).expect("an answer to InitProducerId")[4..6] == [0, 0]
         });
         assert!(has_ids, "there are no producer ids");

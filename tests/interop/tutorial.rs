@@ -211,7 +211,7 @@ impl Student<'_> {
         for topic in ["test-topic", "keyed"] {
             assert_eq!(self.runs(&delete(topic), 0).0, "");
         }
-        let gone = wait_until(Duration::from_secs(20), || {
+        let gone = wait_until(Duration::from_mins(1), || {
             self.runs("./kafka-topics.sh --list --exclude-internal --bootstrap-server localhost:9092", 0).0 == "\n"
         });
         assert!(gone, "the topics are still there");

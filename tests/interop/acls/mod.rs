@@ -145,7 +145,7 @@ impl History {
             (22, 1, requests::init_producer_id(), 4),
         ];
         for (api, version, body, at) in asked {
-            let is_there = wait_until(Duration::from_secs(30), || {
+            let is_there = wait_until(Duration::from_mins(1), || {
                 let reply = self.admin.ask(api, version, &body).expect("an answer");
                 reply.get(at..at + 2) == Some(&[0, 0])
             });
@@ -160,7 +160,7 @@ impl History {
         let mut init = KafkaBody::new(false);
         init.text(id).i32(60_000);
         for (api, body) in [(10, find), (22, init)] {
-            let is_there = wait_until(Duration::from_secs(30), || {
+            let is_there = wait_until(Duration::from_mins(1), || {
                 let reply = self.admin.ask(api, 1, &body).expect("an answer");
                 reply.get(4..6) == Some(&[0, 0])
             });
@@ -308,7 +308,7 @@ fn restart_and_be_told(history: &mut History, raw: &mut RawZk) {
     raw.set("/kafka-acl/Topic/t", rule.as_bytes()).expect("set");
     raw.create("/kafka-acl-changes/acl_changes_0000009999", b"Topic:t").expect("created");
     let mut probe = KafkaWire::connect_from(GUEST, history.broker.port()).expect("it accepts");
-    let told = wait_until(Duration::from_secs(20), || {
+    let told = wait_until(Duration::from_mins(1), || {
         let reply = probe.ask(2, 3, &body).expect("an answer");
         reply.get(19..21) == Some(&[0, 29])
     });

@@ -7,6 +7,10 @@ use tests::{
     Asked, Broker, Fetch, JvmPermit, KafkaBody, Kind, TIME, TempDir, Tools, ZooKeeper, compare, full, message,
 };
 
+/// How long those may wait, in ms, that are answered at once: so long that a machine that stands still for a while is not
+/// taken for an answer that waited.
+const AT_ONCE: i32 = 20_000;
+
 const SESSION_VERSIONS: [i16; 4] = [7, 12, 13, 17];
 
 /// Topics of one version's history; each has three partitions.
@@ -106,8 +110,8 @@ fn begin_and_go_on(asked: &mut Asked, version: i16, [a, b]: [&'static str; 2]) {
     asked.fetch("another partition", &Fetch::new(version, &[]).session(id, 4));
     asked.reconnect();
     asked.fetch("on another connection", &Fetch::new(version, &[(b, 0, 1)]).session(id, 5));
-    asked.fetch("out of range", &Fetch::new(version, &[(a, 1, 77)]).session(id, 6).wait(300, 1));
-    asked.fetch("out of range, told again", &Fetch::new(version, &[]).session(id, 7).wait(300, 1));
+    asked.fetch("out of range", &Fetch::new(version, &[(a, 1, 77)]).session(id, 6).wait(AT_ONCE, 1));
+    asked.fetch("out of range, told again", &Fetch::new(version, &[]).session(id, 7).wait(AT_ONCE, 1));
     asked.fetch("in range again", &Fetch::new(version, &[(a, 1, 0)]).session(id, 8));
     asked.fetch("nothing after that", &Fetch::new(version, &[]).session(id, 9));
     asked.fetch("more partitions", &Fetch::new(version, &[(a, 2, 0), (b, 1, 0)]).session(id, 10));
@@ -138,8 +142,8 @@ fn rotate(asked: &mut Asked, version: i16, [a, _]: [&'static str; 2]) {
     asked.fetch("named twice", &Fetch::new(version, &twice));
     let parts = [(a, 0, 3), ("nope", 0, 0), (a, 1, 0)];
     asked.fetch("unknown ones come last", &Fetch::new(version, &parts));
-    asked.fetch("only unknown ones do not wait", &Fetch::new(version, &[("nope", 0, 0)]).wait(300, 1));
-    asked.fetch("nothing asked", &Fetch::new(version, &[]).wait(300, 1));
+    asked.fetch("only unknown ones do not wait", &Fetch::new(version, &[("nope", 0, 0)]).wait(AT_ONCE, 1));
+    asked.fetch("nothing asked", &Fetch::new(version, &[]).wait(AT_ONCE, 1));
 }
 
 fn refuse(asked: &mut Asked, version: i16, [a, _]: [&'static str; 2]) {
@@ -206,21 +210,23 @@ fn limits(asked: &mut Asked) {
 fn long_polls(asked: &mut Asked) {
     let at = |offset| [("limits", 0, offset), ("limits", 1, 3)];
     for version in [2, 4, 12, 17] {
-        asked.fetch("enough is there", &Fetch::new(version, &at(0)).wait(400, 1500));
+        asked.fetch("enough is there", &Fetch::new(version, &at(0)).wait(AT_ONCE, 1500));
         asked.fetch("not enough is there", &Fetch::new(version, &at(0)).wait(400, 5000));
-        asked.fetch("no more than allowed", &Fetch { max_bytes: 1000, ..Fetch::new(version, &at(0)).wait(400, 5000) });
+        // Version 2 knows no such limit, and waits.
+        let wait = if version > 2 { AT_ONCE } else { 400 };
+        asked.fetch("no more than allowed", &Fetch { max_bytes: 1000, ..Fetch::new(version, &at(0)).wait(wait, 5000) });
         let each = Fetch { partition_bytes: 600, ..Fetch::new(version, &at(0)).wait(400, 1000) };
         asked.fetch("enough is there, not for one partition", &each);
         asked.fetch("nothing is there", &Fetch::new(version, &at(3)).wait(400, 1));
-        asked.fetch("nothing is wanted", &Fetch::new(version, &at(3)).wait(400, 0));
-        asked.fetch("out of range", &Fetch::new(version, &at(4)).wait(400, 1));
-        asked.fetch("below the range", &Fetch::new(version, &at(-1)).wait(400, 1));
+        asked.fetch("nothing is wanted", &Fetch::new(version, &at(3)).wait(AT_ONCE, 0));
+        asked.fetch("out of range", &Fetch::new(version, &at(4)).wait(AT_ONCE, 1));
+        asked.fetch("below the range", &Fetch::new(version, &at(-1)).wait(AT_ONCE, 1));
     }
     for offset in 0..6 {
         asked.produce("rolls", 0, &[&format!("{offset}{}", "y".repeat(100))]);
     }
-    for offset in [0, 4, 5, 6] {
-        let fetch = Fetch::new(12, &[("rolls", 0, offset)]).wait(400, 100_000);
+    for (offset, wait) in [(0, AT_ONCE), (4, AT_ONCE), (5, 400), (6, 400)] {
+        let fetch = Fetch::new(12, &[("rolls", 0, offset)]).wait(wait, 100_000);
         asked.fetch("only the last segment is worth waiting for", &fetch);
     }
 }

@@ -125,7 +125,7 @@ impl Carrier {
     fn await_expiry(&self) {
         let mut session = RawZk::connect(self.zookeeper.port()).expect("it serves");
         let gone =
-            wait_until(Duration::from_secs(20), || session.children("/brokers/ids").expect("it serves").is_empty());
+            wait_until(Duration::from_mins(1), || session.children("/brokers/ids").expect("it serves").is_empty());
         assert!(gone, "the session of the killed broker does not run out");
     }
 
@@ -210,13 +210,13 @@ fn fill(broker: &mut Broker, zookeeper: &ZooKeeper) {
         }
     }
     let segmented = broker.data().join("segmented-0");
-    let shrunk = wait_until(Duration::from_secs(20), || !segmented.join("00000000000000000000.log").exists());
+    let shrunk = wait_until(Duration::from_mins(1), || !segmented.join("00000000000000000000.log").exists());
     assert!(shrunk, "retention takes nothing away");
     for round in 0..3 {
         for number in 0..4 {
             let batch = RawBatch::of(START + round * 100 + number, &["of", "an", "epoch"]);
             let mut kafka = RawKafka::connect(broker.port()).expect("it accepts");
-            let appended = wait_until(Duration::from_secs(20), || {
+            let appended = wait_until(Duration::from_mins(1), || {
                 kafka.produce("epochs", 0, &batch.bytes()).expect("an answer").0 == 0
             });
             assert!(appended, "round {round}: nobody leads");
@@ -299,7 +299,7 @@ fn compact(broker: &Broker) {
         let clean_to = text.lines().find_map(|line| line.strip_prefix("compacted 0 ")?.parse::<i64>().ok());
         clean_to.is_some_and(|offset| offset > 280)
     };
-    assert!(wait_until(Duration::from_secs(20), done), "{} names no compaction", checkpoint.display());
+    assert!(wait_until(Duration::from_mins(1), done), "{} names no compaction", checkpoint.display());
 }
 
 /// Transactions as their coordinator would have them written, appended by hand while the broker is down, and a log start
@@ -356,7 +356,7 @@ fn add(broker: &Broker, what: &str) {
     for topic in TORN {
         for number in 0..3 {
             let batch = RawBatch::of(START + 2000 + number, &[what, "and", "more"]);
-            let appended = wait_until(Duration::from_secs(20), || {
+            let appended = wait_until(Duration::from_mins(1), || {
                 kafka.produce(topic, 0, &batch.bytes()).expect("an answer").0 == 0
             });
             assert!(appended, "{topic}: nobody leads");

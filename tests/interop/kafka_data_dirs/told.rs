@@ -48,7 +48,7 @@ pub(crate) fn told(port: u16, partitions: &[Partition], times: &[i64]) -> BTreeM
 /// Waits until the broker leads the partition and knows its topic: Apache's learns the two one after the other.
 pub(crate) fn await_leader(port: u16, (topic, partition): &Partition) {
     let mut last = None;
-    let led = wait_until(Duration::from_secs(20), || {
+    let led = wait_until(Duration::from_mins(1), || {
         last = RawKafka::connect(port)
             .and_then(|mut kafka| {
                 let (error, _, start, _) = kafka.list_offsets(topic, *partition, -2, false)?;

@@ -19,7 +19,7 @@ impl KafkaServers {
         let dir = TempDir::new("suite");
         let zookeeper = ZooKeeper::start(kind, &dir.join("zookeeper"));
         let broker = Broker::start_with(kind, &dir.join("kafka"), &zookeeper.address(), settings);
-        let knows = wait_until(Duration::from_secs(30), || controller(broker.port()).is_some_and(|id| id >= 0));
+        let knows = wait_until(Duration::from_mins(1), || controller(broker.port()).is_some_and(|id| id >= 0));
         assert!(knows, "the broker knows of no controller");
         KafkaServers { broker, _zookeeper: zookeeper, _dir: dir }
     }

@@ -210,6 +210,6 @@ fn stat_of(session: &mut Session, path: &str) -> Vec<u8> {
 }
 
 fn gone(session: &mut Session, path: &str) {
-    let gone = tests::wait_until(Duration::from_secs(30), || !session.exists(path, false).expect("it serves"));
+    let gone = tests::wait_until(Duration::from_mins(1), || !session.exists(path, false).expect("it serves"));
     assert!(gone, "{path} does not go");
 }
