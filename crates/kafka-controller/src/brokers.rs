@@ -119,8 +119,7 @@ impl ChangedBroker {
                 if !same_life || controller.context.brokers.get(&id) == Some(&node) {
                     return Next::Done;
                 }
-                effects.push(Effect::RemoveBroker(id));
-                effects.push(Effect::AddBroker(node.clone()));
+                effects.push(Effect::BrokerMoved(node.clone()));
                 controller.context.brokers.insert(id, node);
                 let everybody = controller.context.brokers.keys().copied().collect();
                 Next::Jobs(vec![Job::Tell(everybody, Vec::new())])

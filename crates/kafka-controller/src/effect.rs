@@ -35,6 +35,9 @@ pub enum Effect {
     Role(Role),
     /// Open a channel to this broker: orders for it follow.
     AddBroker(BrokerNode),
+    /// This broker is told to be elsewhere, in the same life: the channel stays, for listeners stay open where they are
+    /// (KIP-226); if it is not to be reached there any more, it may be here.
+    BrokerMoved(BrokerNode),
     /// Close the channel to this broker; what was not answered yet is dropped.
     RemoveBroker(BrokerId),
     /// Send LeaderAndIsr; its answer comes back as [`crate::Event::LeaderAndIsrAnswered`].

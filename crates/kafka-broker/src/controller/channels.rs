@@ -2,6 +2,7 @@
 //! are answered or the broker is gone.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kafka_controller::{BrokerNode, Event};
@@ -30,6 +31,7 @@ pub(super) struct Channels {
 
 struct Channel {
     orders: mpsc::UnboundedSender<Order>,
+    addresses: Arc<Addresses>,
     task: AbortHandle,
 }
 
@@ -47,24 +49,34 @@ impl Channels {
     /// Opens a channel; one that is there already is closed first.
     pub(super) fn add(&mut self, node: &BrokerNode) {
         let id = node.broker.id;
-        let Some(endpoint) = node.broker.endpoint(&self.listener) else {
-            warn!(
-                target: "kafka.controller.ControllerChannelManager",
-                "[Controller id={}] Broker {id} has no listener {} and cannot be told anything", self.me, self.listener
-            );
-            return;
-        };
+        let Some(address) = self.address(node) else { return };
+        let addresses = Arc::new(Addresses::new(address));
         // The core bounds what it sends by the state of the cluster, and `perform` must not wait: no limit here.
         let (orders, queue) = mpsc::unbounded_channel();
-        let sender = Sender {
-            me: self.me,
-            to: id,
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            controller: self.controller.clone(),
-        };
+        let sender =
+            Sender { me: self.me, to: id, addresses: Arc::clone(&addresses), controller: self.controller.clone() };
         let task = tokio::spawn(sender.run(queue)).abort_handle();
-        self.open.insert(id, Channel { orders, task });
+        self.open.insert(id, Channel { orders, addresses, task });
+    }
+
+    /// A broker is told to be elsewhere. Its listener is where it was; but what was told of it before may have been wrong.
+    pub(super) fn moved(&mut self, node: &BrokerNode) {
+        match (self.open.get(&node.broker.id), self.address(node)) {
+            (Some(channel), Some(address)) => channel.addresses.add(address),
+            (None, Some(_)) => self.add(node),
+            (_, None) => {}
+        }
+    }
+
+    fn address(&self, node: &BrokerNode) -> Option<Address> {
+        let endpoint = node.broker.endpoint(&self.listener);
+        if endpoint.is_none() {
+            warn!(
+                target: "kafka.controller.ControllerChannelManager",
+                "[Controller id={}] Broker {} has no listener {} and cannot be told anything", self.me, node.broker.id, self.listener
+            );
+        }
+        endpoint.map(|endpoint| (endpoint.host.clone(), endpoint.port))
     }
 
     /// Closes a channel; what was not answered is dropped.
@@ -85,11 +97,52 @@ impl Channels {
     }
 }
 
+/// Host and port.
+type Address = (String, i32);
+
+/// Where a broker may be: where it was told to be when its channel was opened, and where it is told to be now.
+struct Addresses(Mutex<Known>);
+
+struct Known {
+    told: Vec<Address>,
+    /// Which of them is tried.
+    at: usize,
+}
+
+impl Addresses {
+    fn new(address: Address) -> Addresses {
+        Addresses(Mutex::new(Known { told: vec![address], at: 0 }))
+    }
+
+    fn add(&self, address: Address) {
+        let mut known = self.known();
+        known.told.truncate(1);
+        if !known.told.contains(&address) {
+            known.told.push(address);
+        }
+    }
+
+    /// The one to be tried.
+    fn current(&self) -> Address {
+        let known = self.known();
+        known.told.get(known.at).or(known.told.first()).cloned().unwrap_or_default()
+    }
+
+    /// It is not there.
+    fn next(&self) {
+        let mut known = self.known();
+        known.at = (known.at + 1) % known.told.len().max(1);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct Sender {
     me: BrokerId,
     to: BrokerId,
-    host: String,
-    port: i32,
+    addresses: Arc<Addresses>,
     controller: ControllerHandle,
 }
 
@@ -100,11 +153,13 @@ impl Sender {
             let mut attempts = 0u32;
             while let Err(error) = self.deliver(&mut link, &order).await {
                 link = None;
+                let (host, port) = self.addresses.current();
+                self.addresses.next();
                 if attempts == 20 {
                     warn!(
                         target: "org.apache.kafka.clients.NetworkClient",
-                        "[Controller id={}, targetBrokerId={}] Connection to node {} ({}:{}) could not be established. Node may not be available. ({error})",
-                        self.me, self.to, self.to, self.host, self.port
+                        "[Controller id={}, targetBrokerId={}] Connection to node {} ({host}:{port}) could not be established. Node may not be available. ({error})",
+                        self.me, self.to, self.to
                     );
                 }
                 attempts = attempts.saturating_add(1);
@@ -114,9 +169,11 @@ impl Sender {
     }
 
     async fn deliver(&self, link: &mut Option<Link>, order: &Order) -> std::io::Result<()> {
-        let link = match link {
-            Some(link) => link,
-            None => link.insert(Link::open(&self.host, self.port, self.me.to_string()).await?),
+        let link = if let Some(link) = link {
+            link
+        } else {
+            let (host, port) = self.addresses.current();
+            link.insert(Link::open(&host, port, self.me.to_string()).await?)
         };
         match order {
             Order::LeaderAndIsr(order) => {
@@ -138,5 +195,28 @@ impl Sender {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_looked_for_where_it_began_and_where_it_is_told_to_be_now() {
+        let addresses = Addresses::new(("old".to_owned(), 1));
+        let tried = || {
+            let address = addresses.current();
+            addresses.next();
+            address.0
+        };
+        assert_eq!([tried(), tried()], ["old", "old"]);
+        addresses.add(("new".to_owned(), 2));
+        assert_eq!([tried(), tried(), tried()], ["old", "new", "old"]);
+        addresses.add(("newer".to_owned(), 2));
+        assert_eq!([tried(), tried(), tried()], ["newer", "old", "newer"]);
+        addresses.next();
+        addresses.add(("old".to_owned(), 1));
+        assert_eq!([tried(), tried()], ["old", "old"]);
     }
 }

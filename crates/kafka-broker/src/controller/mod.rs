@@ -164,6 +164,7 @@ impl Runner {
                 self.role.send_replace(role);
             }
             Effect::AddBroker(node) => self.channels.add(&node),
+            Effect::BrokerMoved(node) => self.channels.moved(&node),
             Effect::RemoveBroker(id) => self.channels.remove(id),
             Effect::LeaderAndIsr { to, request } => self.channels.send(to, orders::leader_and_isr(request)),
             Effect::UpdateMetadata { to, request } => self.channels.send(to, orders::update_metadata(&request)),

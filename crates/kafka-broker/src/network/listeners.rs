@@ -1,4 +1,5 @@
-//! The listeners of this broker. They may come and go while it runs (KIP-226); one that stays keeps its address.
+//! The listeners of this broker. They may come and go while it runs (KIP-226); one that stays is open where it is until
+//! the broker ends, though another address for it may be told to clients.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -7,7 +7,7 @@ use kafka_controller::Event;
 use kafka_metadata::BrokerConfig;
 use kafka_metadata::znodes::config::{DEFAULT_ENTITY, EntityType};
 use kafka_types::BrokerId;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::topics;
 use crate::broker::Broker;
@@ -64,6 +64,13 @@ pub(super) async fn put_in_force(broker: &Arc<Broker>, config: BrokerConfig) -> 
 
 /// Opens and closes listeners, and tells others of it.
 async fn follow_listeners(broker: &Arc<Broker>, before: &BrokerConfig, now: &BrokerConfig) -> Result<()> {
+    for (then, now) in before.staying(now).filter(|(then, now)| then != now) {
+        warn!(
+            target: "kafka.server.DynamicBrokerConfig",
+            "Listener {} stays open where it is until this broker is started anew, and is {} then",
+            then.connection_string(), now.connection_string()
+        );
+    }
     let changed = broker.listeners.follow(broker, now).await;
     let told = if changed.any || before.advertised_listeners != now.advertised_listeners {
         advertise(broker).await

@@ -371,6 +371,7 @@ fn line(effect: &Effect) -> Option<String> {
         Effect::Role(role) => format!("role {role:?}"),
         Effect::AddBroker(node) => format!("add broker {}", node.broker.id),
         Effect::RemoveBroker(id) => format!("remove broker {id}"),
+        Effect::BrokerMoved(node) => format!("broker {} moved", node.broker.id),
         Effect::LeaderAndIsr { to, request } => {
             let one = |one: &crate::LeaderAndIsrPartition| {
                 let new = if one.is_new { " new" } else { "" };

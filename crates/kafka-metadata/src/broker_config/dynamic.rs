@@ -132,7 +132,6 @@ impl BrokerConfig {
             return Err(invalid(&rule));
         }
         self.check_listeners(proposed)?;
-        self.check_addresses(proposed)?;
         self.check_fixed(proposed)
     }
 
@@ -147,20 +146,8 @@ impl BrokerConfig {
         }
     }
 
-    /// Apache's broker takes another address for a listener that it has, tells it to clients, and stays where it was.
-    fn check_addresses(&self, proposed: &BrokerConfig) -> Result<(), ConfigError> {
-        match self.staying(proposed).find(|(before, after)| before != after) {
-            Some((before, _)) => Err(ConfigError::config(format!(
-                "The address of {} cannot be changed while this broker runs: remove the listener and add one of another \
-                 name, or set it in its file and start it anew.",
-                before.connection_string()
-            ))),
-            None => Ok(()),
-        }
-    }
-
     /// The listeners that there are before and after a change.
-    fn staying<'c>(&'c self, proposed: &'c BrokerConfig) -> impl Iterator<Item = (&'c Endpoint, &'c Endpoint)> {
+    pub fn staying<'c>(&'c self, proposed: &'c BrokerConfig) -> impl Iterator<Item = (&'c Endpoint, &'c Endpoint)> {
         let after = |before: &Endpoint| proposed.listeners.iter().find(|after| after.listener == before.listener);
         self.listeners.iter().filter_map(move |before| after(before).map(|after| (before, after)))
     }
@@ -407,9 +394,15 @@ mod tests {
                 format!("{name} cannot be changed while this broker runs: set it in its file and start it anew.");
             assert_eq!(answer(Layer::Own, &[(name, value)]), expected);
         }
-        let moved = "The address of PLAINTEXT://:9092 cannot be changed while this broker runs: remove the listener and \
-                     add one of another name, or set it in its file and start it anew.";
-        assert_eq!(answer(Layer::Own, &[("listeners", "PLAINTEXT://:1")]), moved);
+    }
+
+    #[test]
+    fn a_listener_may_get_another_address() {
+        let config = file().propose(Layer::Own, &map(&[("listeners", "PLAINTEXT://here:1")])).expect("legal");
+        let addresses: Vec<_> =
+            file().staying(&config).map(|(then, now)| [then.connection_string(), now.connection_string()]).collect();
+        assert_eq!(addresses, [["PLAINTEXT://:9092", "PLAINTEXT://here:1"]]);
+        assert_eq!(config.advertised_listeners, config.listeners, "clients are told");
         assert_eq!(answer(Layer::Own, &[("listeners", "PLAINTEXT://:9092")]), "OK", "as it is");
     }
 

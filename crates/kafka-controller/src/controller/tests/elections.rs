@@ -57,6 +57,19 @@ fn a_broker_that_was_away_unseen_is_taken_for_dead_first() {
 }
 
 #[test]
+fn a_broker_that_is_told_to_be_elsewhere_keeps_its_channel_and_everybody_hears_of_it() {
+    let mut world = three_brokers();
+    let path = brokers::path(BrokerId(2));
+    let told = world.znodes.text(&path).expect("it is registered").replace("h2:9092", "h2:9999");
+    world.znodes.set(&path, told.as_bytes());
+    world.settle();
+    assert_eq!(
+        world.take_lines(),
+        ["broker 2 moved", "0 news brokers [0, 1, 2]", "1 news brokers [0, 1, 2]", "2 news brokers [0, 1, 2]"]
+    );
+}
+
+#[test]
 fn the_last_in_sync_replica_is_waited_for_unless_the_topic_says_otherwise() {
     let mut world = three_brokers();
     world.kill(2);
