@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use tests::{Asked, Broker, Fetch, KafkaBody, Kind, RawZk, TempDir, Tools, ZooKeeper, wait_until};
+use tests::{Asked, Broker, Fetch, KafkaBody, KafkaWire, Kind, RawZk, TempDir, Tools, ZooKeeper, batch, wait_until};
 
 /// Name and the labels it has to carry: what the dashboards of the JMX exporter and of kafka_exporter query.
 const QUERIED: &[(&str, &[&str])] = &[
@@ -36,6 +36,7 @@ const QUERIED: &[(&str, &[&str])] = &[
     ("kafka_controller_kafkacontroller_preferredreplicaimbalancecount", &[]),
     ("kafka_controller_controllerstats_uncleanleaderelections_total", &[]),
     ("kafka_network_requestmetrics_requests_total", &["request", "version"]),
+    ("kafka_network_requestmetrics_errors_total", &["request", "error"]),
     ("kafka_network_requestmetrics_totaltimems", &["request", "quantile"]),
     ("kafka_network_requestmetrics_totaltimems_count", &["request"]),
     ("kafka_network_requestmetrics_localtimems", &["request", "quantile"]),
@@ -51,6 +52,7 @@ const QUERIED: &[(&str, &[&str])] = &[
     ("kafka_log_log_logendoffset", &["topic", "partition"]),
     ("kafka_log_log_logstartoffset", &["topic", "partition"]),
     ("kafka_server_sessionexpirelistener_zookeepersyncconnects_total", &[]),
+    ("kafka_server_sessionexpirelistener_zookeeperreadonlyconnects_total", &[]),
     ("kafka_server_sessionexpirelistener_zookeeperdisconnects_total", &[]),
     ("kafka_server_sessionexpirelistener_zookeeperexpires_total", &[]),
     ("kafka_server_sessionexpirelistener_zookeeperauthfailures_total", &[]),
@@ -305,4 +307,57 @@ fn a_broker_without_zookeeper_lives() {
     assert_eq!(get(port, "/healthz"), (200, "ok\n".to_owned()));
     assert_eq!(get(port, "/metrics").0, 200);
     assert_eq!(get(port, "/nope").0, 404);
+}
+
+#[test]
+fn error_codes_of_answers_are_counted_by_request() {
+    let dir = TempDir::new("metrics-errors");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), "metrics.http.port=0");
+    let args = format!("--create --topic t --partitions 2 --bootstrap-server {}", broker.address());
+    assert_eq!(Tools(Kind::Ours).run("kafka-topics", &args).code, 0);
+    let mut wire = KafkaWire::connect(broker.port()).expect("it accepts");
+    let port = metrics_port(&broker);
+    let counts = |request: &str| {
+        let samples = Samples::read(&get(port, "/metrics").1);
+        let name = "kafka_network_requestmetrics_errors_total";
+        let of = |(found, labels, count): &(String, BTreeMap<String, String>, f64)| {
+            (found == name && labels["request"] == request).then(|| (labels["error"].clone(), *count as u64))
+        };
+        samples.0.iter().filter_map(of).collect::<BTreeMap<_, _>>()
+    };
+    let expect = |request: &str, expected: &[(&str, u64)]| {
+        let expected: BTreeMap<_, _> = expected.iter().map(|(error, count)| ((*error).to_owned(), *count)).collect();
+        // An answer is counted when it is sent.
+        let told = wait_until(Duration::from_secs(20), || counts(request) == expected);
+        assert!(told, "{request}: {:?} and not {expected:?}", counts(request));
+    };
+    let mut produce = |acks: i16, partitions: &[i32]| {
+        let mut body = KafkaBody::new(false);
+        body.no_text().i16(acks).i32(10_000).array(1).text("t").array(partitions.len());
+        for partition in partitions {
+            body.i32(*partition).data(&batch(&[b"v"], 1_700_000_000_000, (-1, -1, -1)));
+        }
+        wire.send(0, 8, &body).expect("it reads");
+        if acks == 0 { Err(std::io::ErrorKind::Other.into()) } else { wire.receive(false) }
+    };
+    assert!(produce(1, &[0, 1, 7]).is_ok());
+    expect("Produce", &[("NONE", 2), ("UNKNOWN_TOPIC_OR_PARTITION", 1)]);
+    // Nobody is told that all went well, or not; what did not is counted.
+    let _: std::io::Result<Vec<u8>> = produce(0, &[0]);
+    assert!(produce(1, &[0]).is_ok());
+    expect("Produce", &[("NONE", 3), ("UNKNOWN_TOPIC_OR_PARTITION", 1)]);
+    let _: std::io::Result<Vec<u8>> = produce(0, &[1, 7]);
+    expect("Produce", &[("NONE", 4), ("UNKNOWN_TOPIC_OR_PARTITION", 2)]);
+
+    let mut asked = Asked::new(broker.port());
+    let mut delete = KafkaBody::new(false);
+    delete.array(2).text("nope").text("neither").i32(5_000);
+    asked.ask("delete", 20, 1, &delete);
+    expect("DeleteTopics", &[("UNKNOWN_TOPIC_OR_PARTITION", 2)]);
+    // A version that nobody knows is answered, too.
+    let before = counts("ApiVersions").get("UNSUPPORTED_VERSION").copied();
+    assert_eq!(before, None);
+    asked.ask("versions", 18, 77, &KafkaBody::new(true));
+    assert!(wait_until(Duration::from_secs(20), || counts("ApiVersions").get("UNSUPPORTED_VERSION") == Some(&1)));
 }

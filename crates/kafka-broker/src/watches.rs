@@ -34,6 +34,7 @@ pub(crate) async fn run(broker: Arc<Broker>, mut events: EventReceiver, session_
         match events.recv().await {
             Some(Session::Watch(event)) => changed(&broker, event.path).await,
             Some(Session::Connected) => broker.metrics.session.connected.count(),
+            Some(Session::ConnectedReadOnly) => broker.metrics.session.connected_read_only.count(),
             Some(Session::SaslAuthenticated) => broker.metrics.session.authenticated.count(),
             Some(Session::Disconnected) => {
                 broker.metrics.session.disconnected.count();

@@ -8,7 +8,7 @@ use crate::primitives::{Decoder, Encoder, Form};
 use crate::schema::{Constant, Field, Struct, read_struct, smallest_struct, write_struct};
 
 macro_rules! numbers {
-    ($($type:ty),*) => {$(
+    ($($type:ty { $($more:item)? })*) => {$(
         impl Field for $type {
             fn initial(default: Constant) -> $type {
                 match default {
@@ -34,11 +34,23 @@ macro_rules! numbers {
             fn smallest(&self, _: Form) -> usize {
                 size_of::<$type>()
             }
+
+            $($more)?
         }
     )*};
 }
 
-numbers!(i8, i16, i32, i64, u16);
+numbers! {
+    i8 {}
+    i16 {
+        fn error_code(&self) -> i16 {
+            *self
+        }
+    }
+    i32 {}
+    i64 {}
+    u16 {}
+}
 
 impl Field for f64 {
     fn initial(_: Constant) -> f64 {

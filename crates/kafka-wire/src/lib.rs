@@ -12,6 +12,7 @@ pub mod schema;
 
 mod api;
 mod error;
+mod error_counts;
 mod fields;
 mod messages;
 mod primitives;
@@ -24,9 +25,10 @@ mod tests;
 
 pub use api::{ApiKey, UNSERVED};
 pub use error::{DecodeError, EncodeError, Problem};
+pub use error_counts::ErrorCounts;
 pub use fields::Records;
 pub use messages::*;
 pub use primitives::{Decoder, Encoder, Form, Piece};
 pub use request::{RequestError, RequestHeader, encode_request};
-pub use response::{decode_response_header, encode_response};
+pub use response::{decode_response_header, encode_counted_response, encode_response};
 pub use schema::{Api, Message, set_throttle_time};

@@ -9,6 +9,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka_types::varint::{self, VarintError};
 
 use crate::error::{DecodeError, Problem};
+use crate::error_counts::ErrorCounts;
 
 /// How much memory a message may take, as a multiple of its frame.
 const BUDGET_FACTOR: usize = 8;
@@ -282,6 +283,8 @@ pub struct Encoder {
     /// What stands between inline bytes, by the inline offset before which it goes.
     inserts: Vec<(usize, Piece)>,
     inserted: usize,
+    /// Of the fields written so far.
+    pub(crate) errors: ErrorCounts,
     /// Tests let every struct have a tagged field that nobody knows.
     #[cfg(test)]
     pub(crate) unknown_tags: Option<crate::tests::Generator>,
@@ -410,6 +413,7 @@ impl Encoder {
     /// All that another encoder has written.
     pub(crate) fn append(&mut self, other: Encoder) {
         let base = self.inline.len();
+        self.errors.add(&other.errors);
         self.inline.put_slice(&other.inline);
         self.inserted += other.inserted;
         self.inserts.extend(other.inserts.into_iter().map(|(at, piece)| (base + at, piece)));

@@ -2,6 +2,7 @@
 
 use crate::api::ApiKey;
 use crate::error::{DecodeError, EncodeError};
+use crate::error_counts::ErrorCounts;
 use crate::primitives::{Decoder, Encoder, Piece};
 use crate::schema::Message;
 
@@ -12,6 +13,16 @@ pub fn encode_response<M: Message>(
     correlation_id: i32,
     body: &M,
 ) -> Result<Vec<Piece>, EncodeError> {
+    encode_counted_response(api_key, version, correlation_id, body).map(|(pieces, _)| pieces)
+}
+
+/// The same, with the error codes that the response tells.
+pub fn encode_counted_response<M: Message>(
+    api_key: ApiKey,
+    version: i16,
+    correlation_id: i32,
+    body: &M,
+) -> Result<(Vec<Piece>, ErrorCounts), EncodeError> {
     let mut encoder = Encoder::with_capacity(256);
     encoder.i32(0);
     encoder.i32(correlation_id);
@@ -20,7 +31,8 @@ pub fn encode_response<M: Message>(
     }
     body.encode(&mut encoder, version)?;
     encoder.set_frame_length().map_err(|len| EncodeError::TooLong { field: "frame", len })?;
-    Ok(encoder.finish())
+    let errors = std::mem::take(&mut encoder.errors);
+    Ok((encoder.finish(), errors))
 }
 
 /// Reads the header of the response to a request of this API and version: its correlation id. The body follows in

@@ -13,6 +13,8 @@
 //!         12..    cluster_id: Option<String> = null, tag 0;     a tagged field (KIP-482)
 //!         0..     topics: Option<Vec<Topic>>, null_from 1;      null in version 0 is an error
 //!         0..     topics: Vec<Topic>;                           a list of another struct of the block
+//!         0..     error_code: i16, uncounted;                   an error that is not counted (`counted_from N`: in
+//!                                                               versions before N)
 //!     }
 //!
 //!     struct Topic { .. }
@@ -52,7 +54,12 @@ pub struct FieldSpec {
     null_from: i16,
     tag: Option<u32>,
     ignorable: bool,
+    /// Versions in which it is an error code that counts.
+    counted_from: i16,
 }
+
+/// No version is as late as this.
+const UNCOUNTED: i16 = i16::MAX;
 
 impl FieldSpec {
     pub(crate) const fn new(name: &'static str, first: i16, last: i16, default: Constant) -> FieldSpec {
@@ -60,7 +67,17 @@ impl FieldSpec {
             [b'r', b'#', ..] => name.split_at(2).1,
             _ => name,
         };
-        FieldSpec { name, first, last, default, null_from: 0, tag: None, ignorable: false }
+        let counted_from = if matches!(name.as_bytes(), b"error_code") { 0 } else { UNCOUNTED };
+        FieldSpec { name, first, last, default, null_from: 0, tag: None, ignorable: false, counted_from }
+    }
+
+    pub(crate) const fn counted_from(mut self, version: i16) -> FieldSpec {
+        self.counted_from = version;
+        self
+    }
+
+    pub(crate) const fn uncounted(self) -> FieldSpec {
+        self.counted_from(UNCOUNTED)
     }
 
     pub(crate) const fn ignorable(mut self) -> FieldSpec {
@@ -82,6 +99,10 @@ impl FieldSpec {
         is_between(version, self.first, self.last)
     }
 
+    fn is_counted(&self, version: i16) -> bool {
+        is_between(version, self.counted_from, self.last)
+    }
+
     fn form(&self, form: Form) -> Form {
         Form { nullable: form.version >= self.null_from, ..form }
     }
@@ -101,6 +122,10 @@ pub trait Field {
     fn write(&self, encoder: &mut Encoder, form: Form, name: &'static str) -> Result<(), EncodeError>;
     /// The fewest bytes a value of this type takes.
     fn smallest(&self, form: Form) -> usize;
+    /// The code, if this is a field for error codes.
+    fn error_code(&self) -> i16 {
+        0
+    }
 }
 
 /// A struct declared with `messages!`; its fields in the order of the wire.
@@ -187,6 +212,11 @@ impl<'a> FieldWriter<'a, '_> {
     /// Writes `field` if the version carries it; keeps it for later if it is tagged.
     pub fn field(&mut self, spec: &'static FieldSpec, field: &'a dyn Field) -> Result<(), EncodeError> {
         let carried = spec.is_carried(self.form.version);
+        if let Target::Write(encoder) = &mut self.target
+            && spec.is_counted(self.form.version)
+        {
+            encoder.errors.count(field.error_code());
+        }
         match &mut self.target {
             Target::Count(bytes) => {
                 if carried && spec.tag.is_none() {

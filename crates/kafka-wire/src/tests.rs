@@ -8,6 +8,7 @@ use crate::primitives::{Decoder, Encoder, Form};
 use crate::schema::{FieldReader, Message, Struct, Tagged, write_tags};
 
 mod differential;
+mod error_counts;
 mod every;
 mod golden;
 mod hostile;

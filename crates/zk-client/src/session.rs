@@ -387,14 +387,15 @@ impl<T> Session<T> {
         let key = SessionKey { id: response.session_id, password, timeout_ms: response.timeout_ms.unsigned_abs() };
         self.key = Some(key);
         self.hosts.connected();
+        let event = if response.read_only == Some(true) { Event::ConnectedReadOnly } else { Event::Connected };
         if let Some(login) = &self.login {
-            effects.push(Effect::Tell(Event::Connected));
+            effects.push(Effect::Tell(event));
             self.exchange = login.begin();
             self.phase = Phase::LoggingIn;
             self.send(now, Request::Sasl(SaslRequest { token: Some(Bytes::new()) }), None);
         } else {
             effects.push(Effect::Became(State::Connected(key)));
-            effects.push(Effect::Tell(Event::Connected));
+            effects.push(Effect::Tell(event));
             self.connected(now);
         }
         Ok(())

@@ -12,6 +12,8 @@ pub enum Event {
     /// A server serves the session (for the first time, or again: then all watches are in place, and those that
     /// fired meanwhile follow).
     Connected,
+    /// The same of a server that only reads, since it has lost the others.
+    ConnectedReadOnly,
     /// The server has accepted the SASL login.
     SaslAuthenticated,
     /// The connection is lost; the client looks for another server.

@@ -101,7 +101,7 @@ async fn follow(
                     tokio::time::sleep(RETRY).await;
                 };
             }
-            Some(Event::Connected | Event::Disconnected | Event::SaslAuthenticated) => {}
+            Some(Event::Connected | Event::ConnectedReadOnly | Event::Disconnected | Event::SaslAuthenticated) => {}
         }
     }
 }

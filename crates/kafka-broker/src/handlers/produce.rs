@@ -35,8 +35,8 @@ pub(crate) enum Produced {
     Reply(wire::Response),
     /// acks=0 and all went well: no reply.
     Silent,
-    /// acks=0 and something failed: the client learns it by the connection being closed.
-    SilentFailure,
+    /// acks=0 and something failed: the client learns it by the connection being closed, not by this.
+    SilentFailure(wire::Response),
 }
 
 /// One partition of the request, on its way.
@@ -78,7 +78,7 @@ pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> Pro
 
 fn finish(acks: Acks, response: wire::Response, failed: bool) -> Produced {
     match acks {
-        Acks::None if failed => Produced::SilentFailure,
+        Acks::None if failed => Produced::SilentFailure(response),
         Acks::None => Produced::Silent,
         _ => Produced::Reply(response),
     }

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kafka_wire::ErrorCounts;
+
 use super::requests::{Answered, Fetcher};
 use crate::clock::Clock;
 
@@ -15,6 +17,7 @@ pub(crate) struct Effort {
     parked: OnceLock<Duration>,
     conversion_ns: AtomicU64,
     temporary_bytes: AtomicU64,
+    errors: OnceLock<ErrorCounts>,
 }
 
 impl Effort {
@@ -40,14 +43,18 @@ impl Effort {
         }
     }
 
+    /// The answer tells of these errors.
+    pub(crate) fn tells(&self, errors: ErrorCounts) {
+        let _ = self.errors.set(errors);
+    }
+
     /// Adds all of it to what else is known.
-    pub(crate) fn measured(&self, known: Answered) -> Answered {
-        Answered {
-            fetcher: self.fetcher.get().copied(),
-            parked: self.parked.get().copied(),
-            conversion: Duration::from_nanos(self.conversion_ns.load(Ordering::Relaxed)),
-            temporary_bytes: self.temporary_bytes.load(Ordering::Relaxed),
-            ..known
-        }
+    pub(crate) fn measured(&self, mut known: Answered) -> Answered {
+        known.fetcher = self.fetcher.get().copied();
+        known.parked = self.parked.get().copied();
+        known.conversion = Duration::from_nanos(self.conversion_ns.load(Ordering::Relaxed));
+        known.temporary_bytes = self.temporary_bytes.load(Ordering::Relaxed);
+        known.errors = self.errors.get().cloned().unwrap_or_default();
+        known
     }
 }

@@ -59,6 +59,7 @@ impl Counter {
 #[derive(Debug, Default)]
 pub(crate) struct SessionEvents {
     pub(crate) connected: Counter,
+    pub(crate) connected_read_only: Counter,
     pub(crate) disconnected: Counter,
     pub(crate) expired: Counter,
     pub(crate) auth_failed: Counter,

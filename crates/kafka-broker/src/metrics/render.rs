@@ -125,6 +125,13 @@ pub(super) fn requests(text: &mut Text, requests: &Requests, facts: &Facts) {
             text.sample(name, &[("request", &kind.name), ("version", &version)], count);
         }
     }
+    let name = "kafka_network_requestmetrics_errors_total";
+    text.metric(name, Kind::Counter, "Error codes in answers, by kind of request; NONE is one of them.");
+    for kind in &kinds {
+        for (error, count) in kind.errors() {
+            text.sample(name, &[("request", &kind.name), ("error", &error)], count);
+        }
+    }
     for what in What::ALL {
         let (name, help, divisor) = what.told();
         let name = format!("kafka_network_requestmetrics_{name}");
@@ -151,6 +158,7 @@ pub(super) fn requests(text: &mut Text, requests: &Requests, facts: &Facts) {
 pub(super) fn session(text: &mut Text, session: &SessionEvents, facts: &Facts) {
     for (what, help, counter) in [
         ("zookeepersyncconnects", "Connections to ZooKeeper.", &session.connected),
+        ("zookeeperreadonlyconnects", "Connections to ZooKeeper servers that only read.", &session.connected_read_only),
         ("zookeeperdisconnects", "Connections to ZooKeeper that were lost.", &session.disconnected),
         ("zookeeperexpires", "Sessions in ZooKeeper that expired.", &session.expired),
         (

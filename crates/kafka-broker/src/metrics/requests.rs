@@ -6,12 +6,13 @@
 //! Two of Apache's times are not told, since nobody waits here in their sense: the thread that has read a request is the
 //! one that answers it (`RequestQueueTimeMs`) and the one that sends the answer (`ResponseQueueTimeMs`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use kafka_wire::ApiKey;
+use kafka_types::ErrorCode;
+use kafka_wire::{ApiKey, ErrorCounts};
 use time_types::Tick;
 
 use super::distribution::{Counted, Distribution, QUANTILES, Window, add};
@@ -21,6 +22,8 @@ const KEYS: usize = 128;
 const KINDS: usize = KEYS + 2;
 /// Versions are below this; a later one is counted with the last.
 const VERSIONS: usize = 24;
+/// Error codes, counted from the one that is -1.
+const CODES: usize = 192;
 
 /// Who fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,7 @@ impl Fetcher {
 }
 
 /// What is known of a request that was answered. Moments are times since the broker's start.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answered {
     pub(crate) key: ApiKey,
     pub(crate) version: i16,
@@ -57,6 +60,28 @@ pub(crate) struct Answered {
     pub(crate) conversion: Duration,
     /// Bytes of memory that its records took besides those that came.
     pub(crate) temporary_bytes: u64,
+    /// Error codes that its answer tells.
+    pub(crate) errors: ErrorCounts,
+}
+
+impl Answered {
+    /// A request that came with so many bytes, and is answered at once.
+    pub(crate) fn at_once(key: ApiKey, version: i16, began: Duration, bytes: u64) -> Answered {
+        Answered {
+            key,
+            version,
+            fetcher: None,
+            began,
+            parked: None,
+            ready: began,
+            sent: began,
+            throttled: Duration::ZERO,
+            bytes,
+            conversion: Duration::ZERO,
+            temporary_bytes: 0,
+            errors: ErrorCounts::default(),
+        }
+    }
 }
 
 /// What is told of requests.
@@ -125,6 +150,10 @@ pub(crate) struct Shelf {
 #[derive(Debug, Default)]
 struct Kind {
     versions: [AtomicU64; VERSIONS],
+    /// Answers without an error, or parts of them.
+    unfailed: AtomicU64,
+    /// Errors in answers by their code, once there was any.
+    failed: OnceLock<Box<[AtomicU64; CODES]>>,
     /// Those that were ever more than nothing.
     numbers: [OnceLock<Box<Distribution>>; What::ALL.len()],
 }
@@ -135,6 +164,7 @@ pub(super) struct KindFacts {
     pub(super) name: String,
     at: usize,
     versions: [u64; VERSIONS],
+    errors: BTreeMap<i16, u64>,
     numbers: [Counted; What::ALL.len()],
 }
 
@@ -187,6 +217,10 @@ impl Shelf {
         for at in key.into_iter().chain(fetcher) {
             self.kinds[at].get_or_init(Box::default).count(request);
         }
+        // Apache's broker does not tell who has fetched with an error.
+        if let Some(kind) = key.and_then(|at| self.kinds[at].get()) {
+            kind.count_errors(&request.errors);
+        }
     }
 }
 
@@ -214,12 +248,30 @@ impl Kind {
         // Behind the others: whoever reads meanwhile takes what is missing to it for zeros.
         add(&self.versions[version], 1);
     }
+
+    fn count_errors(&self, errors: &ErrorCounts) {
+        add(&self.unfailed, u64::from(errors.none()));
+        for (code, count) in errors.errors() {
+            let failed = self.failed.get_or_init(|| Box::new([const { AtomicU64::new(0) }; CODES]));
+            let at = usize::try_from(code.code() + 1).ok().and_then(|at| failed.get(at));
+            if let Some(counted) = at {
+                add(counted, u64::from(count));
+            }
+        }
+    }
 }
 
 impl KindFacts {
     fn add(&mut self, kind: &Kind) {
         for (sum, count) in self.versions.iter_mut().zip(&kind.versions) {
             *sum += count.load(Ordering::Relaxed);
+        }
+        let codes = (-1..).zip(kind.failed.get().into_iter().flat_map(|failed| failed.iter()));
+        for (code, count) in codes.chain([(0, &kind.unfailed)]) {
+            let count = count.load(Ordering::Relaxed);
+            if count > 0 {
+                *self.errors.entry(code).or_default() += count;
+            }
         }
         for (sum, counted) in self.numbers.iter_mut().zip(&kind.numbers) {
             if let Some(counted) = counted.get() {
@@ -233,6 +285,11 @@ impl KindFacts {
         self.versions.iter().copied().enumerate().filter(|(_, count)| *count > 0)
     }
 
+    /// How often each error was told, `NONE` included.
+    pub(super) fn errors(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
+        self.errors.iter().map(|(code, count)| (ErrorCode::from_code(*code), *count))
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.versions.iter().sum()
     }
@@ -244,24 +301,16 @@ impl KindFacts {
 
 #[cfg(test)]
 mod tests {
+    use kafka_wire::encode_counted_response;
+    use kafka_wire::fetch::{self, FetchableTopicResponse, PartitionData};
+
     use super::*;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
     fn produce() -> Answered {
-        Answered {
-            key: ApiKey::Produce,
-            version: 9,
-            fetcher: None,
-            began: MS(1_000),
-            parked: Some(MS(1_003)),
-            ready: MS(1_010),
-            sent: MS(1_012),
-            throttled: Duration::ZERO,
-            bytes: 500,
-            conversion: Duration::ZERO,
-            temporary_bytes: 0,
-        }
+        let begun = Answered::at_once(ApiKey::Produce, 9, MS(1_000), 500);
+        Answered { parked: Some(MS(1_003)), ready: MS(1_010), sent: MS(1_012), ..begun }
     }
 
     fn sums(kind: &KindFacts) -> [u64; What::ALL.len()] {
@@ -289,6 +338,34 @@ mod tests {
         assert_eq!((throttle, bytes, conversion, temporary), (70_000, 1_500, 4_000, 900));
         let [half, .., most] = requests.quantiles(produced, What::Throttle, Tick(1));
         assert!(half.abs() < 1e-9 && (most - 70_000.0).abs() < 9_000.0, "{half} {most}");
+    }
+
+    #[test]
+    fn errors_count_by_their_code_with_the_request_and_not_with_who_fetches() {
+        let requests = Requests::new(2);
+        let partition = |error_code| PartitionData { error_code, ..PartitionData::default() };
+        let topic = |codes: &[i16]| FetchableTopicResponse {
+            partitions: codes.iter().copied().map(partition).collect(),
+            ..FetchableTopicResponse::default()
+        };
+        for (shelf, codes) in [(0, &[0, 6][..]), (1, &[6, 999, 0, 6])] {
+            let response = fetch::Response { responses: vec![topic(codes)], ..fetch::Response::default() };
+            let (_, errors) = encode_counted_response(ApiKey::Fetch, 12, 1, &response).expect("it can be told");
+            let fetched = Answered { key: ApiKey::Fetch, fetcher: Some(Fetcher::Consumer), errors, ..produce() };
+            requests.shelf(shelf).answered(&fetched);
+        }
+        let kinds = requests.kinds();
+        let told = |kind: &KindFacts| kind.errors().map(|(code, count)| (code.name(), count)).collect::<Vec<_>>();
+        let by_kind: Vec<_> = kinds.iter().map(|kind| (&*kind.name, told(kind))).collect();
+        assert_eq!(
+            by_kind,
+            [
+                ("Fetch", vec![("UNKNOWN_SERVER_ERROR", 1), ("NONE", 4), ("NOT_LEADER_OR_FOLLOWER", 3)]),
+                ("FetchConsumer", vec![]),
+                ("FetchFollower", vec![]),
+            ]
+        );
+        assert!(ErrorCode::ALL.iter().all(|code| (-1..CODES as i16 - 1).contains(&code.code())), "all have a place");
     }
 
     #[test]

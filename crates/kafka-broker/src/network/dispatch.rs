@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_log::Slice;
 use kafka_quotas::Kind;
-use kafka_wire::{ApiKey, Decoder, Message, Piece as WirePiece, RequestHeader, api_versions, encode_response};
+use kafka_wire::{
+    ApiKey, Decoder, ErrorCounts, Message, Piece as WirePiece, RequestHeader, api_versions, encode_counted_response,
+};
 use net::Piece;
 use tracing::{debug, error, info};
 
@@ -124,10 +126,12 @@ pub(crate) async fn dispatch(
     }
     let key = header.api_key;
     if key == ApiKey::ApiVersions && !key.serves(header.api_version) {
-        return encode(&handlers::api_versions::unsupported(), 0, key, header.correlation_id).into();
+        let (outcome, errors) = encode(&handlers::api_versions::unsupported(), 0, key, header.correlation_id);
+        let begun = Answered::at_once(key, header.api_version, broker.clock.precise(), decoder.remaining() as u64);
+        return Served { outcome, pause: Duration::ZERO, measured: Some(Answered { errors, ..begun }) };
     }
-    let (clock, bytes) = (broker.clock, decoder.remaining() as u64);
-    let began = clock.precise();
+    let clock = broker.clock;
+    let begun = Answered::at_once(key, header.api_version, clock.precise(), decoder.remaining() as u64);
     let context = Context::new(broker, listener, peer, header);
     if key == ApiKey::Produce {
         context.charge(Kind::Produce, size as f64);
@@ -151,19 +155,7 @@ pub(crate) async fn dispatch(
     match answered {
         Ok(outcome) => {
             let (pause, ready) = (context.charge.pause(), clock.precise());
-            let measured = context.effort.measured(Answered {
-                key,
-                version: context.version,
-                began,
-                ready,
-                sent: ready,
-                throttled: pause,
-                bytes,
-                fetcher: None,
-                parked: None,
-                conversion: Duration::ZERO,
-                temporary_bytes: 0,
-            });
+            let measured = context.effort.measured(Answered { ready, sent: ready, throttled: pause, ..begun });
             Served { outcome, pause, measured: Some(measured) }
         }
         Err(error) => {
@@ -201,7 +193,11 @@ async fn produce(context: &Context, decoder: &mut Decoder) -> Result<Outcome, ka
             context.settle();
             Outcome::Nothing
         }
-        handlers::produce::Produced::SilentFailure => Outcome::Close,
+        handlers::produce::Produced::SilentFailure(response) => {
+            // Nobody hears of the errors; they are counted.
+            context.effort.tells(encode(&response, context.version, context.key, context.correlation_id).1);
+            Outcome::Close
+        }
     })
 }
 
@@ -295,15 +291,17 @@ fn settle<M: Message>(context: &Context, mut response: M) -> Outcome {
     if throttle_time > 0 {
         kafka_wire::set_throttle_time(&mut response, context.version, throttle_time);
     }
-    encode(&response, context.version, context.key, context.correlation_id)
+    let (outcome, errors) = encode(&response, context.version, context.key, context.correlation_id);
+    context.effort.tells(errors);
+    outcome
 }
 
-fn encode<M: Message>(response: &M, version: i16, key: ApiKey, correlation_id: i32) -> Outcome {
-    match encode_response(key, version, correlation_id, response) {
-        Ok(pieces) => Outcome::Reply(pieces.into_iter().filter_map(without_hole).collect()),
+fn encode<M: Message>(response: &M, version: i16, key: ApiKey, correlation_id: i32) -> (Outcome, ErrorCounts) {
+    match encode_counted_response(key, version, correlation_id, response) {
+        Ok((pieces, errors)) => (Outcome::Reply(pieces.into_iter().filter_map(without_hole).collect()), errors),
         Err(error) => {
             error!(target: "kafka.server.KafkaApis", "The answer to {key} v{version} cannot be told: {error}");
-            Outcome::Close
+            (Outcome::Close, ErrorCounts::default())
         }
     }
 }
@@ -317,9 +315,12 @@ fn without_hole(piece: WirePiece) -> Option<Piece> {
 
 /// Fills each hole of the encoded response with the slice whose turn it is.
 fn encode_with_slices(response: &kafka_wire::fetch::Response, slices: Vec<Slice>, context: &Context) -> Outcome {
-    let encoded = encode_response(context.key, context.version, context.correlation_id, response);
+    let encoded = encode_counted_response(context.key, context.version, context.correlation_id, response);
     let pieces = match encoded {
-        Ok(pieces) => pieces,
+        Ok((pieces, errors)) => {
+            context.effort.tells(errors);
+            pieces
+        }
         Err(error) => {
             error!(target: "kafka.server.KafkaApis", "The answer to {} cannot be told: {error}", context.key);
             return Outcome::Close;

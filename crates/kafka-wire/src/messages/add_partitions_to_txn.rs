@@ -31,7 +31,7 @@ messages! {
     /// Per partition: added, or why not.
     struct Response {
         0..     throttle_time_ms: i32;
-        4..     error_code: i16, ignorable;
+        4..     error_code: i16, ignorable, counted_from 4;
         4..     results_by_transaction: Vec<AddPartitionsToTxnResult>;
         0..=3   results_by_topic_v3_and_below: Vec<AddPartitionsToTxnTopicResult>;
     }
@@ -48,7 +48,7 @@ messages! {
 
     struct AddPartitionsToTxnPartitionResult {
         0..     partition_index: i32;
-        0..     partition_error_code: i16;
+        0..     partition_error_code: i16, counted_from 0;
     }
 }
 

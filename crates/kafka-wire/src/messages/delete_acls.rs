@@ -33,7 +33,7 @@ messages! {
     }
 
     struct DeleteAclsMatchingAcl {
-        0..     error_code: i16;
+        0..     error_code: i16, uncounted;
         0..     error_message: Option<String>;
         0..     resource_type: i8;
         0..     resource_name: String;

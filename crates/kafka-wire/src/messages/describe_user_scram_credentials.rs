@@ -17,7 +17,7 @@ messages! {
     /// Mechanisms and iteration counts per user.
     struct Response {
         0..     throttle_time_ms: i32;
-        0..     error_code: i16;
+        0..     error_code: i16, uncounted;
         0..     error_message: Option<String>;
         0..     results: Vec<DescribeUserScramCredentialsResult>;
     }

@@ -129,6 +129,22 @@ fn calls_before_the_first_connection_wait_for_it_and_fail_with_it() {
 }
 
 #[test]
+fn a_server_that_only_reads_is_told_of() {
+    let mut world = World::new("a:1");
+    let password = Some(Bytes::copy_from_slice(&PASSWORD));
+    let response = ConnectResponse {
+        protocol_version: 0,
+        timeout_ms: 6000,
+        session_id: SessionId(77),
+        password,
+        read_only: Some(true),
+    };
+    world.session.opened(Tick(10));
+    world.session.received(Tick(10), response.to_bytes(), &mut world.effects).expect("an answer");
+    assert!(world.effects().contains(&Effect::Tell(Event::ConnectedReadOnly)));
+}
+
+#[test]
 fn replies_go_to_their_callers_in_order() {
     let mut world = World::connected("a:1/k");
     let create = CreateRequest { path: "/k/a".into(), data: None, acl: vec![], flags: 0 };

@@ -69,6 +69,7 @@ pub(super) fn error(error: &Error) -> String {
 pub(super) fn event(event: &Event) -> String {
     let (state, kind, path) = match event {
         Event::Connected => ("SyncConnected", "None", "null"),
+        Event::ConnectedReadOnly => ("ConnectedReadOnly", "None", "null"),
         Event::Disconnected => ("Disconnected", "None", "null"),
         Event::Expired => ("Expired", "None", "null"),
         Event::SaslAuthenticated => ("SaslAuthenticated", "None", "null"),
