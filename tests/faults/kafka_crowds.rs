@@ -248,9 +248,9 @@ fn no_more_connections_than_are_allowed() {
 
 #[test]
 fn without_free_descriptors_it_waits_and_recovers() {
-    let mut site = Site::under("kafka-descriptors", "", &["prlimit", "--nofile=100"]);
+    let mut site = Site::under("kafka-descriptors", "socket.listen.backlog.size=200\n", &["prlimit", "--nofile=100"]);
     site.slowest(5);
-    // The system accepts for the broker what the broker cannot take.
+    // The system accepts for the broker what the broker cannot take, as long as its queue is not full.
     let mut crowd: Vec<TcpStream> = (0..120).map(|_| site.socket()).collect();
     for stream in &mut crowd {
         let _ = stream.write_all(&frame(18, 0, &[]));

@@ -140,13 +140,13 @@ fn idle_connections_are_cheap() {
 #[test]
 fn without_free_descriptors_it_waits_and_recovers() {
     let dir = TempDir::new("descriptors");
-    let mut server = ZooKeeper::start(Kind::Ours, dir.path());
+    let mut server = ZooKeeper::start_with(Kind::Ours, dir.path(), "clientPortListenBacklog=200");
     server.stop();
     server.run_under(&["prlimit", "--nofile=60"]);
     server.run();
     let mut witness = Session::open(server.port(), 40_000).expect("a session");
     witness.create("/witness", b"", Mode::Persistent).expect("an answer").expect("it is made");
-    // The system accepts for the server what the server cannot take.
+    // The system accepts for the server what the server cannot take, as long as its queue is not full.
     let mut crowd: Vec<TcpStream> = (0..90).map(|_| socket(server.port())).collect();
     for stream in &mut crowd {
         let _ = stream.write_all(&handshake(40_000));
