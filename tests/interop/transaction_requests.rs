@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use tests::{
-    Broker, JvmPermit, KafkaBody, KafkaReply, KafkaWire, Kind, TempDir, Tools, ZooKeeper, compare, transactional_batch,
-    wait_until,
+    Broker, JvmPermit, KafkaBody, KafkaReply, KafkaWire, Kind, RawKafka, TempDir, Tools, ZooKeeper, compare, full,
+    transactional_batch, wait_until,
 };
 
 const PRODUCE: i16 = 0;
@@ -32,6 +32,58 @@ fn transactions_are_answered_as_apaches_broker_answers_them() {
     assert!(ours.len() > 250, "only {} answers", ours.len());
     let _permit = JvmPermit::take();
     compare(&ours, &run(Kind::Apache));
+}
+
+/// A transaction with records in an epoch that no coordinator has given out: the answers to those, and to what its own
+/// producer does next; its state after a commit that was acknowledged; and how far committed readers, and others, get.
+fn strange_epoch(kind: Kind) -> (Vec<String>, (i16, String), [i64; 2]) {
+    let dir = TempDir::new("transaction-epochs");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let broker = Broker::start(kind, &dir.join("kafka"), &zookeeper.address());
+    let args = format!("--create --topic one --partitions 2 --bootstrap-server {}", broker.address());
+    assert_eq!(Tools(Kind::Ours).run("kafka-topics", &args).code, 0);
+    let mut history = History { port: broker.port(), wire: None, lines: Vec::new() };
+    history.await_coordinators();
+    history.await_ids();
+    let (id, producer, epoch) = history.first("e");
+    let (who, next) = ((id, producer, epoch), (id, producer, epoch + 1));
+    history.add("adds", 3, who, &[("one", &[0])]);
+    history.write("writes", who, 0, 0);
+    history.write("writes as nobody", (id, producer + 1000, 0), 0, 0);
+    history.write("writes as nobody of an epoch", (id, producer + 1000, 7), 0, 0);
+    history.write("writes in an epoch to come", next, 0, 0);
+    history.write("goes on", who, 1, 0);
+    history.end("ends", 3, who, true);
+    // That of Apache's is not to be waited for.
+    let patience = Duration::from_secs(if kind == Kind::Ours { 30 } else { 5 });
+    wait_until(patience, || !history.describe_quietly(id).1.starts_with("Prepare"));
+    let state = history.describe_quietly(id);
+    let mut log = RawKafka::connect(broker.port()).expect("it accepts");
+    let ends = [true, false].map(|committed| log.list_offsets("one", 0, -1, committed).expect("an answer").2);
+    (history.lines, state, ends)
+}
+
+/// Which of the last three went well: of who writes in an epoch to come, of who goes on, and of the commit.
+fn went_well(lines: &[String]) -> Vec<bool> {
+    // A refused partition has no offset.
+    let produced = lines[5..7].iter().map(|line| !line.contains("\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff"));
+    produced.chain([lines[7].ends_with(": \\00\\00\\00\\00\\00\\00\\00")]).collect()
+}
+
+#[test]
+fn an_epoch_that_nobody_gave_out_spoils_no_transaction() {
+    let (ours, state, ends) = strange_epoch(Kind::Ours);
+    assert_eq!(went_well(&ours), [false, true, true], "{ours:#?}");
+    assert_eq!((state, ends), ((0, "CompleteCommit".to_owned()), [3, 3]));
+    if full() {
+        let _permit = JvmPermit::take();
+        let (theirs, state, ends) = strange_epoch(Kind::Apache);
+        compare(&ours[..5], &theirs[..5]);
+        // Apache's lets the records in and with them its producer out: what was acknowledged as committed is not to be
+        // read, and the id can do nothing any more. That is not followed.
+        assert_eq!(went_well(&theirs), [true, false, true], "{theirs:#?}");
+        assert_eq!((state, ends), ((0, "PrepareCommit".to_owned()), [0, 2]));
+    }
 }
 
 fn run(kind: Kind) -> Vec<String> {
@@ -305,14 +357,18 @@ impl History {
         self.ask(what, (MARKERS, version), &body);
     }
 
-    fn producers(&mut self) {
-        // Apache's has no ids yet when it is asked for the first time.
+    /// Apache's has no ids yet when it is asked for the first time.
+    fn await_ids(&mut self) {
         let mut body = KafkaBody::new(true);
         body.no_text().i32(60_000).no_tags();
         let has_ids = wait_until(Duration::from_mins(1), || {
             self.ask_quietly((INIT, 2), &body).expect("an answer to InitProducerId")[4..6] == [0, 0]
         });
         assert!(has_ids, "there are no producer ids");
+    }
+
+    fn producers(&mut self) {
+        self.await_ids();
         for version in 0..=5 {
             self.init("an idempotent producer", version, None, 60_000, (-1, -1));
             self.init("without an id", version, Some(""), 60_000, (-1, -1));
@@ -386,7 +442,7 @@ impl History {
         }
     }
 
-    /// Apache's broker never answers a batch of nothing, and does not close either: it cannot be asked here.
+    /// Apache's broker, asked, is silent after a batch of nothing, and does not close either: that is not to be waited for.
     fn nothing_batched(&mut self) {
         for version in 4..=5 {
             self.add_batched("batched: nothing", version, &[]);

@@ -65,9 +65,10 @@ impl Verifications {
         }
     }
 
-    /// The lowest sequence that this producer was to write and has not written.
-    fn lowest_sequence(&self, id: ProducerId) -> Option<i32> {
-        self.by_producer.get(&id).map(|known| known.lowest_sequence)
+    /// The lowest sequence that this producer was to write and has not written. What somebody has tried to write in another
+    /// epoch is not its affair: that may be one that no coordinator gave out.
+    fn lowest_sequence(&self, (id, epoch): (ProducerId, ProducerEpoch)) -> Option<i32> {
+        self.by_producer.get(&id).filter(|known| known.epoch == epoch).map(|known| known.lowest_sequence)
     }
 
     fn holds(&self, id: ProducerId, guard: Guard) -> bool {
@@ -103,9 +104,10 @@ impl Owned {
         let partition = self.partition(topic_partition)?;
         let (id, epoch) = producer;
         let sequence = first_sequence(records);
-        // Apache 3.9's broker does not ask about the epoch here, and takes records of an open transaction with an epoch that
-        // no coordinator gave out. They would make the transaction's own producer, and its markers, too old for the log:
-        // it would stay open for ever, and hide all that follows from committed readers (later releases ask, too).
+        // Apache 3.9.1's broker does not ask about the epoch here, and takes records of an open transaction with an epoch
+        // that no coordinator gave out. They make the transaction's own producer, and its markers, too old for the log: a
+        // commit is acknowledged and is never done, its records and all that follow are hidden from committed readers for
+        // ever, and the id can begin no other (later releases ask, too). So that is not followed.
         if !partition.log.has_open_transaction(id, epoch) {
             if partition.replica.leader().is_none() {
                 return Err(ErrorCode::NotLeaderOrFollower.into());
@@ -119,7 +121,7 @@ impl Owned {
                 Some(_) => {}
             }
         }
-        if partition.verifications.lowest_sequence(id).is_some_and(|lowest| sequence > lowest) {
+        if partition.verifications.lowest_sequence(producer).is_some_and(|lowest| sequence > lowest) {
             let log_start = Some(partition.log.log_start());
             return Err(Refused { log_start, ..ErrorCode::OutOfOrderSequenceNumber.into() });
         }
@@ -212,14 +214,16 @@ mod tests {
         assert_eq!(verifications.begin(Tick(5), PRODUCER, 3), guard);
         assert_eq!(verifications.begin(Tick(5), PRODUCER, 4), guard);
         assert!(verifications.holds(PRODUCER.0, guard));
-        assert_eq!(verifications.lowest_sequence(PRODUCER.0), Some(3));
-        let newer = verifications.begin(Tick(6), (PRODUCER.0, ProducerEpoch(1)), 9);
+        assert_eq!(verifications.lowest_sequence(PRODUCER), Some(3));
+        let successor = (PRODUCER.0, ProducerEpoch(1));
+        let newer = verifications.begin(Tick(6), successor, 9);
         assert_eq!(verifications.begin(Tick(6), PRODUCER, 0), newer, "a predecessor changes nothing");
-        assert_eq!(verifications.lowest_sequence(PRODUCER.0), Some(9), "sequences begin anew with an epoch");
+        assert_eq!(verifications.lowest_sequence(successor), Some(9), "sequences begin anew with an epoch");
+        assert_eq!(verifications.lowest_sequence(PRODUCER), None, "and bind nobody of another");
         assert!(!verifications.holds(PRODUCER.0, guard) && verifications.holds(PRODUCER.0, newer));
         verifications.end(PRODUCER.0);
         assert!(!verifications.holds(PRODUCER.0, newer));
-        assert_eq!(verifications.lowest_sequence(PRODUCER.0), None);
+        assert_eq!(verifications.lowest_sequence(successor), None);
         assert_ne!(verifications.begin(Tick(7), PRODUCER, 0), newer, "an old guard opens nothing");
     }
 
