@@ -1,6 +1,7 @@
 //! The admin server: commands over HTTP, each answered with JSON.
 
 pub(crate) mod answers;
+pub(crate) mod authentication;
 pub(crate) mod commands;
 pub(crate) mod door;
 mod json;
@@ -8,23 +9,24 @@ pub(crate) mod transfer;
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use self::answers::Answer;
+use self::authentication::{Asker, Certificates};
 use self::commands::{Action, Command};
 use self::door::{AdminDoor, Guest};
-use self::transfer::{Asker, Piece, Refused};
+use self::transfer::{Piece, Refused};
 use crate::config::ServerConfig;
 use crate::environment;
 use crate::line::{Line, Question};
@@ -44,6 +46,8 @@ struct Desk {
     command_url: String,
     trace_mask: Arc<AtomicI64>,
     line: Arc<Line>,
+    certificates: Option<Certificates>,
+    believe_proxy: bool,
 }
 
 /// What is said with every answer over TLS: for a day, come by TLS only.
@@ -54,6 +58,7 @@ pub(crate) fn start(
     config: &Arc<ServerConfig>,
     listener: TcpListener,
     door: AdminDoor,
+    certificates: Option<Certificates>,
     trace_mask: Arc<AtomicI64>,
     line: Arc<Line>,
 ) -> io::Result<HttpServer> {
@@ -63,12 +68,19 @@ pub(crate) fn start(
         "Started AdminServer on address {}, port {} and command URL {}",
         admin.address, listener.local_addr().as_ref().map_or(admin.port, SocketAddr::port), admin.command_url
     );
-    let desk = Arc::new(Desk { config: Arc::clone(config), command_url: admin.command_url, trace_mask, line });
+    let desk = Arc::new(Desk {
+        config: Arc::clone(config),
+        command_url: admin.command_url,
+        trace_mask,
+        line,
+        certificates,
+        believe_proxy: admin.believe_proxy,
+    });
     let idle = Duration::from_millis(admin.idle_ms);
     HttpServer::start_behind("AdminServer", listener, idle, door, move |guest: Guest, request| {
         let desk = Arc::clone(&desk);
         async move {
-            let mut response = handle(desk, guest.address, request).await;
+            let mut response = handle(desk, &guest, request).await;
             if guest.secure {
                 response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_ONLY));
             }
@@ -77,7 +89,7 @@ pub(crate) fn start(
     })
 }
 
-async fn handle(desk: Arc<Desk>, peer: IpAddr, request: Request<Incoming>) -> Response<Reply> {
+async fn handle(desk: Arc<Desk>, guest: &Guest, request: Request<Incoming>) -> Response<Reply> {
     let path = request.uri().path().to_owned();
     let Some(name) = command_name(&desk.command_url, &path) else {
         return Reply::error(StatusCode::NOT_FOUND, &path, "Not Found");
@@ -87,6 +99,7 @@ async fn handle(desk: Arc<Desk>, peer: IpAddr, request: Request<Incoming>) -> Re
         Err(reason) => return Reply::error(StatusCode::BAD_REQUEST, &path, reason),
     };
     let command = Command::named(&name);
+    let asker = |request: &Request<Incoming>| Asker::of(guest, request, desk.certificates.as_ref(), desk.believe_proxy);
     match *request.method() {
         Method::GET | Method::HEAD if name.is_empty() => {
             Reply::text(StatusCode::OK, None, commands::page(&desk.command_url))
@@ -96,7 +109,7 @@ async fn handle(desk: Arc<Desk>, peer: IpAddr, request: Request<Incoming>) -> Re
                 Reply::error(StatusCode::METHOD_NOT_ALLOWED, &path, "HTTP method GET is not supported by this URL")
             }
             Some(Command { action: Action::Snapshot, .. }) => {
-                snapshot(&desk, asker(peer, &request), request.uri().query()).await
+                snapshot(&desk, asker(&request), request.uri().query()).await
             }
             Some(command) => run(&desk, command, request.uri().query()).await,
             None => answered(&name, Answer::new(), Some(&format!("Unknown command: {name}"))),
@@ -108,7 +121,7 @@ async fn handle(desk: Arc<Desk>, peer: IpAddr, request: Request<Incoming>) -> Re
         }
         Method::TRACE => Reply::text(StatusCode::FORBIDDEN, None, ""),
         Method::POST if command.is_some_and(|command| command.by_post) => {
-            restore(&desk, asker(peer, &request), request).await
+            restore(&desk, asker(&request), request).await
         }
         Method::POST => {
             Reply::error(StatusCode::METHOD_NOT_ALLOWED, &path, "HTTP method POST is not supported by this URL")
@@ -161,11 +174,6 @@ fn answered(name: &str, mut answer: Answer, error: Option<&str>) -> Response<Rep
         answer.insert("error".to_owned(), error.map_or(Value::Null, Value::from));
     }
     Reply::text(StatusCode::OK, Some(JSON), json::pretty(&answer))
-}
-
-fn asker(address: IpAddr, request: &Request<Incoming>) -> Asker {
-    let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Asker { authorization, address }
 }
 
 fn refused(name: &str, refused: &Refused) -> Response<Reply> {

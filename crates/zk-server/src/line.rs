@@ -7,8 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 use zk_proto::Zxid;
 
 use crate::admin::answers::{self, Answer};
+use crate::admin::authentication::Asker;
 use crate::admin::commands::Action;
-use crate::admin::transfer::{self, Asker, Direction, Received, Refused, Taken};
+use crate::admin::transfer::{self, Direction, Received, Refused, Taken};
 use crate::connection::SharedPipeline;
 use crate::facts::{self, Measured};
 use crate::metrics::definitions::Counter;

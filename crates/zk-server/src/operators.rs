@@ -10,6 +10,7 @@ use net::port_owner;
 use vfs::Vfs;
 
 use crate::admin::ADMIN;
+use crate::admin::authentication::Certificates;
 use crate::admin::door::AdminDoor;
 use crate::config::{AdminConfig, ServerConfig};
 use crate::line::Line;
@@ -55,7 +56,9 @@ impl Operators {
                 ServerError::Admin { host, port: admin.port, command_url, reason, advice }
             })?;
             operators.admin_port = Some(listener.local_addr()?.port());
-            operators.servers.push(admin::start(config, listener, door, Arc::clone(trace_mask), line)?);
+            let certificates = Certificates::load(&config.security, vfs);
+            let server = admin::start(config, listener, door, certificates, Arc::clone(trace_mask), line)?;
+            operators.servers.push(server);
         }
         Ok(operators)
     }

@@ -132,6 +132,10 @@ struct Alternative {
 
 impl Identifier {
     pub(crate) fn new(security: &Security) -> Rc<Identifier> {
+        Rc::new(Identifier::read(security))
+    }
+
+    pub(crate) fn read(security: &Security) -> Identifier {
         let alternative = match &security.certificate_id {
             CertificateId::Subject => None,
             CertificateId::AlternativeName { kind, pick, extract, group } => {
@@ -145,7 +149,7 @@ impl Identifier {
                 })
             }
         };
-        Rc::new(Identifier { superuser: security.x509_superuser.clone(), alternative })
+        Identifier { superuser: security.x509_superuser.clone(), alternative }
     }
 
     /// The ids of a connection; none without a certificate.
@@ -154,7 +158,8 @@ impl Identifier {
         certificate.map_or_else(Vec::new, |certificate| self.of(certificate))
     }
 
-    fn of(&self, certificate: &[u8]) -> Vec<Id> {
+    /// The ids of a certificate's owner.
+    pub(crate) fn of(&self, certificate: &[u8]) -> Vec<Id> {
         let subject = match key_store::subject(certificate) {
             Ok(subject) => subject,
             Err(error) => {

@@ -16,7 +16,7 @@ use vfs::Vfs;
 
 use super::TlsError;
 use super::settings::{ClientAuth, Protocol, StoreSettings, TlsSettings};
-use super::verify::{Clients, Servers, Trust};
+use super::verify::{ClientTrust, Clients, Servers, Trust};
 
 /// A server's side of TLS, ready for handshakes.
 #[derive(Debug, Clone)]
@@ -85,6 +85,16 @@ impl ClientTls {
             None => builder.with_no_client_auth(),
         };
         Ok(ClientTls { config: Arc::new(config), unknown_suites })
+    }
+}
+
+impl ClientTrust {
+    /// Reads the trust store; `None`: there is none.
+    ///
+    /// # Errors
+    /// [`TlsError`] when it cannot be read, or does not hold what is needed.
+    pub fn load(settings: &TlsSettings, vfs: &dyn Vfs) -> Result<Option<ClientTrust>, TlsError> {
+        Ok(trust(settings, vfs, &ring::default_provider())?.map(ClientTrust))
     }
 }
 

@@ -17,7 +17,7 @@ use thiserror::Error;
 pub use config::{ClientTls, ServerTls};
 pub use handshakes::{HandshakeError, Handshakes};
 pub use settings::{ClientAuth, Lookup, Protocol, StoreSettings, TlsSettings};
-pub use verify::matches_address;
+pub use verify::{ClientTrust, matches_address};
 
 /// Why there is no TLS configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -137,6 +137,22 @@ impl Trust {
     }
 }
 
+/// Whom a server trusts, for whoever asks apart from a handshake.
+#[derive(Debug)]
+pub struct ClientTrust(pub(super) Trust);
+
+impl ClientTrust {
+    /// Is this a chain, the client's own certificate first, that it may show now?
+    ///
+    /// # Errors
+    /// [`TlsError::Tls`] with what is wrong with it.
+    pub fn check(&self, chain: &[CertificateDer<'_>]) -> Result<(), TlsError> {
+        let (own, intermediates) = chain.split_first().ok_or_else(|| TlsError::Tls("no certificate".into()))?;
+        let checked = self.0.check(own, intermediates, UnixTime::now(), KeyUsage::client_auth());
+        checked.map_err(|error| TlsError::Tls(error.to_string()))
+    }
+}
+
 /// Of TLS.
 #[derive(Debug, Clone, Copy)]
 enum Version {

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use vfs::Vfs;
 
 use super::ADMIN;
+use super::authentication::Chain;
 use crate::config::AdminConfig;
 use crate::line::Line;
 use crate::metrics::definitions::INSECURE_ADMIN;
@@ -25,10 +26,12 @@ pub(crate) struct AdminDoor {
 }
 
 /// Who came through.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Guest {
     pub(crate) address: IpAddr,
     pub(crate) secure: bool,
+    /// What it has shown, if it had to.
+    pub(crate) certificates: Option<Chain>,
 }
 
 impl AdminDoor {
@@ -69,6 +72,7 @@ impl http_server::Door for AdminDoor {
         if !secure && matches!(self.door, secure::Door::Either(_)) {
             self.line.count(INSECURE_ADMIN).await;
         }
-        Ok((stream, Guest { address, secure }))
+        let certificates = stream.peer_certificates().map(Chain::from);
+        Ok((stream, Guest { address, secure, certificates }))
     }
 }

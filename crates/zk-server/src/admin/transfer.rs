@@ -6,7 +6,6 @@
 //! sees time go backwards. (Apache's server takes over the snapshot's zxid in memory only.)
 
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use zk_state::{ZkState, acl};
 use zk_store::file_names::UNFINISHED_PREFIX;
 use zk_store::{Compression, SnapshotFile, snapshot};
 
-use crate::client::java_host;
+use super::authentication::Asker;
 use crate::connection::SharedPipeline;
 use crate::pipeline::{Pipeline, SERVER};
 use crate::snapshots::{self, Place};
@@ -39,14 +38,6 @@ const DRAIN_LOOK: Duration = Duration::from_millis(2);
 pub(crate) enum Direction {
     Out,
     In,
-}
-
-/// Who asks.
-#[derive(Debug)]
-pub(crate) struct Asker {
-    /// The header: a scheme, a blank, and what proves who it is.
-    pub(crate) authorization: Option<String>,
-    pub(crate) address: IpAddr,
 }
 
 /// Why nothing is transferred: the status, and what the answer's `error` says.
@@ -90,14 +81,11 @@ impl RateLimit {
 
 /// May `asker` transfer in this direction now?
 pub(crate) fn admit(pipeline: &mut Pipeline, direction: Direction, asker: &Asker) -> Result<(), Refused> {
-    let Some(authorization) = &asker.authorization else {
+    if !asker.shows_something() {
         return Err(Refused::new(StatusCode::UNAUTHORIZED, "Auth info is missing for the command"));
-    };
+    }
     let not_authenticated = || Refused::new(StatusCode::UNAUTHORIZED, "Not authenticated");
-    let (scheme, proof) = authorization.split_once(' ').ok_or_else(not_authenticated)?;
-    let address = java_host(asker.address);
-    let authenticated = pipeline.authenticator.authenticate(scheme, proof.trim().as_bytes(), &address);
-    let ids = authenticated.map_err(|_| not_authenticated())?;
+    let ids = asker.ids(&pipeline.authenticator).ok_or_else(not_authenticated)?;
     let root = pipeline.state.tree().get("/").map(|root| pipeline.state.tree().acl_of(root));
     if !pipeline.rules.skip_acl && !root.is_some_and(|acls| acl::allows(&acls, Permissions::ALL, &ids)) {
         return Err(Refused::new(StatusCode::FORBIDDEN, "Not authorized"));

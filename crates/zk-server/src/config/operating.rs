@@ -20,6 +20,9 @@ pub struct AdminConfig {
     pub snapshot: Option<u64>,
     /// May a snapshot be restored, and how many milliseconds have to lie between two; 0: any number.
     pub restore: Option<u64>,
+    /// Who asks by the scheme `ip` is who a proxy says in `X-Forwarded-For`
+    /// (`IPAuthenticationProvider.usexforwardedfor`, 3.9).
+    pub believe_proxy: bool,
     /// TLS on its port; `None`: HTTP is plain.
     pub tls: Option<AdminTls>,
 }
@@ -43,6 +46,7 @@ impl Default for AdminConfig {
             command_url: "/commands".to_owned(),
             snapshot: Some(TRANSFER_INTERVAL_MS),
             restore: Some(TRANSFER_INTERVAL_MS),
+            believe_proxy: false,
             tls: None,
         }
     }
@@ -90,6 +94,7 @@ pub(super) fn admin(settings: &mut Settings, warnings: &mut Vec<String>) -> Resu
         command_url,
         snapshot: transfer(settings, "snapshot")?,
         restore: transfer(settings, "restore")?,
+        believe_proxy: settings.flag("zookeeper.IPAuthenticationProvider.usexforwardedfor").unwrap_or(false),
         tls: None,
     };
     // HTTP of one version is spoken.
@@ -232,6 +237,12 @@ mod tests {
         assert!(!left.contains("keyStore"), "{left}");
         let left = format!("{:?}", parsed(STORES, "").notices);
         assert!(left.contains("ssl.quorum.keyStore.location"), "{left}");
+    }
+
+    #[test]
+    fn proxies_are_believed_if_it_is_said_so() {
+        let believes = |text: &str| parsed(text, "").admin.unwrap().believe_proxy;
+        assert!(believes("IPAuthenticationProvider.usexforwardedfor=true\n") && !believes(""));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Security {
     pub handshake_limit: Option<usize>,
     /// Changed stores are read again (`client.certReload`).
     pub reload: bool,
+    /// Whose certificates are ids (the scheme `x509`), wherever they are shown; `None`: nobody's.
+    pub x509_stores: Option<TlsSettings>,
     /// The subject that is the superuser (`X509AuthenticationProvider.superUser`).
     pub x509_superuser: Option<String>,
     /// What of a certificate becomes the id.
@@ -98,8 +100,9 @@ pub(super) fn read(config: &mut ServerConfig, settings: &mut Settings) -> Result
             config.auth_providers.push(AuthProvider::X509);
         }
         tls.prefix = "ssl.".into();
-        security.tls = Some(tls);
+        security.tls = Some(tls.clone());
     }
+    security.x509_stores = config.auth_providers.contains(&AuthProvider::X509).then_some(tls);
     if let Some(limit) = settings.int("zookeeper.netty.server.outstandingHandshake.limit")? {
         security.handshake_limit = usize::try_from(limit).ok().filter(|limit| *limit > 0);
     }
@@ -181,6 +184,16 @@ mod tests {
         assert!(security.tls.unwrap().key_store.is_some());
         assert!(parsed("client.portUnification=true").unwrap().tls.is_some());
         assert!(parsed("secureClientPortAddress=127.0.0.1").is_err());
+        let provider = "authProvider.1=org.apache.zookeeper.server.auth.X509AuthenticationProvider";
+        for (text, trusts) in [
+            ("ssl.trustStore.location=/t.jks".to_owned(), None),
+            ("client.portUnification=true".to_owned(), Some(false)),
+            (provider.to_owned(), Some(false)),
+            (format!("{provider}\nssl.trustStore.location=/t.jks"), Some(true)),
+        ] {
+            let stores = parsed(&text).unwrap().x509_stores;
+            assert_eq!(stores.map(|stores| stores.trust_store.is_some()), trusts, "{text}");
+        }
     }
 
     #[test]

@@ -4,9 +4,11 @@ use net::Stream;
 use net::tls::{ClientAuth, ClientTls, TlsSettings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use vfs::{OsVfs, durable};
+use zk_proto::ops::SetAclRequest;
+use zk_proto::{Id, Permissions};
 
 use super::*;
-use crate::config::{AdminConfig, AdminTls};
+use crate::config::{AdminConfig, AdminTls, AuthProvider};
 
 const STORES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/key-stores");
 const RUOK: &[u8] = b"GET /commands/ruok HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -26,6 +28,11 @@ fn tls(key_store: &str, trust_store: &str) -> TlsSettings {
 
 /// A server whose admin server has these stores; it takes TLS only, or plain connections, too.
 fn start(settings: TlsSettings, force: bool, change: impl FnOnce(&mut AdminConfig)) -> Running {
+    start_with(settings, force, |config| change(config.admin.as_mut().unwrap()))
+}
+
+/// The same with any settings changed.
+fn start_with(settings: TlsSettings, force: bool, change: impl FnOnce(&mut ServerConfig)) -> Running {
     let vfs = MemoryVfs::with_dirs([STORES, "/data"]);
     for name in ["server.jks", "trust.p12", "server-plain.pem"] {
         let path = PathBuf::from(format!("{STORES}/{name}"));
@@ -33,24 +40,28 @@ fn start(settings: TlsSettings, force: bool, change: impl FnOnce(&mut AdminConfi
     }
     let mut admin = AdminConfig { address: "127.0.0.1".into(), port: 0, ..AdminConfig::default() };
     admin.tls = Some(AdminTls { settings, force });
-    change(&mut admin);
     let mut config = config();
     config.admin = Some(admin);
+    change(&mut config);
     Running::start(config, Arc::new(vfs))
 }
 
 /// What is answered over TLS to a client with these stores.
 fn over_tls(server: &Running, key_store: &str) -> std::io::Result<String> {
+    over_tls_asking(server, key_store, RUOK)
+}
+
+fn over_tls_asking(server: &Running, key_store: &str, asked: &[u8]) -> std::io::Result<String> {
     let tls = ClientTls::load(&tls(key_store, "trust.p12"), &OsVfs).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let stream = Stream::connect("127.0.0.1", server.http[0], Duration::from_secs(20)).await?;
         let mut stream = stream.into_tls(&tls, "localhost").await?;
-        stream.write_all(RUOK).await?;
+        stream.write_all(asked).await?;
         stream.flush().await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok(answer)
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     })
 }
 
@@ -162,4 +173,46 @@ fn however_many_are_silent_others_are_served() {
     assert!(over_tls(&server, "").unwrap().contains("\"ruok\""));
     assert!(plain(&server).contains("\"ruok\""));
     drop(silent);
+}
+
+/// Who shows a certificate is known by it, if it is one of those that clients' stores trust.
+#[test]
+fn a_certificate_says_who_asks_for_a_snapshot() {
+    const SUBJECT: &str = "1.2.840.113549.1.9.1=#16056140622e63,CN=localhost,O=Te\\\"st,ST=A\\, B,C=DE";
+    let need = || TlsSettings { client_auth: ClientAuth::Need, ..tls("server.jks", "trust.p12") };
+    let request = |authorization: &str| {
+        format!(
+            "GET /commands/snapshot HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: {authorization}\r\n\r\n"
+        )
+    };
+    let status = |server: &Running, authorization: &str| {
+        over_tls_asking(server, "server-plain.pem", request(authorization).as_bytes()).unwrap()[9..12].to_owned()
+    };
+    // Whose root it is is all that may be done there by anybody.
+    let with = |stores: Option<TlsSettings>, superuser: Option<&str>, owner: &str| {
+        let server = start_with(need(), false, |config| {
+            config.admin.as_mut().unwrap().snapshot = Some(0);
+            config.auth_providers.push(AuthProvider::X509);
+            config.security.x509_stores = stores;
+            config.security.x509_superuser = superuser.map(str::to_owned);
+        });
+        let acl = vec![Acl::new(Permissions::ALL, Id::new("x509", owner))];
+        let request = Request::SetAcl(SetAclRequest { path: "/".into(), acl, version: -1 });
+        server.client().call(&request).unwrap();
+        server
+    };
+    let server = with(Some(tls("", "trust.p12")), None, SUBJECT);
+    assert_eq!(status(&server, "x509"), "200");
+    assert_eq!(status(&server, "x509 whatever"), "200");
+    assert_eq!(status(&server, "x509 what ever"), "401");
+    assert_eq!(status(&server, "ip"), "403", "that is nobody in particular");
+    let plain = rest(socket(&server, request("x509").as_bytes()));
+    assert!(plain.starts_with(b"HTTP/1.1 401 "), "{}", String::from_utf8_lossy(&plain));
+    // The door trusts it, but nobody looks at certificates, or whoever looks trusts nobody.
+    for stores in [None, Some(tls("", "")), Some(tls("", "none.p12"))] {
+        assert_eq!(status(&with(stores, None, SUBJECT), "x509"), "401");
+    }
+    for (superuser, expected) in [(None, "403"), (Some(SUBJECT), "200")] {
+        assert_eq!(status(&with(Some(tls("", "trust.p12")), superuser, "CN=other"), "x509"), expected);
+    }
 }

@@ -183,10 +183,21 @@ fn a_snapshot_goes_out_and_comes_in_again() {
         ("", 401, "Auth info is missing for the command"),
         ("Authorization: nothing\r\n", 401, "Not authenticated"),
         ("Authorization: foo bar\r\n", 401, "Not authenticated"),
+        ("Authorization:\r\n", 401, "Not authenticated"),
+        ("Authorization: digest\r\n", 401, "Not authenticated"),
+        ("Authorization: digest  a:b\r\n", 401, "Not authenticated"),
+        ("Authorization: ip of mine\r\n", 401, "Not authenticated"),
+        ("Authorization: x509\r\n", 401, "Not authenticated"),
+        ("Authorization: sasl a\r\n", 401, "Not authenticated"),
+        ("Authorization: ensemble\r\n", 401, "Not authenticated"),
     ] {
         let (head, body) = fetch_with(admin, &asked(authorization), b"");
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["error"], error);
+    }
+    for authorization in ["ip", "ip of-mine", "digest a:b", "digest \u{e4}:b"] {
+        let head = fetch_with(admin, &asked(&format!("Authorization: {authorization}\r\n")), b"").0;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{authorization}: {head}");
     }
     let (head, snapshot) = fetch_with(admin, &asked(SUPER), b"");
     assert!(head.contains("last_zxid: 0x3") && head.contains(&format!("snapshot_size: {}", snapshot.len())), "{head}");
