@@ -141,9 +141,10 @@ fn dashboards_find_their_series() {
     let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
     let broker = Broker::start_with(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), "metrics.http.port=0");
     let port = metrics_port(&broker);
-    for path in ["/healthz", "/readyz"] {
-        assert_eq!(get(port, path), (200, "ok\n".to_owned()), "{path}");
-    }
+    let is_ok = |path: &str| get(port, path) == (200, "ok\n".to_owned());
+    assert!(is_ok("/healthz"));
+    // The controller's first news may come after it has started.
+    assert!(wait_until(Duration::from_mins(1), || is_ok("/readyz")), "{:?}", get(port, "/readyz"));
     let server = broker.address();
     let tool = |tool: &str, args: &str, input: &str| {
         let output = Tools(Kind::Ours).run_with_input(tool, &format!("{args} --bootstrap-server {server}"), input);
