@@ -54,7 +54,10 @@ pub(super) fn are_read_by_apaches_tools(data: &Path, theirs: &[PathBuf]) {
         let mut format = Apache::get().command("zookeeper-snapshot");
         format.arg("-d").arg(snapshot);
         let read = run_command(format, "");
-        assert_eq!((read.code, read.stderr.as_str()), (0, ""), "{}: {}", snapshot.display(), read.stdout);
+        // A snapshot may come between a limit and its usage, which are made one after the other.
+        let complaints: Vec<&str> =
+            read.stderr.lines().filter(|line| !line.contains(" WARN Missing quota stat node ")).collect();
+        assert!(read.code == 0 && complaints.is_empty(), "{}: {} {complaints:?}", snapshot.display(), read.code);
         assert!(read.stdout.contains("ZNode Details") && read.stdout.contains("Session Details"), "{}", read.stdout);
     }
 }
