@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::{
-    Broker, KafkaBody, KafkaReply, KafkaWire, Kind, Pulse, TempDir, Tools, WallClock, ZooKeeper, batch, closes, full,
-    wait_until,
+    Broker, KafkaBody, KafkaReply, KafkaWire, Kind, Pulse, TempDir, Tools, WallClock, ZooKeeper, batch, closes, crowd,
+    full, wait_until,
 };
 
 const NOBODY: (i64, i16, i32) = (-1, -1, -1);
@@ -248,10 +248,12 @@ fn no_more_connections_than_are_allowed() {
 
 #[test]
 fn without_free_descriptors_it_waits_and_recovers() {
-    let mut site = Site::under("kafka-descriptors", "socket.listen.backlog.size=200\n", &["prlimit", "--nofile=100"]);
+    let mut site = Site::under("kafka-descriptors", "", &["prlimit", "--nofile=100"]);
     site.slowest(5);
-    // The system accepts for the broker what the broker cannot take, as long as its queue is not full.
-    let mut crowd: Vec<TcpStream> = (0..120).map(|_| site.socket()).collect();
+    // The system accepts for the broker what the broker cannot take.
+    let mut crowd = crowd(site.broker.port(), 120);
+    let used_up = || site.broker.process().descriptors() >= 99;
+    assert!(wait_until(Duration::from_mins(1), used_up), "{} are used", site.broker.process().descriptors());
     for stream in &mut crowd {
         let _ = stream.write_all(&frame(18, 0, &[]));
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Kind, Mode, Pulse, RawZk, Session, TempDir, ZooKeeper, buffer, closes, full, wait_until};
+use tests::{Kind, Mode, Pulse, RawZk, Session, TempDir, ZooKeeper, buffer, closes, crowd, full, wait_until};
 
 fn handshake(timeout_ms: i32) -> Vec<u8> {
     let mut request = vec![0; 12];
@@ -140,14 +140,16 @@ fn idle_connections_are_cheap() {
 #[test]
 fn without_free_descriptors_it_waits_and_recovers() {
     let dir = TempDir::new("descriptors");
-    let mut server = ZooKeeper::start_with(Kind::Ours, dir.path(), "clientPortListenBacklog=200");
+    let mut server = ZooKeeper::start(Kind::Ours, dir.path());
     server.stop();
     server.run_under(&["prlimit", "--nofile=60"]);
     server.run();
     let mut witness = Session::open(server.port(), 40_000).expect("a session");
     witness.create("/witness", b"", Mode::Persistent).expect("an answer").expect("it is made");
-    // The system accepts for the server what the server cannot take, as long as its queue is not full.
-    let mut crowd: Vec<TcpStream> = (0..90).map(|_| socket(server.port())).collect();
+    // The system accepts for the server what the server cannot take.
+    let mut crowd = crowd(server.port(), 90);
+    let used_up = || server.process().descriptors() >= 59;
+    assert!(wait_until(Duration::from_mins(1), used_up), "{} are used", server.process().descriptors());
     for stream in &mut crowd {
         let _ = stream.write_all(&handshake(40_000));
     }

@@ -43,7 +43,7 @@ pub use raw_zk::{RawZk, Tree};
 pub use recorded::{Recorded, hex, recorded_requests};
 pub use session::{Mode, Session};
 pub use tools::{Output, Tools, run_command};
-pub use wire::{Body, Cursor, Frames, Granted, buffer, closes};
+pub use wire::{Body, Cursor, Frames, Granted, buffer, closes, crowd};
 pub use zookeeper::ZooKeeper;
 
 /// Whose program.

@@ -2,7 +2,7 @@
 //! types of which requests and replies are made. What judges the server shares no code with it.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 /// Builds a request's body.
@@ -205,6 +205,13 @@ impl Frames {
     }
 }
 
+/// Connections to this machine, at most so many: fewer when the server does not take them and the system has no room to
+/// keep them waiting.
+pub fn crowd(port: u16, at_most: usize) -> Vec<TcpStream> {
+    let address = (Ipv4Addr::LOCALHOST, port).into();
+    (0..at_most).map_while(|_| TcpStream::connect_timeout(&address, Duration::from_secs(3)).ok()).collect()
+}
+
 /// Has the peer closed it? Waits for at most so long for each byte that comes before.
 pub fn closes(stream: &mut TcpStream, at_most: Duration) -> bool {
     stream.set_read_timeout(Some(at_most)).expect("a timeout can be set");
@@ -213,6 +220,7 @@ pub fn closes(stream: &mut TcpStream, at_most: Duration) -> bool {
         match stream.read(&mut rest) {
             Ok(0) => return true,
             Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return error.kind() == io::ErrorKind::ConnectionReset,
         }
     }
