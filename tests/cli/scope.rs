@@ -60,8 +60,8 @@ const NEWEST: &str = "which record is the newest depends on how fast the produce
 
 const INTERNAL: &str = "what stands in the internal topic depends on all that ran before, and on how fast";
 
-/// The first case of the shell that was recorded after the ephemeral node of an earlier one had gone.
-pub(crate) const AFTER_THE_EPHEMERAL_NODE: &str = "option-timeout-before";
+/// Cases of the shell that were recorded after the ephemeral node of an earlier one, whose name begins so, had gone.
+const AFTER_AN_EPHEMERAL_NODE: &[(&str, &str)] = &[("ls", "eph"), ("option-timeout-before", "es-")];
 
 /// The case of the shell that begins with nothing but `/n`.
 pub(crate) const ON_ITS_OWN_TREE: &str = "terminal";
@@ -105,6 +105,12 @@ pub(crate) fn in_any_order(file: &str, case: &str) -> bool {
             | ("kafka-console-consumer", "include")
             | ("tutorial", "consumer-terminal" | "consumer-pipe-sigint" | "consumer-pipe-sigterm")
     )
+}
+
+/// The beginning of the name of the ephemeral node that must have gone before this case of the shell.
+pub(crate) fn gone_before(file: &str, case: &str) -> Option<&'static str> {
+    let (_, prefix) = AFTER_AN_EPHEMERAL_NODE.iter().find(|(name, _)| file == "zookeeper-shell" && *name == case)?;
+    Some(prefix)
 }
 
 /// May the first event of the shell be printed or not?

@@ -85,13 +85,13 @@ fn zookeeper_shell_on_a_terminal() {
     panic!("the case is not there");
 }
 
-/// Waits until the session of the shell that was killed has run out.
-fn await_expiry(port: u16) {
+/// Waits until the session of a shell that was killed, or that left without a word, has run out.
+fn await_expiry(port: u16, prefix: &str) {
     let gone = wait_until(Duration::from_mins(1), || {
         let children = RawZk::connect(port).and_then(|mut session| session.children("/")).expect("it serves");
-        !children.iter().any(|name| name.starts_with("es-"))
+        !children.iter().any(|name| name.starts_with(prefix))
     });
-    assert!(gone, "the ephemeral node of a killed shell is still there");
+    assert!(gone, "{prefix}: the ephemeral node is still there");
 }
 
 /// In the long tier Apache's own programs are replayed as well: they judge the judge.
@@ -138,8 +138,8 @@ fn replay_with(file: &str, kind: Kind) {
                     }
                     continue;
                 }
-                if case.name == scope::AFTER_THE_EPHEMERAL_NODE {
-                    await_expiry(zookeeper.port());
+                if let Some(prefix) = scope::gone_before(file, &case.name) {
+                    await_expiry(zookeeper.port(), prefix);
                 }
                 let order = if scope::in_any_order(file, &case.name) {
                     Order::Free
