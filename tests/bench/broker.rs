@@ -105,6 +105,9 @@ fn with_bare_client(who: Who, options: &Options, tables: &mut Tables, broker: &S
         for _ in 0..PARTS {
             let (work, read) = floor::fetch(dir.path(), batch.len());
             add(tables, options, Who::Floor, &what, read, work);
+            // How often a reader is woken in an answer stays as it began with the connection, and twice the processor time
+            // hangs on it. The floor has a connection for each part, so everybody has.
+            let mut client = BareClient::connect(broker.port).expect("the broker serves");
             let work = on(broker, || {
                 let begin = Instant::now();
                 client.fetch(&topic, bytes).expect("read");
