@@ -96,30 +96,41 @@ kafka_gone() {
     done
 }
 
-# Runs the named server in the place of this shell, after leaving a note that it belongs to this folder. A directory
-# per process, so that one folder can run several brokers.
-kafka_become() {
-    local name=$1
-    shift
+# Leaves a note that this process, which is to become the named server, belongs to this folder. A directory per
+# process, so that one folder can run several brokers.
+kafka_note() {
     kafka_process "$BASHPID"
     export KAFKA_PID_DIR=$kafka_pids/$BASHPID
-    mkdir -p "$KAFKA_PID_DIR" && printf '%s\n' "$BASHPID" "${stat[19]}" >"$KAFKA_PID_DIR/$name.pid"
-    exec "$@"
+    mkdir -p "$KAFKA_PID_DIR" && printf '%s\n' "$BASHPID" "${stat[19]}" >"$KAFKA_PID_DIR/$1.pid"
 }
 
 # Starts the named server in the background, in a session of its own where `setsid` exists, so that neither Ctrl-C
 # nor a closed terminal reaches it. Sets `pid`.
+#
+# Without its note nobody would find it again: neither Ctrl-C nor a closed terminal comes between the two. They take
+# effect afterwards.
 kafka_daemon() {
-    local name=$1 output=$2 detach
+    local name=$1 output=$2 detach signal='' tried
     shift 2
     mkdir -p "${output%/*}" || return
     detach=$(type -P setsid)
+    trap 'signal=INT' INT
+    trap 'signal=HUP' HUP
     (
-        trap '' HUP
-        kafka_become "$name" ${detach:+"$detach"} "$@"
+        trap '' HUP INT
+        kafka_note "$name"
+        trap - INT
+        exec ${detach:+"$detach"} "$@"
     ) >"$output" 2>&1 </dev/null &
     pid=$!
     disown
+    # Where no note can be written the server runs all the same.
+    for ((tried = 0; tried < 1000; tried++)); do
+        kafka_process "$pid" && [[ ! -s $kafka_pids/$pid/$name.pid ]] || break
+        kafka_pause 0.005
+    done
+    trap - INT HUP
+    [[ -z $signal ]] || kill -s "$signal" "$BASHPID"
 }
 
 kafka_start() {
@@ -148,7 +159,8 @@ kafka_start() {
         kafka_daemon "$name" "${LOG_DIR:-$kafka_root/logs}/$output" "$program" "$@"
         exit
     fi
-    kafka_become "$name" "$program" "$@"
+    kafka_note "$name"
+    exec "$program" "$@"
 }
 
 # Stops them all at once, then waits for each.

@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{Kind, Lab, Output, Terminal, programs, run_command, wait_until};
+use tests::{Kind, Lab, Output, Terminal, full, programs, run_command, wait_until};
 
 const TOPICS: &str = "./kafka-topics.sh --list --exclude-internal --bootstrap-server localhost:9092";
 const CREATE_KEPT: &str = "./kafka-topics.sh --create --topic kept --bootstrap-server localhost:9092";
@@ -41,6 +41,20 @@ fn pids(lab: &Lab) -> [Pid; 2] {
     ["zookeeper", "kafka"].map(|server| lab.pid_of(server).unwrap_or_else(|| panic!("{server} does not run")))
 }
 
+/// All brokers that run with the folder's settings, whether there is a note of them or not.
+fn brokers_of(lab: &Lab) -> Vec<Pid> {
+    let settings = lab.path("config/server.properties").display().to_string();
+    let processes = fs::read_dir("/proc").expect("the system tells of its processes").flatten();
+    let numbers = processes.filter_map(|process| process.file_name().to_string_lossy().parse::<i32>().ok());
+    let is_broker = |number: &i32| {
+        let words = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        let mut words = words.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        words.next().is_some_and(|program| program.ends_with("/kafka-server-start"))
+            && words.any(|word| word == settings)
+    };
+    numbers.filter(is_broker).filter_map(Pid::from_raw).filter(|pid| lives(*pid)).collect()
+}
+
 #[test]
 fn restart_works_after_any_kind_of_end() {
     let lab = Lab::new("any end");
@@ -68,11 +82,11 @@ fn restart_works_after_any_kind_of_end() {
         let _ = kill_process(lab.pid_of(server).expect("it runs"), Signal::KILL);
         restarted(&lab, &[]);
     }
-    // Interrupted half way, and with the window closed half way.
-    for close in [false, true] {
+    // Interrupted half way, and with the window closed half way, a little earlier or later.
+    for round in 0..if full() { 12 } else { 2 } {
         let mut terminal = Terminal::start(lab.restart_command(&[]));
-        terminal.expect("ZooKeeper runs");
-        let (screen, code) = if close {
+        terminal.expect("ZooKeeper runs").pause(Duration::from_millis(round * 3 % 20));
+        let (screen, code) = if round % 2 == 1 {
             terminal.close()
         } else {
             terminal.ctrl_c();
@@ -80,6 +94,7 @@ fn restart_works_after_any_kind_of_end() {
         };
         assert!([0, 129, 130].contains(&code), "{code}: {screen}");
         restarted(&lab, &[]);
+        assert_eq!(brokers_of(&lab), [pids(&lab)[1]], "round {round}: one was left behind");
     }
     // Servers that were started by hand belong to the folder as well.
     run(&lab, "./kafka-server-stop.sh", 0);
