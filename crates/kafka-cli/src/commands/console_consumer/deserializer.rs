@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::zk_files::java_text;
+
 /// One of Java's deserializers whose values can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deserializer {
@@ -97,7 +99,7 @@ impl Deserializer {
 
     fn text(self, bytes: &[u8]) -> Result<String, Unreadable> {
         Ok(match self {
-            Deserializer::String | Deserializer::ByteArray => String::from_utf8_lossy(bytes).into_owned(),
+            Deserializer::String | Deserializer::ByteArray => java_text(bytes),
             Deserializer::Long => i64::from_be_bytes(sized("LongDeserializer", bytes)?).to_string(),
             Deserializer::Integer => i32::from_be_bytes(sized("IntegerDeserializer", bytes)?).to_string(),
             Deserializer::Short => i16::from_be_bytes(sized("ShortDeserializer", bytes)?).to_string(),
@@ -192,6 +194,7 @@ mod tests {
         assert_eq!(text("Double", &f64::NAN.to_be_bytes()).unwrap(), "NaN");
         assert_eq!(text("Boolean", &[1]).unwrap(), "true");
         assert_eq!(text("String", "ä".as_bytes()).unwrap(), "ä");
+        assert_eq!(text("String", b"\xed\xbd\t").unwrap(), "\u{fffd}\t");
         assert_eq!(text("Bytes", b"a\\b\xe4\x01 ~").unwrap(), "a\\x5Cb\\xE4\\x01 ~");
         assert_eq!(text("ByteBuffer", b"abc").unwrap(), "java.nio.HeapByteBuffer[pos=0 lim=3 cap=3]");
         assert_eq!(text("UUID", b"1-2-3-4-5").unwrap(), "00000001-0002-0003-0004-000000000005");

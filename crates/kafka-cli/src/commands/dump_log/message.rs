@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Settings, Thrown};
 use crate::output::Console;
 use crate::transaction_state::{scala_order, state_name};
+use crate::zk_files::java_text;
 
 const PACKAGE: &str = "org.apache.kafka.tools.api.";
 const OLD_PACKAGE: &str = "kafka.serializer.";
@@ -74,7 +75,7 @@ impl Decoder {
     fn text(self, bytes: &[u8]) -> Result<String, Thrown> {
         let short = || Thrown("java.nio.BufferUnderflowException".to_owned());
         Ok(match self {
-            Decoder::Text | Decoder::Bytes => String::from_utf8_lossy(bytes).into_owned(),
+            Decoder::Text | Decoder::Bytes => java_text(bytes),
             Decoder::Long => i64::from_be_bytes(*bytes.first_chunk().ok_or_else(short)?).to_string(),
             Decoder::Integer => i32::from_be_bytes(*bytes.first_chunk().ok_or_else(short)?).to_string(),
         })
@@ -275,4 +276,16 @@ fn transaction_text(value: TransactionLogValue) -> Result<String, Thrown> {
         value.transaction_last_update_timestamp_ms,
         value.transaction_timeout_ms,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in the time of a record: Rust makes two characters of the beginning of a surrogate.
+    #[test]
+    fn what_is_no_text_is_shown_as_java_shows_it() {
+        let text = |bytes| Decoder::Text.text(bytes).ok();
+        assert_eq!(text(b"\xa2\x1e\xed\xbd\t").as_deref(), Some("\u{fffd}\u{1e}\u{fffd}\t"));
+    }
 }
