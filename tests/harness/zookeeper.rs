@@ -94,8 +94,8 @@ impl ZooKeeper {
         let mut running = Running::start(self.command(), &self.log());
         let port = self.port;
         running.wait_ready("ZooKeeper", Duration::from_mins(1), || {
-            // Apache's says `imok` before it serves.
-            ask(port, "srvr").is_some_and(|answer| answer.contains("Mode:"))
+            // Apache's says `imok` before it serves, and leaves some that come too early without an answer.
+            ask(port, "srvr", Duration::from_secs(5)).is_some_and(|answer| answer.contains("Mode:"))
         });
         self.running = Some((running, permit));
     }
@@ -147,13 +147,13 @@ impl ZooKeeper {
     /// # Panics
     /// When there is none.
     pub fn four_letter(&self, word: &str) -> String {
-        ask(self.port, word).unwrap_or_else(|| panic!("no answer to {word}"))
+        ask(self.port, word, Duration::from_secs(30)).unwrap_or_else(|| panic!("no answer to {word}"))
     }
 }
 
-fn ask(port: u16, word: &str) -> Option<String> {
+fn ask(port: u16, word: &str, patience: Duration) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
     stream.write_all(word.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
