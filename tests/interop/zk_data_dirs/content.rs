@@ -296,7 +296,8 @@ fn sessions(port: u16, name: &str) -> Living {
     make(&mut owner, CREATE2, &format!("{name}/owned-"), EPHEMERAL_SEQUENTIAL);
     let multi = new(&format!("{name}/owned-by-multi"), None, OPEN, EPHEMERAL);
     done(&mut owner, MULTI, &Body::default().operation(CREATE, &multi).end());
-    let mut silent = Session::open(port, 12_000).expect("a session");
+    // It is waited for, and yet outlives the start of the next server and a look at all that is there.
+    let mut silent = Session::open(port, 20_000).expect("a session");
     make(&mut silent, CREATE, &format!("{name}/of-silent"), EPHEMERAL);
     Living { name: name.to_owned(), owner, silent }
 }
