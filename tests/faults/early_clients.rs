@@ -1,9 +1,10 @@
-//! Clients that come while a broker starts: it may tell them to come again, and nothing that is not true.
+//! What comes while a broker starts. Clients: it may tell them to come again, and nothing that is not true. Its end: the
+//! next life need not wait for what this one left in ZooKeeper.
 
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
-use tests::{Broker, KafkaBody, KafkaReply, KafkaWire, Kind, TempDir, ZooKeeper};
+use tests::{Broker, KafkaBody, KafkaReply, KafkaWire, Kind, TempDir, ZooKeeper, full};
 
 const NONE: i16 = 0;
 const NOT_CONTROLLER: i16 = 41;
@@ -49,4 +50,28 @@ fn whoever_asks_at_once_for_a_topic_gets_it() {
             broker.kill();
         }
     }
+}
+
+#[test]
+fn nobody_waits_for_a_life_that_ended_while_it_began() {
+    let dir = TempDir::new("early-ends");
+    let zookeeper = ZooKeeper::start(Kind::Ours, &dir.join("zookeeper"));
+    let mut broker = Broker::configured(Kind::Ours, &dir.join("kafka"), &zookeeper.address(), "");
+    // Each sync takes its time, so that there is time between the steps of a start.
+    let slowly =
+        "strace -f -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:delay_enter=100000 timeout --signal";
+    for signal in ["KILL", "TERM"] {
+        for milliseconds in (20..660).step_by(if full() { 10 } else { 80 }) {
+            let after = f64::from(milliseconds) / 1000.0;
+            let words = format!("{slowly} {signal} {after:.3}");
+            broker.run_under(&words.split(' ').collect::<Vec<_>>());
+            broker.fail_to_run();
+        }
+    }
+    broker.run_under(&[]);
+    broker.run();
+    broker.stop();
+    let said = fs::read_to_string(broker.log()).expect("it prints");
+    assert!(said.contains("Registered broker 0 at path"), "{said}");
+    assert!(!said.contains("of an earlier run of this broker still owns"), "{said}");
 }

@@ -1,6 +1,6 @@
 //! Start and stop, in order, on one page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::time::Duration;
@@ -127,7 +127,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let operators = operators::start(&broker);
     let running = Running { broker: Arc::clone(&broker), shared, session_dir, operators };
     start_housekeeping(&broker).await?;
-    register(&running).await?;
+    register(&broker, &running.session_dir).await?;
     tokio::spawn(runner.run());
     tokio::spawn(watches::run(Arc::clone(&broker), events, running.session_dir.clone()));
     watches::start(&broker).await?;
@@ -257,19 +257,18 @@ fn bind(config: &Config, limits: &ConnectionLimits, listeners: &Listeners) -> Re
     Ok(bound)
 }
 
-/// Registers this life of the broker, and remembers its session for the next one.
-async fn register(running: &Running) -> Result<()> {
-    let broker = &running.broker;
+/// Registers this broker in the session that it has; an older life's session is waited for, it runs out within its timeout,
+/// rounded up to the server's ticks. The session is written down first: whatever ends this process from here on, the next
+/// one can end the session, and need not wait.
+pub(crate) async fn register(broker: &Broker, session_dir: &Path) -> Result<()> {
     let registration = broker.registration(&broker.config.broker());
-    // An older life's session runs out within its timeout, rounded up to the server's ticks.
-    let patience = session_timeout(&broker.config) * 2;
-    let epoch = broker.zookeeper.register(&registration, patience).await?;
-    broker.epoch.store(epoch.0, Ordering::Release);
     if let Some(key) = broker.zookeeper.client().session()
-        && let Err(error) = session_file::write(&OsVfs, &running.session_dir, key)
+        && let Err(error) = session_file::write(&OsVfs, session_dir, key)
     {
         warn!(target: "kafka.server.KafkaServer", "The session cannot be remembered for the next start: {error}");
     }
+    let epoch = broker.zookeeper.register(&registration, session_timeout(&broker.config) * 2).await?;
+    broker.epoch.store(epoch.0, Ordering::Release);
     Ok(())
 }
 

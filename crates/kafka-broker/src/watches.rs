@@ -1,6 +1,6 @@
 //! Events of the coordination session: to the controller what is its, to this broker what concerns every broker.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,12 +10,11 @@ use kafka_controller::Event;
 use kafka_metadata::znodes::config;
 use kafka_metadata::znodes::feature;
 use tracing::{info, warn};
-use vfs::OsVfs;
 use zk_client::{Event as Session, EventReceiver};
 
 use crate::broker::Broker;
 use crate::settings::follow;
-use crate::{session_file, zookeeper};
+use crate::{startup, zookeeper};
 
 /// Between attempts to come back after an expired session.
 const RETRY: Duration = Duration::from_secs(1);
@@ -84,7 +83,7 @@ async fn read_features(broker: &Broker) -> Result<()> {
 }
 
 /// A new session, registered; tries until it works, for the broker serves on meanwhile.
-async fn come_back(broker: &Arc<Broker>, session_dir: &std::path::Path) -> EventReceiver {
+async fn come_back(broker: &Arc<Broker>, session_dir: &Path) -> EventReceiver {
     let timeout = Duration::from_millis(broker.config.broker().zookeeper_session_timeout_ms.max(1) as u64);
     loop {
         match new_session(broker, session_dir, timeout).await {
@@ -95,17 +94,12 @@ async fn come_back(broker: &Arc<Broker>, session_dir: &std::path::Path) -> Event
     }
 }
 
-async fn new_session(broker: &Arc<Broker>, session_dir: &std::path::Path, timeout: Duration) -> Result<EventReceiver> {
+async fn new_session(broker: &Arc<Broker>, session_dir: &Path, timeout: Duration) -> Result<EventReceiver> {
     let mut options = zookeeper::options(&broker.config.broker())?;
     options.session_timeout_ms = timeout.as_millis() as u32;
     let (client, events) = zookeeper::connect(options, timeout).await?;
     broker.zookeeper.replace(client);
-    let registration = broker.registration(&broker.config.broker());
-    let epoch = broker.zookeeper.register(&registration, timeout * 2).await?;
-    broker.epoch.store(epoch.0, Ordering::Release);
-    if let Some(key) = broker.zookeeper.client().session() {
-        session_file::write(&OsVfs, session_dir, key)?;
-    }
+    startup::register(broker, session_dir).await?;
     start(broker).await?;
     Ok(events)
 }
