@@ -16,20 +16,24 @@ pub struct ErrorCounts {
 
 impl ErrorCounts {
     pub(crate) fn count(&mut self, code: i16) {
-        if code == 0 {
-            self.none += 1;
-            return;
-        }
-        match self.errors.iter_mut().find(|(there, _)| *there == code) {
-            Some((_, count)) => *count += 1,
-            None => self.errors.push((code, 1)),
-        }
+        self.count_times(code, 1);
     }
 
     pub(crate) fn add(&mut self, other: &ErrorCounts) {
         self.none += other.none;
         for (code, count) in &other.errors {
-            (0..*count).for_each(|_| self.count(*code));
+            self.count_times(*code, *count);
+        }
+    }
+
+    fn count_times(&mut self, code: i16, times: u32) {
+        if code == 0 {
+            self.none += times;
+            return;
+        }
+        match self.errors.iter_mut().find(|(there, _)| *there == code) {
+            Some((_, count)) => *count += times,
+            None => self.errors.push((code, times)),
         }
     }
 
