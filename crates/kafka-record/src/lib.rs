@@ -13,6 +13,7 @@ pub mod checksum;
 pub mod compression;
 pub mod control;
 mod error;
+mod glance;
 pub mod legacy;
 pub mod reader;
 pub mod record;
@@ -25,6 +26,7 @@ pub use batch::{BatchHeader, RecordBatch, TimestampType};
 pub use builder::{BatchBuilder, BatchOptions};
 pub use compression::{Codec, Compression};
 pub use error::ReadError;
+pub use glance::Glance;
 pub use reader::{Batch, EntryHead, batches};
 pub use record::{Header, Record, RecordRef};
 

@@ -12,6 +12,7 @@ use kafka_types::{LeaderEpoch, Offset};
 use crate::batch::{BatchHeader, HEAD_TO_MAGIC, LOG_OVERHEAD, MAGIC_V2, RecordBatch, TimestampType};
 use crate::compression::{self, Compression};
 use crate::error::ReadError;
+use crate::glance::{Glance, glance};
 use crate::legacy::{self, LegacyEntry};
 use crate::record::{self, Base, Record, RecordRef};
 
@@ -235,6 +236,12 @@ impl<'a> Records<'a> {
     /// The records in their order.
     pub fn iter(&self) -> RecordIter<'_> {
         RecordIter { payload: &self.payload, walk: Walk::new(self.base, self.count) }
+    }
+
+    /// What the records have in common, if they are whole and their offsets count by 1; else [`Records::iter`] has more to
+    /// say.
+    pub fn glance(&self) -> Option<Glance> {
+        glance(&self.payload, self.base, self.count)
     }
 
     /// Bytes that the records take uncompressed.

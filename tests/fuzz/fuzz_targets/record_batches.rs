@@ -7,7 +7,8 @@ use bytes::Bytes;
 use fuzz::{Counted, bytes_taken, fix_checksums};
 use kafka_record::legacy::{DownConvertError, down_convert};
 use kafka_record::validate::{Origin, Rules, TargetCompression, Validated, validate};
-use kafka_record::{Batch, Compression, Record, TimestampType, batches};
+use kafka_record::reader::Records;
+use kafka_record::{Batch, Compression, Glance, NO_TIMESTAMP, Record, TimestampType, batches};
 use kafka_types::{LeaderEpoch, Offset, TopicPartition};
 use libfuzzer_sys::fuzz_target;
 use time_types::WallMillis;
@@ -50,11 +51,30 @@ fn read_all(set: &Bytes) {
             seen += 1;
             true
         });
+        if let Batch::V2(batch) = &batch
+            && let Ok(records) = batch.records(LIMIT)
+        {
+            assert_eq!(records.glance(), glance_of(&records, batch.base_offset()));
+        }
         let owned = batch.to_records(set, LIMIT);
         if let (Ok(()), Ok(records)) = (read, owned) {
             assert_eq!(records.len(), seen);
         }
     }
+}
+
+/// What a glance at records has to tell, by the long way.
+fn glance_of(records: &Records<'_>, base: Offset) -> Option<Glance> {
+    let mut glance = Glance { latest: NO_TIMESTAMP, earliest: None, keyed: true };
+    for (index, record) in records.iter().enumerate() {
+        let record = record.ok().filter(|record| record.offset.0 == base.0.wrapping_add(index as i64))?;
+        glance.latest = glance.latest.max(record.timestamp);
+        if record.timestamp != NO_TIMESTAMP {
+            glance.earliest = Some(glance.earliest.map_or(record.timestamp, |least| least.min(record.timestamp)));
+        }
+        glance.keyed &= record.key.is_some();
+    }
+    Some(glance)
 }
 
 /// The records of what a broker has taken.

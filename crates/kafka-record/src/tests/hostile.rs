@@ -10,8 +10,9 @@ use crate::checksum::crc32c;
 use crate::compression::{self, Compression};
 use crate::error::ReadError;
 use crate::legacy::{SetOptions, write_set};
-use crate::reader::{Batch, batches};
+use crate::reader::{Batch, Records, batches};
 use crate::validate::{Rules, validate};
+use crate::{Glance, NO_TIMESTAMP};
 
 const LIMIT: usize = 64 << 10;
 
@@ -29,6 +30,9 @@ fn exercise(bytes: &Bytes) -> usize {
         let _ = batch.to_records(bytes, LIMIT);
         if let Batch::V2(batch) = batch {
             let _ = (batch.header().last_sequence(), batch.header().delete_horizon(), batch.next_offset());
+            if let Ok(records) = batch.records(LIMIT) {
+                assert_eq!(records.glance(), glance_of(&records, batch.base_offset().0), "{batch:?}");
+            }
         }
     }
     let partition = TopicPartition::new("t", 0);
@@ -37,6 +41,24 @@ fn exercise(bytes: &Bytes) -> usize {
         let _ = crate::legacy::down_convert(bytes, timestamps, Offset(0), LIMIT);
     }
     records
+}
+
+/// What [`Records::glance`] has to tell, by the long way.
+fn glance_of(records: &Records<'_>, base_offset: i64) -> Option<Glance> {
+    let mut glance = Glance { latest: NO_TIMESTAMP, earliest: None, keyed: true };
+    for (index, record) in records.iter().enumerate() {
+        let record = record.ok()?;
+        if record.offset.0 != base_offset.wrapping_add(index as i64) {
+            return None;
+        }
+        let timestamp = record.timestamp;
+        glance.latest = glance.latest.max(timestamp);
+        if timestamp != NO_TIMESTAMP {
+            glance.earliest = Some(glance.earliest.map_or(timestamp, |earliest| earliest.min(timestamp)));
+        }
+        glance.keyed &= record.key.is_some();
+    }
+    Some(glance)
 }
 
 fn with_crc(mut batch: Vec<u8>) -> Bytes {

@@ -10,6 +10,7 @@ use crate::batch::{ATTRIBUTES_AT, BatchHeader, HEADER_LEN, MAGIC_V2, RecordBatch
 use crate::builder::{BatchBuilder, BatchFull, BatchOptions};
 use crate::checksum::crc32c_of_two;
 use crate::compression::{Codec, Compression};
+use crate::glance::Glance;
 use crate::legacy::LegacyEntry;
 use crate::reader::{Batch, Records, batches};
 use crate::record::RecordRef;
@@ -41,12 +42,46 @@ impl Append<'_> {
         let mut in_place = same_codec || (self.source == Compression::None && batch.is_control());
         let compressed = self.source != Compression::None || self.target().compression != Compression::None;
         let records = batch.records(self.rules.decompressed_max)?;
+        let max_timestamp = match records.glance() {
+            Some(glance) if self.agrees(&glance, batch.header().timestamp_type()) => glance.latest,
+            _ => {
+                let (max_timestamp, counts) = self.walk(batch, &records, compressed)?;
+                in_place &= counts;
+                max_timestamp
+            }
+        };
+        if in_place {
+            let unpacked = if self.source == Compression::None { 0 } else { records.uncompressed_len() as u64 };
+            Ok(Validated { temporary_bytes: unpacked, ..self.patched(batch, owner, max_timestamp) })
+        } else {
+            self.rebuilt_v2(batch, &records)
+        }
+    }
+
+    /// Is there nothing to be said against any of the records? `false` is not yet a no.
+    fn agrees(&self, glance: &Glance, batch_type: TimestampType) -> bool {
+        if batch_type == TimestampType::LogAppendTime || (self.rules.compacted && !glance.keyed) {
+            return false;
+        }
+        match glance.earliest {
+            Some(earliest) if self.rules.timestamp_type == TimestampType::CreateTime => {
+                let (oldest, youngest) = (self.now.checked_sub(earliest), glance.latest.checked_sub(self.now));
+                oldest.is_some_and(|age| age <= self.rules.timestamp_before_max_ms)
+                    && youngest.is_some_and(|ahead| ahead <= self.rules.timestamp_after_max_ms)
+            }
+            _ => true,
+        }
+    }
+
+    /// Looks at each record: the latest timestamp, and whether the offsets count by 1.
+    fn walk(&self, batch: &RecordBatch<'_>, records: &Records<'_>, compressed: bool) -> Result<(i64, bool), Rejected> {
         let mut seen = Seen::default();
+        let mut all_count = true;
         for (index, record) in records.iter().enumerate() {
             let record = record?;
             let expected = batch.base_offset().0 + index as i64;
             let counts = record.offset.0 == expected;
-            in_place &= counts;
+            all_count &= counts;
             seen.max_timestamp = seen.max_timestamp.max(record.timestamp);
             if !counts && compressed {
                 let partition = self.rules.partition.clone();
@@ -56,12 +91,7 @@ impl Append<'_> {
             }
         }
         seen.check()?;
-        if in_place {
-            let unpacked = if self.source == Compression::None { 0 } else { records.uncompressed_len() as u64 };
-            Ok(Validated { temporary_bytes: unpacked, ..self.patched(batch, owner, seen.max_timestamp) })
-        } else {
-            self.rebuilt_v2(batch, &records)
-        }
+        Ok((seen.max_timestamp, all_count))
     }
 
     fn check_v2_header(&self, header: &BatchHeader) -> Result<(), Rejected> {
