@@ -32,6 +32,8 @@ pub(crate) struct IndexFile<const N: usize> {
     written: u64,
     /// Entries after those.
     tail: Vec<[u8; N]>,
+    /// The last entry, once it was asked for: every append compares itself with it.
+    last: OnceLock<[u8; N]>,
     /// How many entries there may be.
     capacity: u64,
     /// The file is longer than its entries, or may be.
@@ -52,6 +54,7 @@ impl<const N: usize> IndexFile<N> {
             file: OnceLock::new(),
             written,
             tail: Vec::new(),
+            last: OnceLock::new(),
             capacity: capacity_bytes / N as u64,
             padded: file_len != written * N as u64,
             dirty: false,
@@ -100,8 +103,15 @@ impl<const N: usize> IndexFile<N> {
         if let Some(entry) = index.checked_sub(self.written).and_then(|at| self.tail.get(at as usize)) {
             return Ok(*entry);
         }
+        let is_last = index + 1 == self.len();
+        if let Some(last) = self.last.get().filter(|_| is_last) {
+            return Ok(*last);
+        }
         let mut entry = [0; N];
         self.open()?.read_exact_at(&mut entry, index * N as u64).context("reading", &self.path)?;
+        if is_last {
+            let _ = self.last.set(entry);
+        }
         Ok(entry)
     }
 
@@ -147,6 +157,7 @@ impl<const N: usize> IndexFile<N> {
 
     pub(crate) fn push(&mut self, entry: [u8; N]) -> Result<(), LogError> {
         self.tail.push(entry);
+        self.last = OnceLock::new();
         self.dirty = true;
         if self.tail.len() < TAIL_MAX {
             return Ok(());
@@ -175,6 +186,7 @@ impl<const N: usize> IndexFile<N> {
         if entries >= self.len() {
             return Ok(());
         }
+        self.last = OnceLock::new();
         self.dirty = true;
         if entries >= self.written {
             self.tail.truncate((entries - self.written) as usize);
@@ -276,6 +288,24 @@ mod tests {
         assert_eq!(number(&index.get(69).expect("reads")), 138);
         index.push(500u32.to_be_bytes()).expect("pushes");
         assert_eq!(index.partition_point(|entry| number(entry) < 500).expect("reads"), 70);
+    }
+
+    #[test]
+    fn the_last_entry_is_the_last_whatever_came_before() {
+        let (_, mut index) = index();
+        let last = |index: &IndexFile<4>| number(&index.get(index.len() - 1).expect("reads"));
+        for value in 0..100u32 {
+            index.push(value.to_be_bytes()).expect("pushes");
+            assert_eq!(last(&index), value);
+            if value % 3 == 0 {
+                index.write_tail().expect("writes");
+                assert_eq!((last(&index), last(&index)), (value, value));
+            }
+        }
+        for entries in [80, 7] {
+            index.truncate(entries).expect("cuts");
+            assert_eq!((last(&index), last(&index)), (entries as u32 - 1, entries as u32 - 1));
+        }
     }
 
     #[test]

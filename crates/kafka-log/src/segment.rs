@@ -4,6 +4,7 @@
 //! grows. All others are closed: exact in length, immutable but for truncation and replacement by compaction.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -297,16 +298,14 @@ impl Segment {
         Ok(())
     }
 
-    /// Writes a batch (in up to two pieces) that begins at the segment's end.
-    pub(crate) fn append(&mut self, head: &Head, pieces: (&[u8], &[u8]), index_interval: u64) -> Result<(), LogError> {
-        self.file()?.write_two_at(pieces.0, pieces.1, self.len).context("writing", &self.path)?;
-        self.dirty = true;
-        self.take_in(head, index_interval)
-    }
-
-    /// The same for several batches one behind the other.
-    pub(crate) fn append_all(&mut self, heads: &[Head], bytes: &[u8], index_interval: u64) -> Result<(), LogError> {
-        self.file()?.write_at(bytes, self.len).context("writing", &self.path)?;
+    /// Writes batches, in any number of pieces, behind the last one.
+    pub(crate) fn append(
+        &mut self,
+        heads: &[Head],
+        pieces: &[IoSlice<'_>],
+        index_interval: u64,
+    ) -> Result<(), LogError> {
+        self.file()?.write_pieces_at(pieces, self.len).context("writing", &self.path)?;
         self.dirty = true;
         heads.iter().try_for_each(|head| self.take_in(head, index_interval))
     }

@@ -12,7 +12,7 @@
 //! * Names (created, renamed, removed) survive a power loss only after [`Vfs::sync_dir`] of their directory.
 #![deny(missing_docs)]
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,11 +78,14 @@ pub trait File: Send + Sync + std::fmt::Debug {
     /// Writes all of `bytes` at `offset`; a gap before `offset` reads as zeros.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Writes `head` at `offset` and `body` behind it, in one call to the system where it has one: a batch whose header
-    /// was patched goes to the file without being copied together.
-    fn write_two_at(&self, head: &[u8], body: &[u8], offset: u64) -> io::Result<()> {
-        self.write_at(head, offset)?;
-        self.write_at(body, offset + head.len() as u64)
+    /// Writes all `pieces` at `offset`, one behind the other, in one call to the system where it has one: a batch whose
+    /// header was patched goes to the file without being copied together.
+    fn write_pieces_at(&self, pieces: &[IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+        for piece in pieces {
+            self.write_at(piece, offset)?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
     }
 
     /// Length in bytes.

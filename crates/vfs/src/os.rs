@@ -12,6 +12,9 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::error::at;
 use crate::{DirEntry, File, Lock, Metadata, OpenMode, Space, Vfs};
 
+/// Pieces that one write takes: Linux's `IOV_MAX`.
+const PIECES_MAX: usize = 1024;
+
 /// The file system of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsVfs;
@@ -259,13 +262,18 @@ impl File for OsFile {
         Ok(())
     }
 
-    fn write_two_at(&self, head: &[u8], body: &[u8], offset: u64) -> io::Result<()> {
-        let pieces = [io::IoSlice::new(head), io::IoSlice::new(body)];
-        let written = self.done(retry_on_intr(|| rustix::io::pwritev(&self.fd, &pieces, offset)))?;
-        // A short write is rare (a nearly full disk): the rest goes the plain way, which reports the reason.
-        let in_head = written.min(head.len());
-        self.write_at(&head[in_head..], offset + in_head as u64)?;
-        self.write_at(&body[written - in_head..], offset + written as u64 + (head.len() - in_head) as u64)
+    fn write_pieces_at(&self, pieces: &[io::IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+        for pieces in pieces.chunks(PIECES_MAX) {
+            let mut written = self.done(retry_on_intr(|| rustix::io::pwritev(&self.fd, pieces, offset)))?;
+            // A short write is rare (a nearly full disk): the rest goes the plain way, which reports the reason.
+            for piece in pieces {
+                let here = written.min(piece.len());
+                self.write_at(&piece[here..], offset + here as u64)?;
+                offset += piece.len() as u64;
+                written -= here;
+            }
+        }
+        Ok(())
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -1,6 +1,7 @@
 //! The part of a compaction that reads and writes: runs on any thread.
 
 use std::collections::HashMap;
+use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -309,8 +310,10 @@ impl CompactionJob {
             let written = segment.len();
             match outcome {
                 Outcome::Gone => continue,
-                Outcome::Same => segment.append(&head, (bytes, &[]), interval)?,
-                Outcome::Changed(changed) => segment.append(&head_of(&changed), (&changed, &[]), interval)?,
+                Outcome::Same => segment.append(&[head], &[IoSlice::new(bytes)], interval)?,
+                Outcome::Changed(changed) => {
+                    segment.append(&[head_of(&changed)], &[IoSlice::new(&changed)], interval)?
+                }
             }
             stats.batches_written += 1;
             self.go_on(*pace, segment.len() - written)?;

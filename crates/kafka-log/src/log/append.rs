@@ -1,5 +1,7 @@
 //! Putting records at the log's end.
 
+use std::io::IoSlice;
+
 use bytes::Bytes;
 use kafka_record::validate::{Origin, Rules, Validated, analyze, converts, validate};
 use kafka_record::{Batch, MAX_DECOMPRESSED_DEFAULT, NO_TIMESTAMP, batches};
@@ -236,7 +238,8 @@ impl Log {
     fn write_batch(&mut self, now: Now, ready: ReadyBatch<'_>) -> Result<(), LogError> {
         let head = ready.head;
         let interval = self.config.index_interval_bytes;
-        self.active_mut().append(&head, ready.pieces, interval)?;
+        let pieces = [IoSlice::new(ready.pieces.0), IoSlice::new(ready.pieces.1)];
+        self.active_mut().append(&[head], &pieces, interval)?;
         let aborted = &mut self.segments.last_mut().expect("a log has at least one segment").aborted;
         self.producers.apply(ready.update, |entry| aborted.append(entry))?;
         self.on_written(now, &head);

@@ -70,15 +70,26 @@ fn is_locked_for_others(path: &Path) -> bool {
 }
 
 #[test]
-fn two_pieces_are_written_as_one() {
+fn pieces_are_written_one_behind_the_other() {
     let dir = TestDir::new();
     let file = OsVfs.open(&dir.path().join("file"), OpenMode::CreateNew).unwrap();
     file.write_at(b"....", 0).unwrap();
-    file.write_two_at(b"head", b"body", 2).unwrap();
-    file.write_two_at(b"", b"!", 10).unwrap();
+    let write = |pieces: &[&[u8]], offset| {
+        let pieces: Vec<io::IoSlice<'_>> = pieces.iter().map(|piece| io::IoSlice::new(piece)).collect();
+        file.write_pieces_at(&pieces, offset).unwrap();
+    };
+    write(&[b"head", b"body"], 2);
+    write(&[b"", b"!"], 10);
+    write(&[], 5);
     let mut bytes = [0; 11];
     file.read_exact_at(&mut bytes, 0).unwrap();
     assert_eq!(&bytes, b"..headbody!");
+    // More than one call takes.
+    let numbers: Vec<u8> = (0..5000u32).map(|number| number as u8).collect();
+    write(&numbers.chunks(1).collect::<Vec<_>>(), 11);
+    let mut bytes = vec![0; numbers.len()];
+    file.read_exact_at(&mut bytes, 11).unwrap();
+    assert_eq!((bytes, file.len().unwrap()), (numbers, 5011));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Appends that came at the same time, as one write.
 
-use std::io;
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
+use kafka_record::batch::HEADER_LEN;
 use kafka_record::validate::{Origin, Validated, validate};
 use kafka_types::{LeaderEpoch, Offset};
 use time_types::{Now, WallMillis};
@@ -12,20 +13,44 @@ use crate::error::{AppendError, LogError};
 use crate::producer_state::{Checked, ProducerUpdate, StateBatch, Strictness};
 use crate::walk::Head;
 
+/// A body above this size is not copied together with others: gathering it costs the kernel less.
+const COPIED_MAX: usize = if cfg!(test) { 150 } else { 4 << 10 };
+
 /// Batches that have been judged and are not in the file yet. All go to the active segment.
 #[derive(Default)]
 struct Unwritten {
     heads: Vec<Head>,
-    /// What goes to the file. Copied together: for the small batches that come in groups this costs less than it costs the
-    /// kernel to gather them.
-    bytes: Vec<u8>,
+    /// What goes to the file, but for large bodies. Copied together: for small batches this costs less than it costs the kernel
+    /// to gather them.
+    copied: Vec<u8>,
+    /// The large bodies, and how many of the copied bytes go before each.
+    large: Vec<(usize, Bytes)>,
+    /// Bytes of all.
+    size: u64,
 }
 
 impl Unwritten {
     fn push(&mut self, head: Head, batch: &Validated) {
-        self.bytes.extend_from_slice(&batch.head);
-        self.bytes.extend_from_slice(&batch.body);
+        self.copied.extend_from_slice(&batch.head);
+        if batch.body.len() <= COPIED_MAX {
+            self.copied.extend_from_slice(&batch.body);
+        } else {
+            self.large.push((self.copied.len(), batch.body.clone()));
+        }
+        self.size += head.size;
         self.heads.push(head);
+    }
+
+    /// All bytes in the order of the file.
+    fn pieces(&self) -> Vec<IoSlice<'_>> {
+        let mut pieces = Vec::with_capacity(2 * self.large.len() + 1);
+        let mut copied = 0;
+        for (before, body) in &self.large {
+            pieces.extend([IoSlice::new(&self.copied[copied..*before]), IoSlice::new(body)]);
+            copied = *before;
+        }
+        pieces.push(IoSlice::new(&self.copied[copied..]));
+        pieces
     }
 
     /// The offset after the last one.
@@ -33,14 +58,11 @@ impl Unwritten {
         self.heads.last().map(|head| head.last_offset + 1)
     }
 
-    /// Bytes in number.
-    fn size(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
     fn clear(&mut self) {
         self.heads.clear();
-        self.bytes.clear();
+        self.copied.clear();
+        self.large.clear();
+        self.size = 0;
     }
 }
 
@@ -62,8 +84,12 @@ impl Log {
         if group.is_empty() {
             return Vec::new();
         }
-        let size = group.iter().map(|records| records.len()).sum();
-        let mut unwritten = Unwritten { heads: Vec::with_capacity(group.len()), bytes: Vec::with_capacity(size) };
+        let copied = group.iter().map(|records| if records.len() <= COPIED_MAX { records.len() } else { HEADER_LEN });
+        let mut unwritten = Unwritten {
+            heads: Vec::with_capacity(group.len()),
+            copied: Vec::with_capacity(copied.sum()),
+            ..Unwritten::default()
+        };
         let mut results: Vec<_> = group.iter().map(|records| self.judge(now, records, epoch, &mut unwritten)).collect();
         let written = self.write_group(now, &mut unwritten).and_then(|()| self.flush_if_asked());
         if let Err(error) = written.and_then(|()| self.check_usable()) {
@@ -117,7 +143,7 @@ impl Log {
         if !unwritten.heads.is_empty() {
             let may_roll = self.may_roll(now, head, unwritten);
             if !self.guard_opening(may_roll)? {
-                let opened = self.active().open_for_append(unwritten.size(), self.config.index_interval_bytes);
+                let opened = self.active().open_for_append(unwritten.size, self.config.index_interval_bytes);
                 return self.guard_opening(opened).map_err(AppendError::from);
             }
             self.write_group(now, unwritten)?;
@@ -133,7 +159,7 @@ impl Log {
         if active.len() == 0 || active.may_fill_indexes(unwritten.heads.len()) {
             return Ok(true);
         }
-        let together = Head { size: unwritten.size() + head.size, ..*head };
+        let together = Head { size: unwritten.size + head.size, ..*head };
         Ok(active.should_roll(&together, &self.config, now.wall)?)
     }
 
@@ -151,7 +177,7 @@ impl Log {
         // It may have failed half-way: what is in the file then is not known.
         self.check_usable()?;
         let interval = self.config.index_interval_bytes;
-        let written = self.active_mut().append_all(&unwritten.heads, &unwritten.bytes, interval);
+        let written = self.active_mut().append(&unwritten.heads, &unwritten.pieces(), interval);
         self.guard(written)?;
         for head in &unwritten.heads {
             self.on_written(now, head);
