@@ -17,6 +17,7 @@ mod listeners;
 mod metrics;
 mod odd_requests;
 mod operators;
+mod pipelined;
 mod reassignments;
 mod refusals;
 mod security;

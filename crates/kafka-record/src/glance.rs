@@ -22,39 +22,36 @@ pub struct Glance {
 
 /// Looks over `count` records; `None` if there is anything odd about one of them.
 pub(crate) fn glance(records: &[u8], base: Base, count: i32) -> Option<Glance> {
-    if count < 0 {
-        return None;
-    }
-    let mut rest = records;
+    let count = u32::try_from(count).ok()?;
+    let mut look = Look { bytes: records, at: 0 };
     let (mut earliest, mut latest, mut timed, mut keyed) = (i64::MAX, NO_TIMESTAMP, false, true);
     for index in 0..count {
-        let length = number(&mut rest)?;
-        let (mut record, behind) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        rest = behind;
-        let (_attributes, behind) = record.split_first()?;
-        record = behind;
-        let (delta, len) = varint::read_i64(record).ok()?;
-        record = &record[len..];
-        let timestamp = base.timestamp.wrapping_add(delta);
+        let length = length_of(look.number()?)?;
+        let end = look.at + length;
+        // Attributes.
+        look.at += 1;
+        let timestamp = base.timestamp.wrapping_add(look.long()?);
         latest = latest.max(timestamp);
         if timestamp != NO_TIMESTAMP {
             earliest = earliest.min(timestamp);
             timed = true;
         }
-        if number(&mut record)? != index {
+        // As it is written: zig-zag makes the double of it.
+        if look.number()? != index << 1 {
             return None;
         }
-        keyed &= skip(&mut record)?;
-        skip(&mut record)?;
-        let headers = number(&mut record)?;
+        keyed &= look.skip()?;
+        look.skip()?;
+        let headers = look.number()?;
         if headers != 0 {
-            skip_headers(&mut record, headers)?;
+            look.skip_headers(length_of(headers)?)?;
         }
-        if !record.is_empty() {
+        // Whoever reads beyond a record's end does not come out there.
+        if look.at != end {
             return None;
         }
     }
-    if !rest.is_empty() {
+    if look.at != records.len() {
         return None;
     }
     let (latest, earliest) = match base.append_time {
@@ -64,26 +61,67 @@ pub(crate) fn glance(records: &[u8], base: Base, count: i32) -> Option<Glance> {
     Some(Glance { latest, earliest, keyed })
 }
 
+/// A number that may not be negative, from what is written of it.
 #[inline]
-fn number(bytes: &mut &[u8]) -> Option<i32> {
-    let (value, len) = varint::read_i32(bytes).ok()?;
-    *bytes = &bytes[len..];
-    Some(value)
+fn length_of(written: u32) -> Option<usize> {
+    (written & 1 == 0).then_some((written >> 1) as usize)
 }
 
-/// Goes past bytes with their length before them; are there any, so to speak: `false` for null.
-#[inline]
-fn skip(bytes: &mut &[u8]) -> Option<bool> {
-    let Ok(length) = usize::try_from(number(bytes)?) else { return Some(false) };
-    *bytes = bytes.get(length..)?;
-    Some(true)
+/// A place in bytes. It may lie behind them: then nothing is there.
+struct Look<'a> {
+    bytes: &'a [u8],
+    at: usize,
 }
 
-fn skip_headers(bytes: &mut &[u8], count: i32) -> Option<()> {
-    // A negative count is an error, which is not this function's to tell.
-    for _ in 0..u32::try_from(count).ok()? {
-        skip(bytes)?.then_some(())?;
-        skip(bytes)?;
+impl Look<'_> {
+    /// A varint as it is written, before zig-zag is undone.
+    #[inline]
+    fn number(&mut self) -> Option<u32> {
+        let first = *self.bytes.get(self.at)?;
+        if first < 0x80 {
+            self.at += 1;
+            return Some(u32::from(first));
+        }
+        let second = *self.bytes.get(self.at + 1)?;
+        if second < 0x80 {
+            self.at += 2;
+            return Some(u32::from(first & 0x7f) | u32::from(second) << 7);
+        }
+        self.large_number()
     }
-    Some(())
+
+    #[cold]
+    fn large_number(&mut self) -> Option<u32> {
+        let (number, len) = varint::read_u32(self.bytes.get(self.at..)?).ok()?;
+        self.at += len;
+        Some(number)
+    }
+
+    #[inline]
+    fn long(&mut self) -> Option<i64> {
+        let first = *self.bytes.get(self.at)?;
+        if first < 0x80 {
+            self.at += 1;
+            return Some(i64::from(first >> 1) ^ -i64::from(first & 1));
+        }
+        let (number, len) = varint::read_i64(self.bytes.get(self.at..)?).ok()?;
+        self.at += len;
+        Some(number)
+    }
+
+    /// Goes past bytes that have their length before them; `false` if that is below zero, which stands for null.
+    #[inline]
+    fn skip(&mut self) -> Option<bool> {
+        let Some(length) = length_of(self.number()?) else { return Some(false) };
+        self.at += length;
+        Some(true)
+    }
+
+    fn skip_headers(&mut self, count: usize) -> Option<()> {
+        for _ in 0..count {
+            self.skip()?.then_some(())?;
+            self.skip()?;
+        }
+        Some(())
+    }
 }

@@ -17,6 +17,8 @@ pub const HEAD_LEN: usize = 4;
 const READ_LEN: usize = 4 << 10;
 /// Below this a frame's memory is reserved when it is announced.
 const SMALL: usize = 64 << 10;
+/// The most that is read at once because much was there before: a few full batches of a producer.
+const AHEAD_MAX: usize = 256 << 10;
 /// A buffer that grew beyond this is given back once it is empty.
 const KEPT_CAPACITY: usize = 1 << 20;
 
@@ -48,6 +50,10 @@ pub struct FrameReader {
     buffer: BytesMut,
     codec: LengthDelimitedCodec,
     max_len: usize,
+    /// What a read asks for at least: more after one that got all it asked for, less after one that got little.
+    ahead: usize,
+    /// The most that this may be.
+    ahead_max: usize,
     /// The buffer has become larger than an idle connection's.
     grown: bool,
 }
@@ -56,7 +62,13 @@ impl FrameReader {
     /// Accepts frames of up to `max_len` bytes, their length not counted. Holds no memory before the first read.
     pub fn new(max_len: usize) -> FrameReader {
         let codec = LengthDelimitedCodec::builder().max_frame_length(max_len).new_codec();
-        FrameReader { buffer: BytesMut::new(), codec, max_len, grown: false }
+        FrameReader { buffer: BytesMut::new(), codec, max_len, ahead: READ_LEN, ahead_max: AHEAD_MAX, grown: false }
+    }
+
+    /// The same, and it reads little that is not of the frame that is asked for, however fast its peer sends: for those who
+    /// say by [`FrameReader::next_len`] when a frame may be read.
+    pub fn frame_by_frame(max_len: usize) -> FrameReader {
+        FrameReader { ahead_max: READ_LEN, ..FrameReader::new(max_len) }
     }
 
     /// What has been read and not been returned: for a look at the first bytes of a connection.
@@ -83,13 +95,19 @@ impl FrameReader {
                 return Ok(Some(frame));
             }
             self.make_room();
-            if from.read_buf(&mut self.buffer).await? == 0 {
-                return match self.buffer.len() {
-                    0 => Ok(None),
-                    got => Err(FrameError::Cut { got }),
-                };
+            let room = self.buffer.capacity() - self.buffer.len();
+            match from.read_buf(&mut self.buffer).await? {
+                0 if self.buffer.is_empty() => return Ok(None),
+                0 => return Err(FrameError::Cut { got: self.buffer.len() }),
+                read => self.adapt(read, room),
             }
         }
+    }
+
+    /// What was there when it read last, and is no part of a frame that was returned: the next frame, if it is whole.
+    pub fn peek(&self) -> Option<&[u8]> {
+        let len = self.announced().ok()??;
+        self.buffer.get(HEAD_LEN..HEAD_LEN + len)
     }
 
     /// Reads the length of the next frame, which stays where it is; `None` at the end of the stream. Cancel safe.
@@ -108,6 +126,7 @@ impl FrameReader {
     pub fn release(&mut self) {
         if self.buffer.is_empty() && std::mem::take(&mut self.grown) {
             self.buffer = BytesMut::new();
+            self.ahead = READ_LEN;
         }
     }
 
@@ -129,9 +148,19 @@ impl FrameReader {
         }
     }
 
+    /// A read with room for so much got so much.
+    fn adapt(&mut self, read: usize, room: usize) {
+        if read == room {
+            self.ahead = (2 * self.ahead).min(self.ahead_max);
+        } else if read < self.ahead / 8 {
+            self.ahead = (self.ahead / 2).max(READ_LEN);
+        }
+    }
+
     /// Room for the next read: what the frame still needs, but never more than has come already or than a small
-    /// frame, whichever is larger. So a growing frame is copied a few times at most, and only its sender's bytes
-    /// make it grow. Memory of frames that were dropped is used again (`BytesMut::reserve` sees to that).
+    /// frame, whichever is larger; or what may be there besides. So a growing frame is copied a few times at most, and
+    /// only its sender's bytes make it grow. Memory of frames that were dropped is used again (`BytesMut::reserve` sees
+    /// to that).
     fn make_room(&mut self) {
         if self.buffer.is_empty() && self.buffer.capacity() > KEPT_CAPACITY {
             self.buffer = BytesMut::new();
@@ -141,8 +170,8 @@ impl FrameReader {
             Ok(Some(len)) => (HEAD_LEN + len).saturating_sub(here),
             _ => 0,
         };
-        let room = missing.min(here.max(SMALL)).max(READ_LEN);
-        if self.buffer.capacity() - here < missing.clamp(READ_LEN / 4, room) {
+        let room = missing.min(here.max(SMALL)).max(self.ahead);
+        if self.buffer.capacity() - here < missing.clamp(self.ahead / 4, room) {
             self.buffer.reserve(room);
             self.grown |= here + room > READ_LEN;
         }
@@ -241,6 +270,39 @@ mod tests {
         run(reader.next(&mut from)).unwrap().unwrap();
         run(reader.next(&mut from)).unwrap();
         assert!(reader.buffer.capacity() <= KEPT_CAPACITY);
+    }
+
+    #[test]
+    fn who_sends_much_is_read_in_large_pieces_and_who_sends_little_is_not() {
+        let body = vec![7; 20_000];
+        let frames = framed(&[&body[..]; 40]);
+        let (mut reader, mut from) = (FrameReader::new(1 << 20), &frames[..]);
+        let mut together = Vec::new();
+        while run(reader.next(&mut from)).unwrap().is_some() {
+            let mut more = 0;
+            while reader.peek().is_some_and(|frame| frame == body) {
+                reader.next_buffered().unwrap().unwrap();
+                more += 1;
+            }
+            together.push(more);
+        }
+        assert_eq!(together[0], 0, "{together:?}");
+        assert!(together.iter().any(|&more| more > 8) && together.len() < 12, "{together:?}");
+        for _ in 0..10 {
+            run(reader.next(&mut &framed(&[b"few"])[..])).unwrap().unwrap();
+        }
+        assert_eq!(reader.ahead, READ_LEN);
+    }
+
+    #[test]
+    fn only_whole_frames_can_be_peeked_at() {
+        let bytes = framed(&[b"one", b"two"]);
+        let mut reader = FrameReader::new(10);
+        assert_eq!(reader.peek(), None);
+        assert!(run(reader.fill(&mut &bytes[..12], 12)).unwrap());
+        assert_eq!(reader.peek(), Some(&b"one"[..]));
+        reader.next_buffered().unwrap().unwrap();
+        assert_eq!(reader.peek(), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_metadata::MetadataImage;
 use kafka_record::Batch;
 use kafka_record::validate::{ProduceFormats, check_produced, has_transactional};
 use kafka_security::{Operation, ResourceType};
@@ -25,6 +26,7 @@ use crate::waiters::committed;
 use grouping::{Appending, Outcome};
 
 mod grouping;
+pub(crate) mod pipelined;
 
 /// Clients may write to internal topics under this name only.
 const ADMIN_CLIENT: &str = "__admin_client";
@@ -63,17 +65,21 @@ pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> Pro
     }
     let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
     let (responses, mut parts) = append_all(context, request, acks).await;
+    note_costs(context, &parts);
+    if acks == Acks::All {
+        wait_until_committed(context, &mut parts, timeout).await;
+    }
+    let failed = parts.iter().any(|part| part.outcome.is_err());
+    finish(acks, respond(context, responses, parts), failed)
+}
+
+fn note_costs(context: &Context, parts: &[Part]) {
     for produced in parts.iter().filter_map(|part| part.outcome.as_ref().ok()) {
         context.effort.took_memory(produced.appended.temporary_bytes);
         if let Some(took) = produced.conversion {
             context.effort.converted(took);
         }
     }
-    if acks == Acks::All {
-        wait_until_committed(context, &mut parts, timeout).await;
-    }
-    let failed = parts.iter().any(|part| part.outcome.is_err());
-    finish(acks, respond(context, responses, parts), failed)
 }
 
 fn finish(acks: Acks, response: wire::Response, failed: bool) -> Produced {
@@ -98,10 +104,7 @@ type Producer = (ProducerId, ProducerEpoch);
 /// each partition.
 async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> (Vec<TopicProduceResponse>, Vec<Part>) {
     let broker = &context.broker;
-    let image = broker.metadata.image();
-    let version = wire::Version(context.version);
-    let formats =
-        ProduceFormats { old: !version.requires_one_batch(), zstd: version.allows_zstd(), version: context.version };
+    let (image, formats) = (broker.metadata.image(), formats_of(context));
     let transactional_id = request.transactional_id.unwrap_or_default();
     let mut responses = Vec::with_capacity(request.topic_data.len());
     let (mut parts, mut under_way, mut to_verify) = (Vec::new(), Vec::new(), Vec::new());
@@ -111,19 +114,9 @@ async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> (V
         for partition in data.partition_data {
             let topic_partition = TopicPartition::new(name.clone(), partition.index);
             let records = partition.records.unwrap_or_default();
-            let outcome = if !allowed {
-                Err(ErrorCode::TopicAuthorizationFailed.into())
-            } else if image.partition(&name, partition.index).is_none() {
-                Err(ErrorCode::UnknownTopicOrPartition.into())
-            } else if let Err(rejected) = check_produced(&records, formats) {
-                Err(Refused {
-                    code: rejected.code,
-                    message: rejected.response_message().map(str::to_owned),
-                    records: rejected.record_errors,
-                    log_start: None,
-                })
-            } else if kafka_metadata::topic_name::is_internal(&name) && context.client_id() != ADMIN_CLIENT {
-                Err(ErrorCode::InvalidTopicException.into())
+            let checked = check(context, &image, formats, &topic_partition, allowed, &records);
+            let outcome = if let Err(refused) = checked {
+                Err(refused)
             } else {
                 let producer = producer_of(&records).filter(|_| broker.config.verifies_transactions());
                 let part = parts.len();
@@ -157,6 +150,38 @@ async fn append_all(context: &Context, request: wire::Request, acks: Acks) -> (V
     }
     append_verified(context, transactional_id, acks, &mut parts, to_verify).await;
     (responses, parts)
+}
+
+fn formats_of(context: &Context) -> ProduceFormats {
+    let version = wire::Version(context.version);
+    ProduceFormats { old: !version.requires_one_batch(), zstd: version.allows_zstd(), version: context.version }
+}
+
+/// What can be said against an append before the partition is asked.
+fn check(
+    context: &Context,
+    image: &MetadataImage,
+    formats: ProduceFormats,
+    partition: &TopicPartition,
+    allowed: bool,
+    records: &Bytes,
+) -> Result<(), Refused> {
+    if !allowed {
+        return Err(ErrorCode::TopicAuthorizationFailed.into());
+    }
+    if image.partition(&partition.topic, partition.partition).is_none() {
+        return Err(ErrorCode::UnknownTopicOrPartition.into());
+    }
+    check_produced(records, formats).map_err(|rejected| Refused {
+        code: rejected.code,
+        message: rejected.response_message().map(str::to_owned),
+        records: rejected.record_errors,
+        log_start: None,
+    })?;
+    if kafka_metadata::topic_name::is_internal(&partition.topic) && context.client_id() != ADMIN_CLIENT {
+        return Err(ErrorCode::InvalidTopicException.into());
+    }
+    Ok(())
 }
 
 /// Asks about all of them at once, and appends what the transaction may write.

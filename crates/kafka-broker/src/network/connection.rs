@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::dispatch::{self, Outcome, Served};
 use super::ends::{End, Ends};
+use super::pipeline;
 use crate::broker::{Broker, ListenerInfo};
 use crate::metrics::{Answered, Shelf};
 
@@ -29,7 +30,8 @@ pub(crate) async fn serve(
     admission: Admission,
 ) {
     let peer = stream.peer();
-    let mut reader = FrameReader::new(broker.config.request_max_bytes());
+    let reader = if broker.request_memory.is_some() { FrameReader::frame_by_frame } else { FrameReader::new };
+    let mut reader = reader(broker.config.request_max_bytes());
     let idle = broker.config.connections_max_idle();
     let mut silent_since = broker.clock.precise();
     let seat = listener.seats.take(silent_since);
@@ -52,19 +54,24 @@ pub(crate) async fn serve(
                 break;
             }
         };
-        let answer = pin!(dispatch::dispatch(&broker, &listener, peer, frame));
-        let Some(Served { outcome, pause, measured }) = ends.unless_drained(answer).await else { break };
-        let goes_on = match outcome {
-            Outcome::Reply(pieces) => send(&mut stream, &pieces, idle, peer).await,
-            Outcome::Nothing => true,
-            Outcome::Close => false,
+        let more = pipeline::take_with(&frame, &mut reader, &broker);
+        let answers = if more.is_empty() {
+            let answer = pin!(dispatch::dispatch(&broker, &listener, peer, frame));
+            ends.unless_drained(answer).await.map(Answers::of_one)
+        } else {
+            // Rare enough not to have its place in the memory of every connection.
+            let frames = std::iter::once(frame).chain(more);
+            let mut answers = Box::pin(pipeline::serve(&broker, &listener, peer, frames));
+            ends.unless_drained(answers.as_mut()).await.map(Answers::of)
         };
+        let Some(Answers { pieces, closes, pause, first, more }) = answers else { break };
+        let is_sent = pieces.is_empty() || send(&mut stream, &pieces, idle, peer).await;
         silent_since = broker.clock.precise();
         ends.active(silent_since);
-        if let Some(measured) = measured {
+        for measured in first.into_iter().chain(more) {
             shelf.answered(&Answered { sent: silent_since, ..measured });
         }
-        if !goes_on {
+        if closes || !is_sent {
             break;
         }
         drop(memory);
@@ -76,6 +83,41 @@ pub(crate) async fn serve(
         }
     }
     drop(admission);
+}
+
+/// What comes of requests that were served together; of one, mostly.
+struct Answers {
+    pieces: Vec<Piece>,
+    /// The client cannot be helped.
+    closes: bool,
+    /// How long it is not to be listened to afterwards.
+    pause: Duration,
+    /// What they took, as far as it is known.
+    first: Option<Answered>,
+    more: Vec<Answered>,
+}
+
+impl Answers {
+    fn of_one(served: Served) -> Answers {
+        let Served { outcome, pause, measured } = served;
+        let (pieces, closes) = match outcome {
+            Outcome::Reply(pieces) => (pieces, false),
+            Outcome::Nothing => (Vec::new(), false),
+            Outcome::Close => (Vec::new(), true),
+        };
+        Answers { pieces, closes, pause, first: measured, more: Vec::new() }
+    }
+
+    fn of(served: Vec<Served>) -> Answers {
+        let none = Answers { pieces: Vec::new(), closes: false, pause: Duration::ZERO, first: None, more: Vec::new() };
+        served.into_iter().map(Answers::of_one).fold(none, |mut all, one| {
+            all.pieces.extend(one.pieces);
+            all.closes |= one.closes;
+            all.pause = all.pause.max(one.pause);
+            all.more.extend(one.first);
+            all
+        })
+    }
 }
 
 /// The next request, with the memory that it may have if that is limited: its bytes are read when there is some.

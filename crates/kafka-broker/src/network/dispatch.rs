@@ -153,16 +153,19 @@ pub(crate) async fn dispatch(
     })
     .await;
     match answered {
-        Ok(outcome) => {
-            let (pause, ready) = (context.charge.pause(), clock.precise());
-            let measured = context.effort.measured(Answered { ready, sent: ready, throttled: pause, ..begun });
-            Served { outcome, pause, measured: Some(measured) }
-        }
+        Ok(outcome) => served(&context, begun, outcome),
         Err(error) => {
             info!(target: "kafka.network.Processor", "Closing the connection with {peer}: {error}");
             Outcome::Close.into()
         }
     }
+}
+
+/// What comes of a request that was read and is done.
+pub(super) fn served(context: &Context, begun: Answered, outcome: Outcome) -> Served {
+    let (pause, ready) = (context.charge.pause(), context.broker.clock.precise());
+    let measured = context.effort.measured(Answered { ready, sent: ready, throttled: pause, ..begun });
+    Served { outcome, pause, measured: Some(measured) }
 }
 
 /// Decodes the request, calls its handler, encodes the response.
@@ -286,7 +289,7 @@ fn decode<M: Message>(context: &Context, decoder: &mut Decoder) -> Result<M, kaf
 }
 
 /// The answer, with how long the client has to wait before it asks again.
-fn settle<M: Message>(context: &Context, mut response: M) -> Outcome {
+pub(super) fn settle<M: Message>(context: &Context, mut response: M) -> Outcome {
     let throttle_time = context.settle();
     if throttle_time > 0 {
         kafka_wire::set_throttle_time(&mut response, context.version, throttle_time);

@@ -5,6 +5,7 @@ mod connection;
 mod dispatch;
 mod ends;
 pub(crate) mod listeners;
+mod pipeline;
 pub(crate) mod seats;
 
 pub(crate) use dispatch::served_versions;

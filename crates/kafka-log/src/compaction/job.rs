@@ -312,7 +312,7 @@ impl CompactionJob {
                 Outcome::Gone => continue,
                 Outcome::Same => segment.append(&[head], &[IoSlice::new(bytes)], interval)?,
                 Outcome::Changed(changed) => {
-                    segment.append(&[head_of(&changed)], &[IoSlice::new(&changed)], interval)?
+                    segment.append(&[head_of(&changed)], &[IoSlice::new(&changed)], interval)?;
                 }
             }
             stats.batches_written += 1;
