@@ -1,8 +1,9 @@
 //! One client: frames in, replies out, in order.
 //!
-//! One request is in flight at a time (Apache mutes the channel likewise); what the client sends meanwhile stays in the
-//! socket's buffer. So the memory that a connection holds is one request and one reply; `queued.max.request.bytes` limits what all
-//! requests have together.
+//! One request is in flight at a time (Apache mutes the channel likewise), but for those to append records that were read
+//! together (`pipeline.rs`); what the client sends meanwhile stays in the socket's buffer. So the memory that a connection
+//! holds is what it was read at once, one request and one reply; `queued.max.request.bytes` limits what all requests have
+//! together.
 
 use std::pin::pin;
 use std::sync::Arc;
