@@ -1,6 +1,7 @@
 //! Produce requests that are sent in a row, without waiting for answers: the answers, their order and what is stored are those
 //! of requests sent one by one, and those of Apache's broker.
 
+use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -160,7 +161,10 @@ fn told(request: &Request, answer: &[u8], broker: &Broker) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
 }
 
 fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
