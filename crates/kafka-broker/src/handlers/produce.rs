@@ -54,12 +54,8 @@ pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> Pro
     let Some(acks) = Acks::from_wire(request.acks) else {
         return Produced::Reply(refuse_all(&request, ErrorCode::InvalidRequiredAcks));
     };
-    let is_transactional = |partition: &wire::PartitionProduceData| {
-        partition.records.as_ref().is_some_and(|records| has_transactional(records))
-    };
-    let transactional = request.topic_data.iter().any(|topic| topic.partition_data.iter().any(is_transactional));
     let may_write_as = |id: &String| context.may(Operation::Write, ResourceType::TransactionalId, id);
-    if transactional && !request.transactional_id.as_ref().is_some_and(may_write_as) {
+    if is_transactional(&request) && !request.transactional_id.as_ref().is_some_and(may_write_as) {
         // Whoever does not say for which transaction it speaks may not write into one.
         return finish(acks, refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed), true);
     }
@@ -71,6 +67,12 @@ pub(crate) async fn handle(context: &Context, mut request: wire::Request) -> Pro
     }
     let failed = parts.iter().any(|part| part.outcome.is_err());
     finish(acks, respond(context, responses, parts), failed)
+}
+
+/// Is anything in it part of a transaction?
+fn is_transactional(request: &wire::Request) -> bool {
+    let mut partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    partitions.any(|partition| partition.records.as_ref().is_some_and(|records| has_transactional(records)))
 }
 
 fn note_costs(context: &Context, parts: &[Part]) {

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use kafka_record::validate::has_transactional;
 use kafka_types::{Acks, ErrorCode, TopicPartition};
 use kafka_wire::produce as wire;
 
-use super::{Part, TopicProduceResponse, check, formats_of, note_costs, respond, wait_until_committed};
+use super::{
+    Part, TopicProduceResponse, check, formats_of, is_transactional, note_costs, respond, wait_until_committed,
+};
 use crate::broker::Broker;
 use crate::handlers::Context;
 use crate::handlers::twins::last_of_each;
@@ -17,12 +18,9 @@ use crate::replicas::groups::Sent;
 /// May the request be served together with others? It wants an answer, and is not part of a transaction, of which a
 /// coordinator may have to be asked first.
 pub(crate) fn is_plain(request: &wire::Request) -> bool {
-    let is_in_transaction = |partition: &wire::PartitionProduceData| {
-        partition.records.as_ref().is_some_and(|records| has_transactional(records))
-    };
     request.transactional_id.is_none()
         && matches!(Acks::from_wire(request.acks), Some(Acks::Leader | Acks::All))
-        && !request.topic_data.iter().any(|topic| topic.partition_data.iter().any(is_in_transaction))
+        && !is_transactional(request)
 }
 
 /// One [plain](is_plain) request on its way.
