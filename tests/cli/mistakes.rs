@@ -9,7 +9,7 @@ use tests::{
     Broker, ClosedPort, Kind, Output, Running, TempDir, Tools, ZooKeeper, free_port, programs, run_command, wait_until,
 };
 
-use Kind::Ours;
+use Kind::{Apache, Ours};
 
 /// A settings file of a broker: its own port and directory, and more lines.
 fn broker_file(dir: &TempDir, name: &str, zookeeper: &str, lines: &str) -> PathBuf {
@@ -92,6 +92,27 @@ fn a_living_owner_of_the_broker_id_is_named() {
         run_server("kafka-server-start", &broker_file(&dir, "b.properties", &zookeeper.address(), "broker.id=0"));
     says(&second, &["NodeExists", &broker.port().to_string()]);
     assert_eq!(second.code, 1);
+}
+
+#[test]
+fn addresses_of_another_broker_are_refused() {
+    let dir = TempDir::new("same-address");
+    let zookeeper = ZooKeeper::start(Ours, &dir.join("zookeeper"));
+    let broker = Broker::start(Ours, &dir.join("kafka"), &zookeeper.address());
+    // Not where it listens itself: that port is taken.
+    let (taken, own) = (broker.port(), free_port());
+    let more = format!(
+        "broker.id=1\nlisteners=PLAINTEXT://127.0.0.1:{own}\nadvertised.listeners=PLAINTEXT://127.0.0.1:{taken}"
+    );
+    let file = broker_file(&dir, "b.properties", &zookeeper.address(), &more);
+    for kind in [Ours, Apache] {
+        let second = Tools(kind).run("kafka-server-start", &file.display().to_string());
+        let words = format!(
+            "Configured end points 127.0.0.1:{taken} in advertised listeners are already registered by broker 0"
+        );
+        says(&second, &["java.lang.IllegalArgumentException: requirement failed: ", &words]);
+        assert_eq!(second.code, 1);
+    }
 }
 
 #[test]

@@ -127,6 +127,7 @@ pub(crate) async fn start(config: BrokerConfig, clock: Clock) -> Result<Running>
     let operators = operators::start(&broker);
     let running = Running { broker: Arc::clone(&broker), shared, session_dir, operators };
     start_housekeeping(&broker).await?;
+    broker.zookeeper.refuse_taken_addresses(id, &broker.config.broker().advertised_listeners).await?;
     register(&broker, &running.session_dir).await?;
     tokio::spawn(runner.run());
     tokio::spawn(watches::run(Arc::clone(&broker), events, running.session_dir.clone()));

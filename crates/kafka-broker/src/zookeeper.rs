@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
+use kafka_metadata::Endpoint;
 use kafka_metadata::broker_config::BrokerConfig;
+use kafka_metadata::znodes::brokers::BrokerRegistration;
 use kafka_metadata::znodes::{self, admin, brokers, cluster, config, topics};
 use kafka_metadata::zookeeper_client::client_property;
 use kafka_types::{BrokerEpoch, BrokerId};
@@ -229,15 +231,30 @@ impl ZooKeeper {
         Ok(BrokerId(reserved + stat.version))
     }
 
+    /// An error if a client that asks for this broker where it is advertised would reach another one.
+    pub(crate) async fn refuse_taken_addresses(&self, id: BrokerId, advertised: &[Endpoint]) -> Result<()> {
+        for other in self.children(brokers::IDS, false).await? {
+            let Some(other) = brokers::id_of(&other).filter(|other| *other != id) else { continue };
+            let Some((data, _)) = self.get(&brokers::path(other), false).await? else { continue };
+            let taken = BrokerRegistration::decode(other, &data)?.addresses_among(advertised);
+            if !taken.is_empty() {
+                bail!(
+                    "java.lang.IllegalArgumentException: requirement failed: Configured end points {} in advertised \
+                     listeners are already registered by broker {other}\n\
+                     Give this one other advertised.listeners. If broker {other} was killed, its registration goes \
+                     when its session times out (zookeeper.session.timeout.ms of that broker).",
+                    taken.join(",")
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Registers this broker; the epoch of its new life comes back.
     ///
     /// A registration that an older life of this broker left behind is waited for: its session runs out within
     /// `patience`. One that belongs to a broker elsewhere is an error.
-    pub(crate) async fn register(
-        &self,
-        registration: &brokers::BrokerRegistration,
-        patience: Duration,
-    ) -> Result<BrokerEpoch> {
+    pub(crate) async fn register(&self, registration: &BrokerRegistration, patience: Duration) -> Result<BrokerEpoch> {
         let path = brokers::path(registration.id);
         info!(target: "kafka.zk.KafkaZkClient", "Creating {path} (is it secure? false)");
         let data = Bytes::from(registration.encode());
@@ -248,7 +265,7 @@ impl ZooKeeper {
             match (failure, results.get(1)) {
                 (None, Some(OpResult::Set(stat))) => {
                     let addresses: Vec<String> =
-                        registration.endpoints.iter().map(kafka_metadata::Endpoint::connection_string).collect();
+                        registration.endpoints.iter().map(Endpoint::connection_string).collect();
                     info!(
                         target: "kafka.zk.KafkaZkClient",
                         "Registered broker {} at path {path} with addresses: {}, czxid (broker epoch): {}",
@@ -332,14 +349,8 @@ fn register_ops(path: &str, data: &Bytes) -> Vec<Op> {
 }
 
 /// An error if the registration that is there belongs to a broker somewhere else.
-fn refuse_foreign(
-    path: &str,
-    there: &[u8],
-    owner: i64,
-    own: Option<i64>,
-    wanted: &brokers::BrokerRegistration,
-) -> Result<()> {
-    let same = brokers::BrokerRegistration::decode(wanted.id, there)
+fn refuse_foreign(path: &str, there: &[u8], owner: i64, own: Option<i64>, wanted: &BrokerRegistration) -> Result<()> {
+    let same = BrokerRegistration::decode(wanted.id, there)
         .is_ok_and(|there| there.endpoints.iter().any(|endpoint| wanted.endpoints.contains(endpoint)));
     if same {
         return Ok(());

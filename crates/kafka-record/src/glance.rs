@@ -20,8 +20,12 @@ pub struct Glance {
     pub keyed: bool,
 }
 
-/// Looks over `count` records; `None` if there is anything odd about one of them.
+/// Looks over `count` records; `None` if there is anything odd about one of them, or if they bear a broker's clock, for
+/// which there are rules of its own.
 pub(crate) fn glance(records: &[u8], base: Base, count: i32) -> Option<Glance> {
+    if base.append_time.is_some() {
+        return None;
+    }
     let count = u32::try_from(count).ok()?;
     let mut look = Look { bytes: records, at: 0 };
     let (mut earliest, mut latest, mut timed, mut keyed) = (i64::MAX, NO_TIMESTAMP, false, true);
@@ -54,11 +58,7 @@ pub(crate) fn glance(records: &[u8], base: Base, count: i32) -> Option<Glance> {
     if look.at != records.len() {
         return None;
     }
-    let (latest, earliest) = match base.append_time {
-        Some(time) => (time, Some(time)),
-        None => (latest, timed.then_some(earliest)),
-    };
-    Some(Glance { latest, earliest, keyed })
+    Some(Glance { latest, earliest: timed.then_some(earliest), keyed })
 }
 
 /// A number that may not be negative, from what is written of it.

@@ -83,7 +83,9 @@ async fn follow_listeners(broker: &Arc<Broker>, before: &BrokerConfig, now: &Bro
 
 /// Clients learn of other addresses from the registration, which is written anew in the same life.
 async fn advertise(broker: &Broker) -> Result<()> {
-    let registration = broker.registration(&broker.config.broker());
+    let config = broker.config.broker();
+    broker.zookeeper.refuse_taken_addresses(broker.id, &config.advertised_listeners).await?;
+    let registration = broker.registration(&config);
     let path = kafka_metadata::znodes::brokers::path(broker.id);
     info!(target: "kafka.zk.KafkaZkClient", "Updated broker {} at path {path} with new endpoints", broker.id);
     broker.zookeeper.put_existing(&path, registration.encode().into()).await?;

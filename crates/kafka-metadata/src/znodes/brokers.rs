@@ -111,6 +111,15 @@ impl BrokerRegistration {
         let timestamp = WallMillis(json.timestamp.parse().unwrap_or(-1));
         Ok(BrokerRegistration { id, endpoints, rack: json.rack, jmx_port: json.jmx_port, timestamp })
     }
+
+    /// Those of `endpoints` where clients would reach this broker, each as `host:port`, whatever the listeners are
+    /// called. An endpoint that names no host is nobody's yet.
+    pub fn addresses_among(&self, endpoints: &[Endpoint]) -> Vec<String> {
+        let is_ours =
+            |other: &Endpoint| self.endpoints.iter().any(|own| own.host == other.host && own.port == other.port);
+        let taken = endpoints.iter().filter(|endpoint| !endpoint.host.is_empty() && is_ours(endpoint));
+        taken.map(|endpoint| format!("{}:{}", endpoint.host, endpoint.port)).collect()
+    }
 }
 
 /// One endpoint as text; before version 4 the listener's name *is* the protocol.

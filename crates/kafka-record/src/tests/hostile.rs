@@ -5,7 +5,7 @@ use kafka_types::{ErrorCode, Offset, TopicPartition};
 use time_types::WallMillis;
 
 use super::{CODECS, rules, sample};
-use crate::batch::{ATTRIBUTES_AT, CRC_AT, HEADER_LEN, RecordBatch};
+use crate::batch::{ATTRIBUTES_AT, CRC_AT, HEADER_LEN, RecordBatch, TimestampType};
 use crate::checksum::crc32c;
 use crate::compression::{self, Compression};
 use crate::error::ReadError;
@@ -31,7 +31,7 @@ fn exercise(bytes: &Bytes) -> usize {
         if let Batch::V2(batch) = batch {
             let _ = (batch.header().last_sequence(), batch.header().delete_horizon(), batch.next_offset());
             if let Ok(records) = batch.records(LIMIT) {
-                assert_eq!(records.glance(), glance_of(&records, batch.base_offset().0), "{batch:?}");
+                assert_eq!(records.glance(), glance_of(&batch, &records), "{batch:?}");
             }
         }
     }
@@ -44,11 +44,14 @@ fn exercise(bytes: &Bytes) -> usize {
 }
 
 /// What [`Records::glance`] has to tell, by the long way.
-fn glance_of(records: &Records<'_>, base_offset: i64) -> Option<Glance> {
+fn glance_of(batch: &RecordBatch<'_>, records: &Records<'_>) -> Option<Glance> {
+    if batch.header().timestamp_type() == TimestampType::LogAppendTime {
+        return None;
+    }
     let mut glance = Glance { latest: NO_TIMESTAMP, earliest: None, keyed: true };
     for (index, record) in records.iter().enumerate() {
         let record = record.ok()?;
-        if record.offset.0 != base_offset.wrapping_add(index as i64) {
+        if record.offset.0 != batch.base_offset().0.wrapping_add(index as i64) {
             return None;
         }
         let timestamp = record.timestamp;
@@ -78,6 +81,29 @@ fn samples() -> Vec<Bytes> {
         }
     }
     sets
+}
+
+#[test]
+fn a_brokers_clock_in_a_producers_batch_is_judged_record_by_record() {
+    // Two fields at once, where a byte that is flipped changes one.
+    let sent = sample(Compression::None);
+    let partition = TopicPartition::new("t", 0);
+    for time in [i64::MIN, -2, NO_TIMESTAMP, 0, i64::MAX] {
+        let mut header = *RecordBatch::read(&sent).unwrap().header();
+        header.set_max_timestamp(TimestampType::LogAppendTime, time);
+        let batch = with_crc([&header.write()[..], &sent[HEADER_LEN..]].concat());
+        assert_eq!(exercise(&batch), 3);
+        // As Apache: only a clock that tells nothing is refused. The others are taken for the producer's.
+        match validate(WallMillis(0), &batch, Offset(0), &rules(&partition)) {
+            Err(refused) => assert_eq!((time, refused.code), (NO_TIMESTAMP, ErrorCode::InvalidTimestamp)),
+            Ok(taken) => {
+                let header = taken.expect("a batch").header;
+                assert_eq!(header.timestamp_type(), TimestampType::CreateTime);
+                assert_eq!(header.max_timestamp, time.max(NO_TIMESTAMP));
+                assert_ne!(time, NO_TIMESTAMP);
+            }
+        }
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Append<'_> {
         let compressed = self.source != Compression::None || self.target().compression != Compression::None;
         let records = batch.records(self.rules.decompressed_max)?;
         let max_timestamp = match records.glance() {
-            Some(glance) if self.agrees(&glance, batch.header().timestamp_type()) => glance.latest,
+            Some(glance) if self.agrees(&glance) => glance.latest,
             _ => {
                 let (max_timestamp, counts) = self.walk(batch, &records, compressed)?;
                 in_place &= counts;
@@ -59,8 +59,8 @@ impl Append<'_> {
     }
 
     /// Is there nothing to be said against any of the records? `false` is not yet a no.
-    fn agrees(&self, glance: &Glance, batch_type: TimestampType) -> bool {
-        if batch_type == TimestampType::LogAppendTime || (self.rules.compacted && !glance.keyed) {
+    fn agrees(&self, glance: &Glance) -> bool {
+        if self.rules.compacted && !glance.keyed {
             return false;
         }
         match glance.earliest {
