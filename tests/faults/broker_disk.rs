@@ -437,19 +437,7 @@ fn many_partitions_cost_neither_descriptors_nor_time() {
     assert!(wait_until(Duration::from_mins(1), || all_led(&broker)));
     let open = |broker: &mut Broker| broker.process().descriptors();
     assert!(open(&mut broker) < 100, "{} descriptors are open after a topic was made", open(&mut broker));
-    let recorder = Recorder::default();
-    // The first record of each partition waits for its directory to be durable: some syncs, ten thousand times.
-    let client = producer_within(&broker, &recorder, Duration::from_mins(2));
-    for partition in 0..count {
-        let text = partition.to_string();
-        let record = BaseRecord::<[u8], [u8], Box<u64>>::with_opaque_to(TOPIC, Box::new(partition as u64));
-        let sent = client.send(record.partition(partition as i32).payload(text.as_bytes()));
-        sent.map_err(|(error, _)| error).expect("there is room");
-    }
-    client.flush(Duration::from_mins(2)).expect("answers come");
-    let acknowledged = recorder.acknowledged.lock().expect("nobody panicked").len();
-    assert_eq!(acknowledged, count, "{:?}", recorder.refused.lock().expect("nobody panicked"));
-    drop(client);
+    send_to_all(&broker, count);
     // Stopped in order, killed, and with fewer descriptors than partitions.
     for stop in [Broker::stop as fn(&mut Broker), Broker::kill] {
         stop(&mut broker);
@@ -465,4 +453,29 @@ fn many_partitions_cost_neither_descriptors_nor_time() {
             assert_eq!(values_in(&broker, partition as i32, 1), [partition as u64]);
         }
     }
+    // Not more than Apache's broker has open all the time: that of the active segment, until it is synced.
+    broker.stop();
+    broker.run_under(&["prlimit", &format!("--nofile={}", count + 500)]);
+    broker.run();
+    assert!(wait_until(Duration::from_mins(1), || all_led(&broker)), "not all are led again");
+    send_to_all(&broker, count);
+    let refused = broker.process().output().matches("Too many open files").count();
+    assert_eq!(refused, 0, "descriptors were wanting");
+    assert_eq!(values_in(&broker, 0, 2), [0, 0]);
+}
+
+/// Sends a record to each partition, its number: all at once, and all are acknowledged.
+fn send_to_all(broker: &Broker, count: usize) {
+    let recorder = Recorder::default();
+    // The first record of each partition waits for its directory to be durable: some syncs, ten thousand times.
+    let client = producer_within(broker, &recorder, Duration::from_mins(2));
+    for partition in 0..count {
+        let text = partition.to_string();
+        let record = BaseRecord::<[u8], [u8], Box<u64>>::with_opaque_to(TOPIC, Box::new(partition as u64));
+        let sent = client.send(record.partition(partition as i32).payload(text.as_bytes()));
+        sent.map_err(|(error, _)| error).expect("there is room");
+    }
+    client.flush(Duration::from_mins(2)).expect("answers come");
+    let acknowledged = recorder.acknowledged.lock().expect("nobody panicked").len();
+    assert_eq!(acknowledged, count, "{:?}", recorder.refused.lock().expect("nobody panicked"));
 }

@@ -108,9 +108,11 @@ impl<const N: usize> IndexFile<N> {
             return Ok(*last);
         }
         let mut entry = [0; N];
-        self.open()?.read_exact_at(&mut entry, index * N as u64).context("reading", &self.path)?;
         if is_last {
+            self.in_passing()?.read_exact_at(&mut entry, index * N as u64).context("reading", &self.path)?;
             let _ = self.last.set(entry);
+        } else {
+            self.open()?.read_exact_at(&mut entry, index * N as u64).context("reading", &self.path)?;
         }
         Ok(entry)
     }
@@ -251,8 +253,17 @@ impl<const N: usize> IndexFile<N> {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let file = self.vfs.open(&self.path, OpenMode::Create).context("opening", &self.path)?;
+        let file = self.in_passing()?;
         Ok(self.file.get_or_init(|| file))
+    }
+
+    /// The file for what is done once, by whoever appends first: that is worth no descriptor that stays. Thousands of
+    /// partitions that are written to at the same time would have none left.
+    fn in_passing(&self) -> Result<Arc<dyn File>, LogError> {
+        match self.file.get() {
+            Some(file) => Ok(Arc::clone(file)),
+            None => self.vfs.open(&self.path, OpenMode::Create).context("opening", &self.path),
+        }
     }
 }
 

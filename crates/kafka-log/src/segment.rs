@@ -244,6 +244,13 @@ impl Segment {
         self.times.file.preallocate()
     }
 
+    /// Closes the indexes unless they have something to sync. Between the first append and the next entries nobody needs
+    /// them.
+    pub(crate) fn release_indexes(&mut self) {
+        self.offsets.file.release(false);
+        self.times.file.release(false);
+    }
+
     /// Is there no room for the next append: size, age, index entries, or an offset too far from the base?
     pub(crate) fn should_roll(&self, next: &Head, config: &LogConfig, now: WallMillis) -> Result<bool, ReadError> {
         let full = self.len + next.size > config.segment_bytes

@@ -112,6 +112,19 @@ fn idle_logs_hold_no_files() {
 }
 
 #[test]
+fn an_append_holds_one_file() {
+    let mut world = world(LogConfig { index_interval_bytes: 1, ..LogConfig::default() });
+    for _ in 0..5 {
+        world.must(&batch(1000, &[b"a"]));
+    }
+    let mut world = world.restart();
+    world.must(&batch(2000, &[b"b"]));
+    let segment = world.log.segments.last().expect("the active one");
+    assert!(segment.holds_files());
+    assert!(!segment.offsets.file.is_open() && !segment.times.file.is_open(), "the indexes were asked once");
+}
+
+#[test]
 fn a_future_log_takes_the_place_of_the_current_one() {
     let mut world = world(small());
     for number in 0..20u8 {
