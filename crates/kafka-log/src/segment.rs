@@ -209,8 +209,7 @@ impl Segment {
         if all || !self.dirty {
             self.file.take();
         }
-        self.offsets.file.release(all);
-        self.times.file.release(all);
+        self.release_indexes(all);
         self.aborted.release(all);
         self.recent.shrink_to_fit();
     }
@@ -244,11 +243,11 @@ impl Segment {
         self.times.file.preallocate()
     }
 
-    /// Closes the indexes unless they have something to sync. Between the first append and the next entries nobody needs
-    /// them.
-    pub(crate) fn release_indexes(&mut self) {
-        self.offsets.file.release(false);
-        self.times.file.release(false);
+    /// Closes both indexes unless they have something to sync, or in any case. An append needs none of them until
+    /// there are entries to write.
+    pub(crate) fn release_indexes(&mut self, in_any_case: bool) {
+        self.offsets.file.release(in_any_case);
+        self.times.file.release(in_any_case);
     }
 
     /// Is there no room for the next append: size, age, index entries, or an offset too far from the base?

@@ -229,7 +229,7 @@ impl Log {
             let bytes = self.config.segment_index_bytes;
             self.active_mut().adopt_times()?;
             self.active_mut().preallocate_indexes(bytes)?;
-            self.active_mut().release_indexes();
+            self.active_mut().release_indexes(false);
             self.indexes_open = true;
         }
         self.active().open_for_append(0, self.config.index_interval_bytes)?;
